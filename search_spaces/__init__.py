@@ -1,0 +1,33 @@
+"""What can be built: families of networks, each a chain of stages described once."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from search_spaces.architecture import Architecture
+from search_spaces.densenet import DenseNet
+from search_spaces.errors import RequestError
+from search_spaces.mlp import MLP
+from search_spaces.mobilenet import MobileNet, MobileNetWide
+from search_spaces.registry import get, names, parse, register
+from search_spaces.resnet import ResNet
+from search_spaces.space import Space
+
+# A file put into this folder registers its space by being imported; only `modules` needs torch.
+for _module in iter_modules(__path__):
+    if _module.name != "modules":
+        import_module(f"{__name__}.{_module.name}")
+
+__all__ = [
+    "MLP",
+    "Architecture",
+    "DenseNet",
+    "MobileNet",
+    "MobileNetWide",
+    "RequestError",
+    "ResNet",
+    "Space",
+    "get",
+    "names",
+    "parse",
+    "register",
+]

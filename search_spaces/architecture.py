@@ -1,0 +1,113 @@
+"""The base of all architectures: a frozen value with a spec, figures and a module."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+
+from search_spaces import spec
+from search_spaces.chain import Chain, walk
+from search_spaces.figures import Figures, total
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Value: TypeAlias = int | float | str
+
+
+@dataclass(frozen=True)
+class Architecture(ABC):
+    """A network of some family, described by its choices.
+
+    A family is a frozen dataclass whose fields are made by `search_spaces.spec.choice`, with a `chain`.
+    """
+
+    family: ClassVar[str]
+    """The name before the colon of its specs."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, spec.checked(self.family, field, getattr(self, field.name)))
+
+    def __str__(self) -> str:
+        return spec.write(self)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The architecture that a spec stands for.
+
+        Raises:
+            RequestError: The spec does not parse; the message says where.
+        """
+        return spec.read(cls, text)
+
+    @abstractmethod
+    def chain(self) -> Chain:
+        """The stages of all architectures that share this one's constants."""
+
+    @classmethod
+    def constant_names(cls) -> tuple[str, ...]:
+        """Fields that no search varies, such as the resolution."""
+        return tuple(field.name for field in dataclasses.fields(cls) if spec.settings(field).constant)
+
+    def constants(self) -> dict[str, Value]:
+        """The values of the fields that no search varies."""
+        return {name: getattr(self, name) for name in self.constant_names()}
+
+    def choices(self) -> dict[str, Value]:
+        """The values of the choices by name; a field with one entry a stage gives one choice each."""
+        values: dict[str, Value] = {}
+        for field in dataclasses.fields(self):
+            if not spec.settings(field).constant:
+                names = spec.choice_names(field)
+                value = getattr(self, field.name)
+                values.update(zip(names, value if isinstance(value, tuple) else (value,), strict=True))
+        return values
+
+    @classmethod
+    def of_choices(cls, choices: Mapping[str, Value], **constants: Value) -> Self:
+        """The architecture with these choices; the inverse of `choices()`."""
+        fields: dict[str, Any] = dict(constants)
+        for field in dataclasses.fields(cls):
+            if not spec.settings(field).constant:
+                values = tuple(choices[name] for name in spec.choice_names(field))
+                fields[field.name] = values if isinstance(field.default, tuple) else values[0]
+        return cls(**fields)
+
+    def canonical(self) -> Self:
+        """The same network with the fewest words: choices that have no effect are set to their least."""
+        return self
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch."""
+
+    def figures(self) -> Figures:
+        """NN-Mass, parameters and operations, in closed form."""
+        stages = walk(self.chain(), self.choices())
+        return total(total(part.figures() for part in parts) for _, parts in stages)
+
+    def build(self) -> nn.Module:
+        """A freshly initialised module; its weights come from torch's random state.
+
+        Shape: (N, *input_shape) to (N, num_classes).
+        """
+        from torch import nn
+
+        from search_spaces.modules import sequence
+
+        stages = walk(self.chain(), self.choices())
+        model = nn.Sequential(OrderedDict((stage.name, sequence(parts)) for stage, parts in stages))
+        self.initialise(model)
+        return model
+
+    def initialise(self, model: nn.Module) -> None:
+        """Draw the weights of a module of this family."""
+        from search_spaces.modules import initialise_images
+
+        initialise_images(model)

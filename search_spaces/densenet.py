@@ -1,0 +1,131 @@
+"""DenseNet cells for small images: three cells with random concatenating skips, as in the NN-Mass paper.
+
+Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780; DenseNet: Huang et al., CVPR 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import numpy as np
+
+from search_spaces.architecture import Architecture
+from search_spaces.blocks import DenseCell, dense_layers, links_of_use
+from search_spaces.chain import Chain, Stage, Values
+from search_spaces.figures import Column
+from search_spaces.layers import BatchNorm, Conv, Free, Linear, Part, Repeat, conv_norm, halved
+from search_spaces.registry import register
+from search_spaces.space import Space
+from search_spaces.spec import choice, constant
+
+CHANNELS = (16, 32, 64)
+"""Channels a layer in each cell, at width multiplier 1."""
+
+
+def operation(op: Column, channels_in: Column, width: Column, side: int, stride: int = 1) -> tuple[Part, ...]:
+    """What a layer does: a 3x3 convolution, or 1x1 to `width`, 3x3 depthwise, 1x1, each normalised.
+
+    Args:
+        op: "conv3x3" or "depthwise".
+        side: Side of its input, in pixels.
+    """
+    out = halved(side) if stride == 2 else side
+    separable = (
+        *(*conv_norm(channels_in, width, 1, side), Free("ReLU")),
+        *(*conv_norm(width, width, 3, out, stride, depthwise=True), Free("ReLU")),
+        *conv_norm(width, width, 1, out),
+    )
+    return (
+        Repeat(np.equal(op, "conv3x3"), (Conv(channels_in, width, 3, out, stride),)),
+        Repeat(np.equal(op, "depthwise"), separable),
+    )
+
+
+@dataclass(frozen=True)
+class DenseNet(Architecture):
+    """Three DenseNet cells at full, half and quarter resolution.
+
+    Attributes:
+        width_mult: Cells are 16, 32 and 64 times this wide.
+        depths: Layers a cell.
+        links: Channels that a layer may read from layers before the one before it, a cell.
+        op: Kind of layer.
+        resolution: Side of the input, in pixels; at least 5, or nothing is left after the last pooling.
+        num_classes: Outputs.
+
+    >>> str(DenseNet(links=(10, 20, 40), op="depthwise"))
+    'densenet:k2_d13-13-13_t10-20-40_depthwise'
+    """
+
+    family: ClassVar[str] = "densenet"
+
+    width_mult: int = choice(2, "k")
+    depths: tuple[int, ...] = choice((13, 13, 13), "d", item="depth")
+    links: tuple[int, ...] = choice((40, 80, 125), "t", item="links", least=0)
+    op: str = choice("conv3x3", words=("conv3x3", "depthwise"))
+    resolution: int = choice(32, "r", constant=True, terse=True, least=5)
+    num_classes: int = constant(10, "c")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (3, self.resolution, self.resolution)
+
+    def canonical(self) -> Self:
+        """Link budgets no larger than the last layer of a cell can use."""
+        widths = (channels * self.width_mult for channels in CHANNELS)
+        cells = zip(self.links, widths, self.depths, strict=True)
+        return replace(self, links=tuple(min(t, int(links_of_use(w, d))) for t, w, d in cells))
+
+    def chain(self) -> Chain:
+        """The state between cells is the width multiplier and the kind of layer."""
+
+        def cell(index: int) -> Stage:
+            def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+                state = entering or {name: chosen[name] for name in ("width_mult", "op")}
+                width = CHANNELS[index] * state["width_mult"]
+                depth, links = chosen[f"depth_{index + 1}"], chosen[f"links_{index + 1}"]
+                side = halved(self.resolution, times=index)
+
+                def layer(channels_in: Column) -> tuple[Part, ...]:
+                    norm = (BatchNorm(channels_in, side), Free("ReLU"))
+                    return (*norm, *operation(state["op"], channels_in, width, side))
+
+                first: tuple[Part, ...] = (Conv(3, width, 3, side),)
+                if index > 0:
+                    before = CHANNELS[index - 1] * state["width_mult"]
+                    first = operation(
+                        state["op"], before, width, halved(self.resolution, index - 1), stride=2
+                    )
+                dense = DenseCell(width, depth, first, dense_layers(width, depth, links, layer), seed=index)
+                return (dense, BatchNorm(width, side), Free("ReLU")), state
+
+            shared = () if index else ("width_mult", "op")
+            return Stage(f"cell_{index + 1}", (*shared, f"depth_{index + 1}", f"links_{index + 1}"), describe)
+
+        def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+            side = halved(self.resolution, times=2) // 2
+            features = CHANNELS[-1] * entering["width_mult"] * side**2
+            return (Free("AvgPool2d", 2), Free("Flatten"), Linear(features, self.num_classes)), {}
+
+        return (*map(cell, range(3)), Stage("head", (), head))
+
+
+register(
+    Space(
+        name="densenet",
+        architecture=DenseNet,
+        choices={
+            "width_mult": (1, 2, 3),
+            "op": ("conv3x3", "depthwise"),
+            **{f"depth_{cell}": tuple(range(4, 21)) for cell in (1, 2, 3)},
+            **{f"links_{cell}": tuple(range(0, 80 * 2**cell + 1, 5)) for cell in (1, 2, 3)},
+        },
+        base=("width_mult", "op"),
+        references={
+            "cells_13": DenseNet(),
+            "cells_13_depthwise": DenseNet(op="depthwise"),
+        },
+    )
+)

@@ -1,0 +1,205 @@
+"""The layers that networks are made of: for each, its cost in closed form and its torch module.
+
+Costs follow fvcore's rules for one image in evaluation mode. Widths may be numbers or columns (one entry an
+architecture); a module is built from numbers only. Torch is imported when a module is built, not before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from search_spaces.figures import Column, Figures, total
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Part(Protocol):
+    """Anything a network is put together from."""
+
+    def figures(self) -> Figures:
+        """NN-Mass, parameters and operations."""
+        ...
+
+    def modules(self) -> Iterator[nn.Module]:
+        """Its torch modules, in the order in which data passes them; there may be none."""
+        ...
+
+
+def halved(side: int, times: int = 1) -> int:
+    """Side of an image after `times` layers of stride 2 that pad by half their kernel.
+
+    >>> halved(224), halved(7), halved(224, times=5)
+    (112, 4, 7)
+    """
+    for _ in range(times):
+        side = (side + 1) // 2
+    return side
+
+
+def round_channels(channels: Column, divisor: int = 8) -> Column:
+    """Nearest multiple of `divisor`, at least one of them, never more than a tenth below `channels`.
+
+    The rule of MobileNetV2 (Sandler et al., CVPR 2018, reference code).
+
+    >>> int(round_channels(32 * 0.6)), int(round_channels(24 * 0.35)), round_channels(np.array([9.6, 11.4]))
+    (24, 8, array([16, 16]))
+    """
+    rounded = np.maximum(divisor, np.floor((channels + divisor / 2) / divisor) * divisor)
+    return np.where(rounded < 0.9 * channels, rounded + divisor, rounded).astype(np.int64)[()]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution without bias, padded by half its kernel.
+
+    Attributes:
+        side: Side of its output, in pixels.
+        depthwise: One filter a channel; `channels_in` and `channels_out` are then equal.
+    """
+
+    channels_in: Column
+    channels_out: Column
+    kernel: int
+    side: int
+    stride: int = 1
+    depthwise: bool = False
+
+    def figures(self) -> Figures:
+        params = self.channels_out * self.kernel**2
+        if not self.depthwise:
+            params = params * self.channels_in
+        return Figures(params=params, operators={"conv": params * self.side**2})
+
+    def modules(self) -> Iterator[nn.Module]:
+        from torch import nn
+
+        channels_in = int(self.channels_in)
+        yield nn.Conv2d(
+            channels_in,
+            int(self.channels_out),
+            self.kernel,
+            stride=self.stride,
+            padding=self.kernel // 2,
+            groups=channels_in if self.depthwise else 1,
+            bias=False,
+        )
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation of images of `side` x `side` pixels: two operations an element."""
+
+    channels: Column
+    side: int
+
+    def figures(self) -> Figures:
+        return Figures(params=2 * self.channels, operators={"batch_norm": 2 * self.channels * self.side**2})
+
+    def modules(self) -> Iterator[nn.Module]:
+        from torch import nn
+
+        yield nn.BatchNorm2d(int(self.channels))
+
+
+def conv_norm(
+    channels_in: Column,
+    channels_out: Column,
+    kernel: int,
+    side: int,
+    stride: int = 1,
+    depthwise: bool = False,
+) -> tuple[Part, ...]:
+    """A convolution and its batch normalisation, for an output of `side` x `side` pixels."""
+    return Conv(channels_in, channels_out, kernel, side, stride, depthwise), BatchNorm(channels_out, side)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear layer with bias; the bias is free in operations."""
+
+    features_in: Column
+    features_out: Column
+
+    def figures(self) -> Figures:
+        weights = self.features_in * self.features_out
+        return Figures(params=weights + self.features_out, operators={"linear": weights})
+
+    def modules(self) -> Iterator[nn.Module]:
+        from torch import nn
+
+        yield nn.Linear(int(self.features_in), int(self.features_out))
+
+
+@dataclass(frozen=True)
+class GlobalPool:
+    """The mean of each channel, as adaptive average pooling: one operation an input element."""
+
+    channels: Column
+    side: int
+
+    def figures(self) -> Figures:
+        return Figures(operators={"adaptive_avg_pool2d": self.channels * self.side**2})
+
+    def modules(self) -> Iterator[nn.Module]:
+        from torch import nn
+
+        yield nn.AdaptiveAvgPool2d(1)
+        yield nn.Flatten()
+
+
+@dataclass(frozen=True)
+class Free:
+    """A module without parameters that fvcore does not count, by its name in `torch.nn`.
+
+    >>> next(Free("Dropout", 0.2).modules())
+    Dropout(p=0.2, inplace=False)
+    """
+
+    name: str
+    argument: float | None = None
+
+    def figures(self) -> Figures:
+        return Figures()
+
+    def modules(self) -> Iterator[nn.Module]:
+        from torch import nn
+
+        module = getattr(nn, self.name)
+        yield module() if self.argument is None else module(self.argument)
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """ResNet's 3x3 max pooling of stride 2; free."""
+
+    def figures(self) -> Figures:
+        return Figures()
+
+    def modules(self) -> Iterator[nn.Module]:
+        from torch import nn
+
+        yield nn.MaxPool2d(3, stride=2, padding=1)
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """`count` copies of some parts, one after another; 0 leaves them out.
+
+    A choice that adds or drops layers is a `Repeat` whose count is a column.
+    """
+
+    count: Column
+    parts: Sequence[Part]
+
+    def figures(self) -> Figures:
+        return total(part.figures() for part in self.parts).times(np.asarray(self.count).astype(np.int64)[()])
+
+    def modules(self) -> Iterator[nn.Module]:
+        for _ in range(int(self.count)):
+            for part in self.parts:
+                yield from part.modules()

@@ -1,0 +1,92 @@
+"""Multilayer perceptrons with random concatenating skips, the NN-Mass paper's smallest system.
+
+Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from search_spaces.architecture import Architecture
+from search_spaces.blocks import DenseCell, dense_layers, links_of_use
+from search_spaces.chain import Chain, Stage, Values
+from search_spaces.figures import Column
+from search_spaces.layers import Free, Linear, Part
+from search_spaces.registry import register
+from search_spaces.space import Space
+from search_spaces.spec import choice, constant
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class MLP(Architecture):
+    """One cell of linear layers with ReLU, and a linear classifier.
+
+    Attributes:
+        width: Neurons a layer.
+        depth: Layers, without the classifier.
+        links: Neurons that a layer may read from layers before the one before it.
+        in_features: Inputs; images are flattened.
+        num_classes: Outputs.
+
+    >>> str(MLP(width=16, depth=20))
+    'mlp:w16_d20_t10'
+    """
+
+    family: ClassVar[str] = "mlp"
+
+    width: int = choice(8, "w")
+    depth: int = choice(12, "d")
+    links: int = choice(10, "t", least=0)
+    in_features: int = constant(784, "i")
+    num_classes: int = constant(10, "c")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (self.in_features,)
+
+    def canonical(self) -> Self:
+        """A link budget no larger than the last layer can use."""
+        return replace(self, links=min(self.links, int(links_of_use(self.width, self.depth))))
+
+    def initialise(self, model: nn.Module) -> None:
+        from search_spaces.modules import initialise_features
+
+        initialise_features(model)
+
+    def chain(self) -> Chain:
+        """The state before the classifier is the width."""
+
+        def cell(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+            width, depth, links = chosen["width"], chosen["depth"], chosen["links"]
+
+            def layer(features_in: Column) -> tuple[Part, ...]:
+                return (Linear(features_in, width), Free("ReLU"))
+
+            first = (Free("Flatten"), *layer(self.in_features))
+            dense = DenseCell(width, depth, first, dense_layers(width, depth, links, layer), seed=0)
+            return (dense,), {"width": width}
+
+        def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+            return (Linear(entering["width"], self.num_classes),), {}
+
+        return (Stage("cell", ("width", "depth", "links"), cell), Stage("head", (), head))
+
+
+register(
+    Space(
+        name="mlp",
+        architecture=MLP,
+        choices={
+            "width": tuple(range(8, 65, 8)),
+            "depth": tuple(range(2, 33)),
+            "links": tuple(range(0, 65)),
+        },
+        base=("width",),
+        references={"mlp_8": MLP(), "mlp_16": MLP(width=16)},
+    )
+)

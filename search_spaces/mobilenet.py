@@ -1,0 +1,224 @@
+"""MobileNetV2's family: inverted residuals under one width multiplier, or with a width of its own a stage.
+
+Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from search_spaces.architecture import Architecture
+from search_spaces.blocks import Residual
+from search_spaces.chain import Chain, Stage, Values
+from search_spaces.figures import Column
+from search_spaces.layers import Free, GlobalPool, Linear, Part, Repeat, conv_norm, halved, round_channels
+from search_spaces.registry import register
+from search_spaces.space import Space
+from search_spaces.spec import choice, constant
+
+STEM_CHANNELS = 32
+HEAD_CHANNELS = 1280
+CHANNELS = (16, 24, 32, 64, 96, 160, 320)
+"""Output channels of MobileNetV2's stages."""
+STRIDES = (1, 2, 2, 2, 1, 2, 1)
+DEPTHS = (1, 2, 3, 4, 3, 3, 1)
+EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
+
+
+def inverted_residual(
+    channels_in: Column, channels_out: Column, expansion: Column, side: int, stride: int
+) -> Residual:
+    """1x1 to the hidden width, 3x3 depthwise, 1x1 to the output; an expansion of 1 leaves out the first.
+
+    Args:
+        side: Side of the block's input, in pixels.
+    """
+    hidden = channels_in * expansion
+    out = halved(side) if stride == 2 else side
+    return Residual(
+        entering=channels_in,
+        widths=(hidden, hidden, channels_out),
+        body=(
+            Repeat(np.not_equal(expansion, 1), (*conv_norm(channels_in, hidden, 1, side), Free("ReLU6"))),
+            *conv_norm(hidden, hidden, 3, out, stride, depthwise=True),
+            Free("ReLU6"),
+            *conv_norm(hidden, channels_out, 1, out),
+        ),
+        skips=np.equal(channels_in, channels_out) & (stride == 1),
+    )
+
+
+def stage_parts(
+    index: int, channels_in: Column, channels_out: Column, chosen: Values, resolution: int
+) -> list[Part]:
+    """Stage `index` (0 to 6): one block that changes width and size, then blocks that keep them."""
+    depth, expansion = chosen[f"depth_{index + 1}"], chosen[f"expansion_{index + 1}"]
+    side = halved(resolution, times=1 + sum(stride == 2 for stride in STRIDES[:index]))
+    out = halved(side) if STRIDES[index] == 2 else side
+    return [
+        inverted_residual(channels_in, channels_out, expansion, side, STRIDES[index]),
+        Repeat(depth - 1, (inverted_residual(channels_out, channels_out, expansion, out, 1),)),
+    ]
+
+
+def stem_parts(channels: Column, resolution: int) -> list[Part]:
+    """A 3x3 convolution of stride 2 on the image."""
+    return [*conv_norm(3, channels, 3, halved(resolution), stride=2), Free("ReLU6")]
+
+
+def head_parts(channels_in: Column, channels: Column, resolution: int, num_classes: int) -> list[Part]:
+    """A 1x1 convolution, the mean over the image, dropout and the classifier."""
+    side = halved(resolution, times=1 + STRIDES.count(2))
+    return [
+        *conv_norm(channels_in, channels, 1, side),
+        Free("ReLU6"),
+        GlobalPool(channels, side),
+        Free("Dropout", 0.2),
+        Linear(channels, num_classes),
+    ]
+
+
+@dataclass(frozen=True)
+class MobileNet(Architecture):
+    """A MobileNetV2 whose widths all follow one multiplier.
+
+    Stem and stages scale with it and round to multiples of 8; the head scales only above 1.
+
+    Attributes:
+        width_mult: Width multiplier.
+        depths: Blocks a stage.
+        expansions: Hidden width over input width, a stage.
+        resolution: Side of the input, in pixels.
+        num_classes: Outputs.
+
+    >>> str(MobileNet(width_mult=0.6, depths=(2, 3, 4, 5, 4, 3, 1)))
+    'mobilenet:w0.6_d2-3-4-5-4-3-1'
+    """
+
+    family: ClassVar[str] = "mobilenet"
+
+    width_mult: float = choice(1.0, "w", least=0.01)
+    depths: tuple[int, ...] = choice(DEPTHS, "d", item="depth")
+    expansions: tuple[int, ...] = choice(EXPANSIONS, "e", item="expansion", terse=True)
+    resolution: int = constant(224, "r")
+    num_classes: int = constant(1000, "c")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (3, self.resolution, self.resolution)
+
+    def chain(self) -> Chain:
+        """The state between stages is the width multiplier."""
+
+        def stem(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+            return stem_parts(round_channels(STEM_CHANNELS * chosen["width_mult"]), self.resolution), chosen
+
+        def stage(index: int) -> Stage:
+            def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+                before = CHANNELS[index - 1] if index else STEM_CHANNELS
+                channels_in = round_channels(before * entering["width_mult"])
+                channels_out = round_channels(CHANNELS[index] * entering["width_mult"])
+                return stage_parts(index, channels_in, channels_out, chosen, self.resolution), entering
+
+            return Stage(f"stage_{index + 1}", (f"depth_{index + 1}", f"expansion_{index + 1}"), describe)
+
+        def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+            width_mult = entering["width_mult"]
+            channels = round_channels(HEAD_CHANNELS * np.maximum(1.0, width_mult))
+            channels_in = round_channels(CHANNELS[-1] * width_mult)
+            return head_parts(channels_in, channels, self.resolution, self.num_classes), {}
+
+        return (Stage("stem", ("width_mult",), stem), *map(stage, range(7)), Stage("head", (), head))
+
+
+@dataclass(frozen=True)
+class MobileNetWide(Architecture):
+    """A MobileNetV2 with a width, a depth and an expansion of its own for each stage.
+
+    Attributes:
+        widths: Output channels a stage.
+        depths: Blocks a stage.
+        expansions: Hidden width over input width, a stage.
+        resolution: Side of the input, in pixels.
+        num_classes: Outputs.
+    """
+
+    family: ClassVar[str] = "mobilenet-wide"
+
+    widths: tuple[int, ...] = choice(CHANNELS, "w", item="width")
+    depths: tuple[int, ...] = choice(DEPTHS, "d", item="depth")
+    expansions: tuple[int, ...] = choice(EXPANSIONS, "e", item="expansion")
+    resolution: int = constant(224, "r")
+    num_classes: int = constant(1000, "c")
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (3, self.resolution, self.resolution)
+
+    def chain(self) -> Chain:
+        """The state between stages is the width that leaves the stage before."""
+
+        def stem(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+            return stem_parts(STEM_CHANNELS, self.resolution), {"channels": STEM_CHANNELS}
+
+        def stage(index: int) -> Stage:
+            def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+                channels = chosen[f"width_{index + 1}"]
+                parts = stage_parts(index, entering["channels"], channels, chosen, self.resolution)
+                return parts, {"channels": channels}
+
+            names = tuple(f"{item}_{index + 1}" for item in ("width", "depth", "expansion"))
+            return Stage(f"stage_{index + 1}", names, describe)
+
+        def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
+            return head_parts(entering["channels"], HEAD_CHANNELS, self.resolution, self.num_classes), {}
+
+        return (Stage("stem", (), stem), *map(stage, range(7)), Stage("head", (), head))
+
+
+def _multiples_of_8(low: float, high: float) -> tuple[int, ...]:
+    """Multiples of 8 between both ends, each rounded down, at least 8."""
+    return tuple(range(max(8, int(low) // 8 * 8), int(high) // 8 * 8 + 1, 8))
+
+
+_DEPTHS_OF_THE_PAPER = (2, 3, 4, 5, 4, 3, 1)
+
+register(
+    Space(
+        name="mobilenet",
+        architecture=MobileNet,
+        choices={
+            "width_mult": tuple(step / 20 for step in range(7, 29)),
+            **{f"depth_{i}": tuple(range(1, depth + 3)) for i, depth in enumerate(DEPTHS, 1)},
+            **{f"expansion_{i}": (expansion,) for i, expansion in enumerate(EXPANSIONS, 1)},
+        },
+        base=("width_mult",),
+        references={
+            "mobilenet_v2": MobileNet(),
+            "nn_mass_a": MobileNet(width_mult=0.6, depths=_DEPTHS_OF_THE_PAPER),
+            "nn_mass_b": MobileNet(depths=_DEPTHS_OF_THE_PAPER),
+        },
+    )
+)
+
+register(
+    Space(
+        name="mobilenet-wide",
+        architecture=MobileNetWide,
+        choices={
+            **{f"width_{i}": _multiples_of_8(w / 2, w * 3 / 2) for i, w in enumerate(CHANNELS, 1)},
+            **{f"depth_{i}": tuple(range(1, 2 * depth + 2)) for i, depth in enumerate(DEPTHS, 1)},
+            "expansion_1": (1,),
+            **{f"expansion_{i}": (3, 4, 6) for i in range(2, 8)},
+        },
+        base=tuple(f"width_{i}" for i in range(1, 8)),
+        references={
+            "mobilenet_v2": MobileNetWide(),
+            "nn_mass_b": MobileNetWide(depths=_DEPTHS_OF_THE_PAPER),
+        },
+    )
+)

@@ -1,0 +1,95 @@
+"""A search space: which choices an architecture leaves open, and the options of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from search_spaces.architecture import Architecture, Value
+from search_spaces.chain import Chain
+from search_spaces.errors import RequestError
+
+Options: TypeAlias = tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Space:
+    """A family of architectures with the options of its choices.
+
+    Attributes:
+        name: What users call it.
+        architecture: The class of its members.
+        choices: The options of every choice, in order; a single option is no choice.
+        references: Named architectures to compare with.
+        base: The choices that set the base width. NN-Mass promises something only where they are equal.
+        constants: Values of fields that no search varies, where they are not the class's defaults.
+    """
+
+    name: str
+    architecture: type[Architecture]
+    choices: Mapping[str, Options]
+    references: Mapping[str, Architecture] = field(default_factory=dict)
+    base: tuple[str, ...] = ()
+    constants: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many architectures there are, counting those that differ in an option without effect."""
+        return math.prod(len(options) for options in self.choices.values())
+
+    def chain(self) -> Chain:
+        """The stages of its architectures."""
+        return self.architecture(**self.constants).chain()
+
+    def of_choices(self, choices: Mapping[str, Value]) -> Architecture:
+        """The architecture with these choices."""
+        return self.architecture.of_choices(choices, **self.constants)
+
+    def parse(self, text: str) -> Architecture:
+        """The architecture that a spec or the name of a reference stands for.
+
+        Raises:
+            RequestError: It is neither; the message says where it goes wrong, or lists the references.
+        """
+        name = text.removeprefix(f"{self.architecture.family}:")
+        if name in self.references:
+            return self.references[name]
+        try:
+            return self.architecture.parse(text)
+        except RequestError as error:
+            known = ", ".join(self.references) or "none"
+            raise RequestError(f"{error}; nor is it a reference of {self.name} ({known})") from None
+
+    def fix(self, **values: Value) -> Space:
+        """The space with choices pinned to one option and constants set.
+
+        Raises:
+            RequestError: There is no such choice or constant, or it has no such option.
+
+        >>> import search_spaces
+        >>> search_spaces.get("mobilenet").fix(width_mult=1, resolution=192).size
+        27000
+        """
+        choices, constants = dict(self.choices), dict(self.constants)
+        for name, value in values.items():
+            if name in choices:
+                choices[name] = (self._option(name, value),)
+            elif name in self.architecture.constant_names():
+                constants[name] = self.architecture(**{name: value}).constants()[name]
+            else:
+                known = ", ".join((*choices, *self.architecture.constant_names()))
+                raise RequestError(f"{self.name} has no choice {name!r}; it has {known}")
+        references = {
+            name: dataclasses.replace(reference, **constants) for name, reference in self.references.items()
+        }
+        return dataclasses.replace(self, choices=choices, constants=constants, references=references)
+
+    def _option(self, name: str, value: Value) -> Value:
+        options = self.choices[name]
+        if value not in options:
+            known = ", ".join(str(option) for option in options)
+            raise RequestError(f"{name}={value} is not an option of {self.name}; it has {known}")
+        return options[options.index(value)]

@@ -1,0 +1,166 @@
+"""Specs: how an architecture is written in a few characters, read back and checked.
+
+A spec is the family, a colon, and tokens joined by "_". A token is a letter and a value (`w0.6`, `d1-2-3`),
+or a bare word for a field that takes one of a few words (`bottleneck`). Constants at their default are left
+out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from search_spaces.errors import RequestError
+
+if TYPE_CHECKING:
+    from search_spaces.architecture import Architecture
+
+    A = TypeVar("A", bound=Architecture)
+
+_SETTINGS = "search_spaces"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a field of an architecture is written and what it may hold.
+
+    Attributes:
+        letter: Letter of its token; empty for a field that holds one of `words`.
+        item: Name of one entry, for a field with an entry a stage: `depth` of `depths`.
+        constant: No search varies it.
+        terse: Left out of the spec where it is the default.
+        least: Smallest value.
+        words: The words it may be.
+    """
+
+    letter: str
+    item: str = ""
+    constant: bool = False
+    terse: bool = False
+    least: float = 1
+    words: tuple[str, ...] = ()
+
+
+def choice(default: Any, letter: str = "", **settings: Any) -> Any:
+    """A field of an architecture; `settings` are those of `Settings`."""
+    return dataclasses.field(default=default, metadata={_SETTINGS: Settings(letter, **settings)})
+
+
+def constant(default: int, letter: str) -> Any:
+    """A field that no search varies and that a spec leaves out at its default."""
+    return choice(default, letter, constant=True, terse=True)
+
+
+def settings(field: dataclasses.Field[Any]) -> Settings:
+    """The settings a field was made with."""
+    found: Settings = field.metadata[_SETTINGS]
+    return found
+
+
+def choice_names(field: dataclasses.Field[Any]) -> tuple[str, ...]:
+    """Names of the choices a field holds: its own, or one an entry (`depth_1`, `depth_2`, ...)."""
+    if not isinstance(field.default, tuple):
+        return (field.name,)
+    return tuple(f"{settings(field).item}_{index}" for index in range(1, len(field.default) + 1))
+
+
+def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
+    """The value as the field's own type.
+
+    Raises:
+        RequestError: It is of another type, too small, or of the wrong length.
+    """
+    if not isinstance(field.default, tuple):
+        return _checked_entry(family, field, field.name, field.default, value)
+    if isinstance(value, str) or not hasattr(value, "__iter__") or len(list(value)) != len(field.default):
+        raise RequestError(f"{family}: {field.name} is {value!r}, expected {len(field.default)} numbers")
+    names = choice_names(field)
+    return tuple(
+        _checked_entry(family, field, name, default, entry)
+        for name, default, entry in zip(names, field.default, value, strict=True)
+    )
+
+
+def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, default: Any, value: Any) -> Any:
+    allowed = settings(field)
+    if allowed.words:
+        if value not in allowed.words:
+            raise RequestError(f"{family}: {name} is {value!r}, expected one of {', '.join(allowed.words)}")
+        return str(value)
+    kind = type(default)
+    wanted = f"a {'number' if kind is float else 'whole number'} of at least {allowed.least:g}"
+    try:
+        converted = kind(value)
+        fits = not isinstance(value, str | bool) and converted == value and allowed.least <= converted < 2**31
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise RequestError(f"{family}: {name} is {value!r}, expected {wanted}")
+    return converted
+
+
+def write(architecture: Architecture) -> str:
+    """The spec of an architecture."""
+    tokens = []
+    for field in dataclasses.fields(architecture):
+        value = getattr(architecture, field.name)
+        if not (settings(field).terse and value == field.default):
+            entries = value if isinstance(value, tuple) else (value,)
+            tokens.append(settings(field).letter + "-".join(str(entry) for entry in entries))
+    return f"{architecture.family}:{'_'.join(tokens)}"
+
+
+def read(architecture: type[A], text: str) -> A:
+    """The architecture that a spec stands for, with or without the family before it.
+
+    Raises:
+        RequestError: The spec does not parse; the message says where.
+    """
+    family, colon, tokens = text.rpartition(":")
+    if colon and family != architecture.family:
+        raise RequestError(f"spec {text!r}: {family!r} is not {architecture.family!r}")
+    fields: dict[str, Any] = {}
+    place = len(family) + len(colon)
+    for token in tokens.split("_"):
+        field, value = _read_token(architecture, text, place, token)
+        if field.name in fields:
+            raise RequestError(f"spec {text!r}: {token!r} at character {place + 1} gives {field.name} twice")
+        fields[field.name] = value
+        place += len(token) + 1
+    try:
+        return architecture(**fields)
+    except RequestError as error:
+        raise RequestError(f"spec {text!r}: {error}") from None
+
+
+def _read_token(
+    architecture: type[A], text: str, place: int, token: str
+) -> tuple[dataclasses.Field[Any], Any]:
+    fields = dataclasses.fields(architecture)
+    for field in fields:
+        if token in settings(field).words:
+            return field, token
+        if settings(field).letter and token[:1] == settings(field).letter:
+            try:
+                return field, _read_value(field.default, token[1:])
+            except ValueError:
+                pass
+    tokens = (settings(field).letter + _pattern(field) for field in fields)
+    raise RequestError(
+        f"spec {text!r}: {token!r} at character {place + 1} is not one of {', '.join(tokens)} joined by '_'"
+    )
+
+
+def _read_value(default: Any, text: str) -> Any:
+    if isinstance(default, tuple):
+        return tuple(type(default[0])(entry) for entry in text.split("-"))
+    return type(default)(text)
+
+
+def _pattern(field: dataclasses.Field[Any]) -> str:
+    if settings(field).words:
+        return "|".join(settings(field).words)
+    if isinstance(field.default, tuple):
+        return "-".join(str(entry) for entry in field.default)
+    return str(field.default)
