@@ -1,0 +1,122 @@
+"""Budgets: how much of a figure a network may use, as "400M", "3.7M", "380M:400M"."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+from search_spaces import RequestError
+
+Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
+"""A budget as users write it: text, a cap, or a band."""
+
+COSTS = ("flops", "macs", "params")
+"""The figures a budget may limit."""
+
+_UNITS = {"": 0, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
+_QUANTITY = re.compile(
+    r"(?P<number>[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?P<power>[eE]\+?[0-9]{1,2})?(?P<unit>[KMGBT]?)"
+)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The values a figure may have: at least `least`, at most `most`, both included.
+
+    Attributes:
+        figure: A column of the tables: nn_mass, flops, macs or params.
+        least: Lower end.
+        most: Upper end.
+    """
+
+    figure: str
+    least: float = 0
+    most: float = math.inf
+
+    def __str__(self) -> str:
+        if self.least <= 0:
+            return f"{self.figure} at most {quantity(self.most)}"
+        if math.isinf(self.most):
+            return f"{self.figure} at least {quantity(self.least)}"
+        return f"{self.figure} from {quantity(self.least)} to {quantity(self.most)}"
+
+    def meets(self, values: Any) -> Any:
+        """Whether a value, or each of a column, lies inside."""
+        return (values >= self.least) & (values <= self.most)
+
+    def violation(self, value: float) -> float:
+        """How far a value lies outside, as a share of the end it passes; at most 0 inside.
+
+        >>> Bound("flops", most=400e6).violation(440e6), Bound("flops", 380e6, 400e6).violation(380e6)
+        (0.10000000000000009, 0.0)
+        """
+        above = value / self.most - 1
+        below = 1 - value / self.least if self.least > 0 else -math.inf
+        return max(above, below)
+
+    def share(self, values: Any) -> Any:
+        """A value, or a column, as a share of the cap, or of the floor where there is no cap."""
+        return values / (self.least if math.isinf(self.most) else self.most)
+
+
+def parse_budget(figure: str, written: Written) -> Bound:
+    """The bound that a budget stands for.
+
+    Raises:
+        RequestError: It is not a budget.
+
+    >>> parse_budget("flops", "380M:400M")
+    Bound(figure='flops', least=380000000, most=400000000)
+    >>> parse_budget("params", "3.7M")
+    Bound(figure='params', least=0, most=3700000)
+    """
+    if isinstance(written, tuple):
+        written = ":".join("" if end is None else str(end) for end in written)
+    text = str(written)
+    ends = text.strip().split(":")
+    if len(ends) > 2 or not any(ends):
+        raise _not_a_budget(figure, text)
+    most = _parse_end(figure, text, ends[-1]) if ends[-1] else math.inf
+    least = _parse_end(figure, text, ends[0]) if len(ends) == 2 and ends[0] else 0
+    if least > most:
+        raise RequestError(f"--{figure} {text}: the band is reversed; write {ends[1]}:{ends[0]}")
+    return Bound(figure, math.ceil(least), most if math.isinf(most) else math.floor(most))
+
+
+def _parse_end(figure: str, text: str, end: str) -> Any:
+    match = _QUANTITY.fullmatch(end.strip().upper().replace("E", "e"))
+    if not match:
+        raise _not_a_budget(figure, text)
+    try:
+        number = Decimal(match["number"].replace("_", "") + (match["power"] or ""))
+    except InvalidOperation:
+        raise _not_a_budget(figure, text) from None
+    value = number.scaleb(_UNITS[match["unit"]])
+    if value < 1:
+        raise _not_a_budget(figure, text)
+    return value
+
+
+def _not_a_budget(figure: str, text: str) -> RequestError:
+    return RequestError(
+        f"--{figure} {text}: expected a budget of at least 1, such as 400M, 3.7M, 1.2G or 400e6, or a band,"
+        " such as 380M:400M"
+    )
+
+
+def quantity(value: float) -> str:
+    """A figure in a few characters, exact to four digits.
+
+    >>> quantity(399_123_456), quantity(3_700_000), quantity(1287.0), quantity(12)
+    ('399.1M', '3.700M', '1287.0', '12')
+    """
+    if isinstance(value, float) and value < 1e5:
+        return f"{value:.1f}"
+    for unit, power in (("G", 9), ("M", 6), ("K", 3)):
+        if value >= 10**power:
+            scaled = value / 10**power
+            return f"{scaled:.{max(0, 3 - int(math.log10(scaled)))}f}{unit}"
+    return f"{value:g}"

@@ -1,0 +1,80 @@
+"""What all commands share: one-line errors, exit codes, numbers and names as people type them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from search_spaces import RequestError
+from search_spaces.architecture import Value
+
+DONE, REQUEST_WRONG, INTERRUPTED = 0, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line and exit with 2."""
+        self.exit(REQUEST_WRONG, f"{self.prog}: {message}\n")
+
+
+def run(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 2 the request was wrong, 130 interrupted; a fault of ours raises."""
+    try:
+        code = command(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except RequestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = REQUEST_WRONG
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone, as in `| head`; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = DONE
+    sys.exit(code)
+
+
+def literal(text: str) -> Value:
+    """A whole number, a number, or else the text itself.
+
+    >>> literal("2"), literal("0.35"), literal("depthwise")
+    (2, 0.35, 'depthwise')
+    """
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def assignment(text: str) -> tuple[str, Value]:
+    """A name and a value from "name=value".
+
+    Raises:
+        argparse.ArgumentTypeError: There is no "=".
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as width_mult=1.0")
+    return name, literal(value)
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A converter of whole numbers no smaller than `least`."""
+
+    def convert(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return number
+
+    return convert

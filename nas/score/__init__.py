@@ -1,0 +1,32 @@
+"""The score and the costs of one architecture, in closed form."""
+
+from __future__ import annotations
+
+import search_spaces
+from search_spaces import Architecture
+
+
+def score(architecture: Architecture | str) -> dict[str, float]:
+    """NN-Mass and costs of an architecture.
+
+    Args:
+        architecture: An architecture, or "space:spec" or "space:reference".
+
+    Returns:
+        nn_mass (float); flops, macs and params (int), by fvcore's rules: one multiply-add is one operation.
+
+    Raises:
+        RequestError: The text stands for no architecture.
+
+    >>> score("mobilenet:mobilenet_v2")
+    {'nn_mass': 1287.0, 'flops': 314193216, 'macs': 300774272, 'params': 3504872}
+    """
+    if isinstance(architecture, str):
+        architecture = search_spaces.parse(architecture)
+    figures = architecture.figures()
+    return {
+        "nn_mass": float(figures.nn_mass),
+        "flops": int(figures.flops),
+        "macs": int(figures.macs),
+        "params": int(figures.params),
+    }

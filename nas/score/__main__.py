@@ -1,0 +1,43 @@
+"""The command `python -m nas.score`: NN-Mass and costs of architectures given by spec or name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import search_spaces
+from nas.command_line import DONE, Parser, run
+from nas.score import score
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Score architectures and print them in the order given."""
+    from nas.show import FLOPS_NOTE, FORMATS
+
+    parser = Parser("python -m nas.score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
+    parser.add_argument("--space", help="space of the architectures that do not name theirs")
+    parser.add_argument(
+        "--arch",
+        nargs="+",
+        required=True,
+        action="extend",
+        metavar="SPEC|REFERENCE",
+        help="architectures, such as w0.6_d2-3-4-5-4-3-1, nn_mass_b or resnet:resnet50",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    options = parser.parse_args(arguments)
+
+    import pandas as pd
+
+    from nas.show import show
+
+    space = search_spaces.get(options.space) if options.space else None
+    rows = []
+    for text in options.arch:
+        architecture = space.parse(text) if space else search_spaces.parse(text)
+        rows.append({"arch": str(architecture), **score(architecture)})
+    show(pd.DataFrame(rows), options.format)
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)

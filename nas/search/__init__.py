@@ -1,0 +1,97 @@
+"""Search: from a budget to a ranked table of architectures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas.budget import Written
+    from search_spaces.architecture import Value
+
+
+def search(
+    space: str,
+    *,
+    flops: Written | None = None,
+    macs: Written | None = None,
+    params: Written | None = None,
+    like: str | None = None,
+    minimize: str = "flops",
+    across_widths: bool = False,
+    pareto: str | None = None,
+    fix: Mapping[str, Value] | None = None,
+    sampler: str | None = None,
+    trials: int | None = None,
+    seed: int = 0,
+    top: int = 10,
+    out: str | Path | None = None,
+) -> pd.DataFrame:
+    """Search a space for the architectures of the largest NN-Mass inside budgets.
+
+    Args:
+        space: Name of a registered space.
+        flops: Budget on FLOPs by fvcore's rules, one multiply-add counted as one: "400M", a number, or a band
+            as "380M:400M" or a tuple.
+        macs: Budget on the multiply-adds of convolutions and linear layers.
+        params: Budget on trainable parameters.
+        like: A reference or spec: look for the cheapest architectures of at least its NN-Mass and of its base
+            width instead.
+        minimize: The cost that `like` minimises.
+        across_widths: With `like`, let the base width vary, where NN-Mass promises nothing.
+        pareto: A cost: look for the front of NN-Mass against it instead.
+        fix: Choices to pin and constants to set, by name.
+        sampler: Name of an Optuna sampler; by default the one that measured best.
+        trials: How many architectures are proposed.
+        seed: Seed of the sampler; the same seed and versions give the same table.
+        top: How many of the best rows fvcore recounts, in this process.
+        out: An empty or new folder to keep the run in; by default nothing is written.
+
+    Returns:
+        Architectures that meet the budgets, best first, none twice: rank, arch, nn_mass, flops, macs, params,
+        the share of each budget used, the trial that first proposed it, and whether it was recounted.
+
+    Raises:
+        RequestError: The request makes no sense, or no architecture was found that meets it.
+        nas.recount.MiscountError: fvcore counts otherwise than the closed form.
+
+    >>> table = search("mobilenet", flops="400M", trials=50, sampler="random", top=1)
+    >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
+    (True, np.int64(1))
+    """
+    import search_spaces
+    from nas.recount import verify
+    from nas.search.request import DEFAULT_TRIALS, Request
+    from nas.search.run import Run
+    from nas.search.run_folder import RunFolder
+
+    written = {"flops": flops, "macs": macs, "params": params}
+    request = Request(
+        space=space,
+        budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
+        fix=dict(fix or {}),
+        like=like,
+        minimize=minimize,
+        across_widths=across_widths,
+        pareto=pareto,
+        sampler=sampler or "",
+        trials=DEFAULT_TRIALS if trials is None else trials,
+        seed=seed,
+    )
+    run = Run(request)
+    run.folder = None if out is None else RunFolder.create(request, Path(out))
+    run.explore()
+    run.draw(top)
+    verify(search_spaces.parse(spec) for spec in run.found.head(top)["arch"])
+    run.finish(recounted=top)
+    return run.found
+
+
+def as_text(budget: Written) -> str:
+    """A budget as on the command line."""
+    if isinstance(budget, tuple):
+        return ":".join("" if end is None else str(end) for end in budget)
+    return str(budget)

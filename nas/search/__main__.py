@@ -1,0 +1,244 @@
+"""The command `python -m nas.search`: from a budget to a table of architectures, each recounted by fvcore."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import search_spaces
+from nas.budget import COSTS
+from nas.command_line import DONE, INTERRUPTED, Parser, assignment, at_least, run
+from nas.recount import Recounter
+from search_spaces import RequestError, Space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas.search.request import Request
+    from nas.search.run import Run
+
+_STARTED = time.perf_counter()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Search as the arguments say; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.choices:
+        _show_choices(search_spaces.get(options.space or "mobilenet"))
+        return DONE
+    with Recounter() as recounter:
+        return _search(options, recounter)
+
+
+def _parser() -> Parser:
+    from nas.show import FLOPS_NOTE, FORMATS
+
+    parser = Parser(
+        "python -m nas.search",
+        description="Find the architectures of the largest NN-Mass inside a budget, without training any.",
+        epilog=f"Budgets: 400M, 3.7M, 1.2G, 400e6, or a band as 380M:400M. {FLOPS_NOTE}",
+    )
+    parser.add_argument("--space", help=f"what to search: {', '.join(search_spaces.names())}")
+    for cost in COSTS:
+        parser.add_argument(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}")
+    fix, like = (
+        "pin a choice or set a constant, as width_mult=1.0",
+        "find the cheapest networks of its base width",
+    )
+    across = "let --like change the base width, where NN-Mass promises nothing"
+    add = parser.add_argument
+    add("--fix", action="append", type=assignment, metavar="NAME=VALUE", help=fix)
+    add("--choices", action="store_true", help="show what the space lets vary, and stop")
+    add("--like", metavar="SPEC|REFERENCE", help=f"{like} with at least its NN-Mass")
+    add("--minimize", choices=COSTS, help="the cost that --like minimises (flops)")
+    add("--across-widths", action="store_true", help=across)
+    add("--pareto", choices=COSTS, help="find the front of NN-Mass against this cost")
+    add("--sampler", help="Optuna's sampler: tpe, nsga2, random, ...")
+    add("--trials", type=at_least(1), help="architectures to propose")
+    add("--seed", type=at_least(0), help="seed of the sampler (0)")
+    add("--top", type=at_least(1), default=10, help="rows to recount and show (10)")
+    add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
+    add("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
+    add("--format", choices=FORMATS, default="table", help="how to print the table")
+    return parser
+
+
+def _search(options: argparse.Namespace, recounter: Recounter) -> int:
+    from nas.search.run import Run
+    from nas.search.run_folder import RunFolder
+
+    imported = time.perf_counter() - _STARTED
+    with _interruptions() as interrupted:
+        if options.resume:
+            folder = RunFolder.open(options.resume)
+            folder.request = _continued(folder.request, options)
+            run = Run(folder.request, folder)
+        else:
+            run = Run(_request(options))
+            run.folder = folder = RunFolder.create(run.request, options.out)
+        run.seconds["import"] = imported
+        with _progress(run) as advance:
+            run.explore(interrupted, advance)
+        if not interrupted():
+            run.draw(options.top)
+            shown = _shown(run, options.top)
+            with run.measured("recount"):
+                for _ in recounter.verify(map(search_spaces.parse, shown["arch"])):
+                    if interrupted():
+                        break
+        run.seconds["total"] = time.perf_counter() - _STARTED
+        if interrupted():
+            run.save("interrupted")
+            _say(
+                f"interrupted after {run.trials:,} of {run.request.trials:,} trials; {len(run.found):,}"
+                f" architectures are kept; go on with --resume {folder.path}",
+                to_stderr=True,
+            )
+            return INTERRUPTED
+        run.finish(recounted=options.top)
+    _print(run, shown, options)
+    return DONE
+
+
+def _request(options: argparse.Namespace) -> Request:
+    from nas.search.request import DEFAULT_TRIALS, Request
+
+    if not options.space:
+        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
+    return Request(
+        space=options.space,
+        budgets=_budgets(options),
+        fix=dict(options.fix or ()),
+        like=options.like,
+        minimize=options.minimize or "flops",
+        across_widths=options.across_widths,
+        pareto=options.pareto,
+        sampler=options.sampler or "",
+        trials=options.trials or DEFAULT_TRIALS,
+        seed=options.seed or 0,
+    )
+
+
+def _budgets(options: argparse.Namespace) -> dict[str, str]:
+    return {cost: getattr(options, cost) for cost in COSTS if getattr(options, cost) is not None}
+
+
+def _continued(request: Request, options: argparse.Namespace) -> Request:
+    """The stored request, with more trials if asked; anything else asked for must be what is stored.
+
+    Raises:
+        RequestError: The arguments ask for another search.
+    """
+    asked = {
+        "space": options.space,
+        "fix": dict(options.fix) if options.fix else None,
+        "like": options.like,
+        "minimize": options.minimize,
+        "across_widths": options.across_widths or None,
+        "pareto": options.pareto,
+        "sampler": options.sampler,
+        "seed": options.seed,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    budgets = {**request.budgets, **_budgets(options)}
+    wanted = replace(request, **given, budgets=budgets, trials=options.trials or request.trials)
+    if options.out:
+        raise RequestError("--resume goes on in its own folder; leave out --out")
+    if wanted.bounds() != request.bounds() or any(given[name] != getattr(request, name) for name in given):
+        raise RequestError(
+            f"--resume {options.resume}: that run was asked for as {request.arguments()}; leave out what"
+            " differs, or start a new run"
+        )
+    if wanted.trials < request.trials:
+        raise RequestError(
+            f"--trials {wanted.trials}: that run was asked for {request.trials}; ask for as many"
+        )
+    return replace(request, trials=wanted.trials)
+
+
+def _shown(run: Run, top: int) -> pd.DataFrame:
+    """The rows to show: the first candidates, then the references."""
+    import pandas as pd
+
+    return pd.concat([run.found.head(top), run.compared], ignore_index=True).astype({"trial": "Int64"})
+
+
+def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
+    from nas.show import FLOPS_NOTE, show
+
+    if options.format != "table":
+        show(run.found.head(options.top), options.format)
+        return
+    best = min(options.top, len(run.found))
+    shown = shown.assign(arch=shown["name"].fillna(shown["arch"])).drop(columns=["name", "recounted"])
+    show(shown, family=run.space.architecture.family, break_before=best)
+    _say(
+        f"{run.trials:,} trials ({run.request.sampler}, seed {run.request.seed}) found {len(run.found):,}"
+        f" architectures for: {run.goal}. All rows above were built and recounted by fvcore, equal to the"
+        f" unit. {run.seconds['total']:.1f} s."
+    )
+    _say(FLOPS_NOTE)
+    _say("NN-Mass promises something only between networks of one base width: train the first few.")
+    if run.folder:
+        _say(f"Kept in {run.folder.path}")
+
+
+def _show_choices(space: Space) -> None:
+    import pandas as pd
+
+    from nas.show import show
+
+    rows = [{"name": name, "options": " ".join(map(str, options))} for name, options in space.choices.items()]
+    constants = space.architecture(**space.constants).constants()
+    rows += [
+        {"name": name, "options": f"{value} (constant, set it with --fix)"}
+        for name, value in constants.items()
+    ]
+    show(pd.DataFrame(rows))
+    _say(f"{space.name}: {space.size:,} architectures")
+
+
+def _say(text: str, to_stderr: bool = False) -> None:
+    from rich.console import Console
+
+    Console(stderr=to_stderr, highlight=False, markup=False).print(text, soft_wrap=False)
+
+
+@contextmanager
+def _interruptions() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM into an answer to the question it yields; the second raises."""
+    signals: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        signals.append(number)
+        if len(signals) > 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(signals)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(run: Run) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("searching", total=run.request.trials, completed=run.trials)
+        yield lambda: progress.advance(task)
+
+
+if __name__ == "__main__":
+    run(main)

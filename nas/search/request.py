@@ -1,0 +1,130 @@
+"""A search as it was asked for: a value that can be stored, compared and resolved into a space and a goal."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import search_spaces
+from nas.budget import COSTS, Bound, parse_budget, quantity
+from nas.search.goal import Goal, cheapest, front, maximum_mass
+from search_spaces import RequestError, Space
+from search_spaces.architecture import Value
+
+DEFAULT_TRIALS = 2000
+DEFAULT_SAMPLER = "tpe"
+DEFAULT_FRONT_SAMPLER = "nsga2"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that decides a search's result, apart from versions.
+
+    Attributes:
+        space: Name of the space.
+        budgets: Budgets by cost, as written.
+        fix: Choices pinned and constants set.
+        like: A reference or spec whose NN-Mass is to be reached at the least cost.
+        minimize: The cost that `like` minimises.
+        across_widths: Let `like` leave the base width of what it is to be like.
+        pareto: A cost, for a front of NN-Mass against it.
+        sampler: Name of the Optuna sampler.
+        trials: How many architectures are proposed.
+        seed: Seed of the sampler.
+    """
+
+    space: str
+    budgets: Mapping[str, str] = field(default_factory=dict)
+    fix: Mapping[str, Value] = field(default_factory=dict)
+    like: str | None = None
+    minimize: str = "flops"
+    across_widths: bool = False
+    pareto: str | None = None
+    sampler: str = ""
+    trials: int = DEFAULT_TRIALS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.sampler:
+            default = DEFAULT_FRONT_SAMPLER if self.pareto else DEFAULT_SAMPLER
+            object.__setattr__(self, "sampler", default)
+        if self.trials < 1:
+            raise RequestError(f"trials is {self.trials}, expected a whole number of at least 1")
+        if self.like and self.pareto:
+            raise RequestError("--like and --pareto are two different searches; give one of them")
+        if self.across_widths and not self.like:
+            raise RequestError("--across-widths says how --like compares; give --like as well")
+        for cost in (self.minimize, self.pareto or "flops", *self.budgets):
+            if cost not in COSTS:
+                raise RequestError(f"{cost!r} is not a cost; the costs are {', '.join(COSTS)}")
+
+    def as_json(self) -> dict[str, Any]:
+        """The request as plain values; the inverse of `of_json`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> Self:
+        """The request that `as_json` gave.
+
+        Raises:
+            TypeError: The values are not those of a request.
+        """
+        return cls(**values)
+
+    def bounds(self) -> tuple[Bound, ...]:
+        """The budgets, understood."""
+        return tuple(parse_budget(cost, self.budgets[cost]) for cost in COSTS if cost in self.budgets)
+
+    def resolve(self) -> tuple[Space, Goal]:
+        """The space to search and what to look for in it.
+
+        Raises:
+            RequestError: A part of the request does not make sense.
+        """
+        space = search_spaces.get(self.space).fix(**self.fix)
+        if self.pareto:
+            return space, front(self.pareto, self.bounds())
+        if not self.like:
+            return space, maximum_mass(self.bounds())
+        example = space.parse(self.like)
+        if not self.across_widths:
+            space = self._at_width_of(space, example.choices())
+        return space, cheapest(self.minimize, float(example.figures().nn_mass), self.bounds())
+
+    def _at_width_of(self, space: Space, choices: Mapping[str, Value]) -> Space:
+        for name in space.base:
+            if name in self.fix:
+                continue
+            try:
+                space = space.fix(**{name: choices[name]})
+            except RequestError as error:
+                raise RequestError(
+                    f"--like keeps the base width of {self.like}, and {error}; pin another with"
+                    f" --fix {name}=..., or add --across-widths"
+                ) from None
+        return space
+
+    def arguments(self) -> str:
+        """The request as arguments of the command."""
+        words = ["--space", self.space]
+        for cost, written in self.budgets.items():
+            words += [f"--{cost}", written]
+        for name, value in self.fix.items():
+            words += ["--fix", f"{name}={value}"]
+        if self.like:
+            words += ["--like", self.like, "--minimize", self.minimize]
+            words += ["--across-widths"] * self.across_widths
+        if self.pareto:
+            words += ["--pareto", self.pareto]
+        words += ["--sampler", self.sampler, "--trials", str(self.trials), "--seed", str(self.seed)]
+        return shlex.join(words)
+
+    def name(self) -> str:
+        """A short name for the run's folder."""
+        caps = [(bound.figure, bound.most) for bound in self.bounds() if not math.isinf(bound.most)]
+        aim = [f"pareto-{self.pareto}"] if self.pareto else ["like"] if self.like else []
+        return "-".join([self.space, *aim, *(f"{cost}-{quantity(cap)}" for cost, cap in caps)])

@@ -1,0 +1,135 @@
+"""A run of a search, from the request to the tables: explore, save now and then, recount, finish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nas.feasibility import check, nearest
+from nas.search.journal import Journal
+from nas.search.request import Request
+from nas.search.run_folder import RunFolder
+from nas.search.study import Study
+from nas.search.table import candidates, references
+from nas.stage_tables import StageTables
+from search_spaces import RequestError
+
+_LEAST_PAUSE = 1.0
+_PAUSE_RATIO = 20
+"""Saving takes at most about one part in so many of the time."""
+
+
+class Run:
+    """A search under way or done.
+
+    Attributes:
+        found: The candidates so far, best first; empty before `explore`.
+        compared: The references, ranked by the same rules.
+        seconds: Wall time by what it was spent on.
+    """
+
+    def __init__(self, request: Request, folder: RunFolder | None = None) -> None:
+        self.request, self.folder = request, folder
+        self.space, self.goal = request.resolve()
+        self.tables = StageTables.of(self.space)
+        check(self.space, self.tables, self.goal.bounds)
+        self._journal = folder.journal() if folder else Journal()
+        self._study = Study(self.space, self.tables, self.goal, request.sampler, request.seed, self._journal)
+        self.seconds: dict[str, float] = {}
+        self._recounted = 0
+        self._saved_at, self._saving = time.perf_counter(), 0.0
+        self._tabulate()
+
+    @property
+    def trials(self) -> int:
+        """How many trials there are so far."""
+        return len(self._study.rows)
+
+    def explore(
+        self, stop: Callable[[], bool] = lambda: False, on_trial: Callable[[], None] = lambda: None
+    ) -> None:
+        """Run the trials that are missing.
+
+        Args:
+            stop: Asked after each trial; what was found until then is kept.
+            on_trial: Called after each trial.
+
+        Raises:
+            RequestError: All trials are done and none meets the bounds.
+        """
+        with self.measured("sampling"):
+            self._study.run(self.request.trials, stop, on_trial, self._save_sometimes)
+        self.seconds["sampling"] -= self._study.scoring
+        self.seconds["scoring"] = self._study.scoring
+        self._tabulate()
+        self.save("interrupted" if stop() else "running")
+        if self.found.empty and not stop():
+            seen = nearest(self.tables.score(self._study.population), self.goal.bounds)
+            self.save("nothing found")
+            raise RequestError(
+                f"none of {self.trials:,} trials has {seen}; try a wider band, more --trials or another"
+                " --sampler"
+            )
+
+    def draw(self, top: int) -> None:
+        """Save the figure, with the first `top` candidates marked."""
+        if self.folder:
+            from nas.search.figure import save_figure
+
+            best = self.found.head(top)
+            path = self.folder.path / "mass.png"
+            save_figure(path, self.tables, self.goal, self._study.population, best, self.compared)
+
+    def finish(self, recounted: int) -> None:
+        """Save all as finished, fvcore having agreed on the first `recounted` candidates."""
+        self._recounted = recounted
+        self._mark()
+        self.save("finished")
+
+    @contextmanager
+    def measured(self, name: str) -> Iterator[None]:
+        """Add the wall time of a block to `seconds`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def save(self, status: str) -> None:
+        """Write all files of the folder but the figure."""
+        if self.folder:
+            self.folder.save_journal(self._journal)
+            self.folder.save_tables(self.found, self.compared)
+            self.folder.save_state(status, self._facts())
+
+    def _save_sometimes(self) -> None:
+        start = time.perf_counter()
+        if self.folder and start - self._saved_at > max(_LEAST_PAUSE, _PAUSE_RATIO * self._saving):
+            self._tabulate()
+            self.save("running")
+            self._saved_at = time.perf_counter()
+            self._saving = self._saved_at - start
+
+    def _tabulate(self) -> None:
+        self.found = candidates(self.space, self.tables, self.goal, self._study.population)
+        named = dict(self.space.references)
+        if self.request.like and self.request.like not in named:
+            named["like"] = self.space.parse(self.request.like)
+        self.compared = references(named, self.goal, self.found)
+        self._mark()
+
+    def _mark(self) -> None:
+        self.found["recounted"] = self.found["rank"] <= self._recounted
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "goal": str(self.goal),
+            "space_size": self.space.size,
+            "trials_done": self.trials,
+            "candidates": len(self.found),
+            "best": None if self.found.empty else self.found.iloc[0]["arch"],
+            "recounted": self._recounted,
+            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+        }

@@ -1,0 +1,132 @@
+"""The folder of a run: what stays on disk, each file whole at any moment.
+
+run.json           the request, versions, wall time, how far it came
+candidates.csv     every architecture found that meets the bounds, best first
+references.csv     the space's references, ranked by the same rules
+study.log          the Optuna study, for optuna-dashboard and for going on
+mass.png           NN-Mass against cost
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nas.files import write_whole
+from nas.search.journal import Journal
+from nas.search.request import Request
+from search_spaces import RequestError
+
+RUNS = Path("results/runs")
+_FORMAT = 1
+_PACKAGES = ("zero-cost-nas", "optuna", "numpy", "pandas", "torch", "fvcore")
+
+
+class RunFolder:
+    """One run's folder.
+
+    Attributes:
+        path: Where it is.
+        request: What was asked for.
+    """
+
+    def __init__(self, path: Path, request: Request) -> None:
+        self.path = path
+        self.request = request
+
+    @classmethod
+    def create(cls, request: Request, path: Path | None) -> RunFolder:
+        """Make a new folder: at `path`, or one named for the request and the time under `RUNS`.
+
+        Raises:
+            RequestError: There is something at `path` already, or it cannot be written.
+        """
+        if path is None:
+            stem = f"{datetime.now():%Y%m%d-%H%M%S}-{request.name()}"
+            taken = {folder.name for folder in RUNS.glob(f"{stem}*")}
+            path = RUNS / next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, 1000))) if n not in taken)
+        with _written(path):
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise RequestError(
+                    f"{path} is not empty; choose another --out, or go on with --resume {path}"
+                )
+        folder = cls(path, request)
+        folder.save_state("running", {})
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """The folder of an earlier run.
+
+        Raises:
+            RequestError: It is not one, or is damaged.
+        """
+        file = path / "run.json"
+        if not file.is_file():
+            raise RequestError(f"{path} is not the folder of a run: it has no run.json")
+        try:
+            state = json.loads(file.read_bytes())
+            return cls(path, Request.of_json(state["request"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RequestError(f"{file} is damaged ({error!r}); start a new run") from None
+
+    def journal(self) -> Journal:
+        """The log of the study so far."""
+        return Journal.load(self.path / "study.log")
+
+    def save_state(self, status: str, facts: Mapping[str, Any]) -> None:
+        """Write run.json."""
+        state = {
+            "format": _FORMAT,
+            "status": status,
+            "command": self.command(),
+            "request": self.request.as_json(),
+            **facts,
+            "versions": {"python": platform.python_version(), **_versions()},
+            "machine": platform.platform(),
+        }
+        with _written(self.path):
+            write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")
+
+    def command(self) -> str:
+        """The command that asks for this run."""
+        return "python -m nas.search " + self.request.arguments()
+
+    def save_tables(self, found: pd.DataFrame, compared: pd.DataFrame) -> None:
+        """Write candidates.csv and references.csv."""
+        with _written(self.path):
+            write_whole(self.path / "candidates.csv", found.to_csv(index=False))
+            write_whole(self.path / "references.csv", compared.to_csv(index=False))
+
+    def save_journal(self, journal: Journal) -> None:
+        """Write study.log."""
+        with _written(self.path):
+            journal.save(self.path / "study.log")
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a request error."""
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

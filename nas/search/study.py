@@ -1,0 +1,157 @@
+"""The study: Optuna proposes options, hears their figures, and can stop anywhere and go on the same.
+
+Trials come in blocks. Each block starts a new sampler with a random state drawn from the seed and the block's
+number, and what a sampler must remember is in the study; so a study cut back to the start of a block goes on
+as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import optuna
+from optuna.storages import JournalStorage
+from optuna.trial import FrozenTrial, Trial
+
+from nas.search.goal import Goal
+from nas.search.journal import Journal
+from nas.search.samplers import make
+from nas.stage_tables import Population, StageTables
+from search_spaces import RequestError, Space
+from search_spaces.architecture import Value
+from search_spaces.space import Options
+
+BLOCK = 200
+_BLOCK_MARK = "block"
+
+
+class Study:
+    """A search under way.
+
+    Attributes:
+        rows: For each trial, the number of the option taken for each choice.
+        scoring: Seconds spent on scoring.
+    """
+
+    def __init__(
+        self, space: Space, tables: StageTables, goal: Goal, sampler: str, seed: int, journal: Journal
+    ) -> None:
+        make(sampler, seed, block=0)
+        self._space, self._tables, self._goal = space, tables, goal
+        self._sampler, self._seed, self._journal = sampler, seed, journal
+        self.rows: list[tuple[int, ...]] = []
+        self.scoring = 0.0
+        self._open()
+
+    def _open(self) -> None:
+        with _quiet():
+            try:
+                self._study = optuna.create_study(
+                    storage=JournalStorage(self._journal),
+                    study_name="search",
+                    directions=[direction for _, direction in self._goal.optimise],
+                    load_if_exists=True,
+                )
+                trials = self._study.get_trials(deepcopy=False)
+                self.rows = [self._row(trial.params) for trial in trials]
+            except (KeyError, ValueError, TypeError, IndexError) as error:
+                raise RequestError(f"the study is damaged ({error!r}); start a new run") from None
+
+    @property
+    def population(self) -> Population:
+        """All trials so far, as a population."""
+        return np.array(self.rows, dtype=np.uint16).reshape(len(self.rows), len(self._space.choices))
+
+    def run(
+        self,
+        trials: int,
+        stop: Callable[[], bool] = lambda: False,
+        on_trial: Callable[[], None] = lambda: None,
+        on_block: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Go on until there are `trials` trials, the sampler has nothing left, or `stop` says so.
+
+        Args:
+            stop: Asked after each trial.
+            on_trial: Called after each trial.
+            on_block: Called after each block: what is saved now can be resumed without loss.
+        """
+        if len(self.rows) < trials and len(self.rows) % BLOCK:
+            self._journal.cut_from_last(_BLOCK_MARK)
+            self._open()
+
+        def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+            on_trial()
+            if stop():
+                study.stop()
+
+        with _quiet():
+            while len(self.rows) < trials and not stop():
+                block, wanted = divmod(len(self.rows), BLOCK)[0], min(BLOCK, trials - len(self.rows))
+                self._study.set_user_attr(_BLOCK_MARK, block)
+                self._study.sampler = make(self._sampler, self._seed, block)
+                before = len(self.rows)
+                self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
+                if len(self.rows) - before < wanted:
+                    break
+                on_block()
+
+    def _try(self, trial: Trial) -> tuple[float, ...]:
+        self.rows.append(self._row({
+            name: _suggest(trial, name, options)
+            for name, options in self._space.choices.items()
+            if len(options) > 1
+        }))  # fmt: skip
+        start = time.perf_counter()
+        figures = self._tables.score(np.array(self.rows[-1:]))
+        self.scoring += time.perf_counter() - start
+        for bound in self._goal.bounds:
+            trial.set_constraint(str(bound), bound.violation(float(figures[bound.figure][0])))
+        return tuple(float(figures[figure][0]) for figure, _ in self._goal.optimise)
+
+    def _row(self, values: Mapping[str, Value]) -> tuple[int, ...]:
+        return tuple(
+            _option(options, values[name]) if len(options) > 1 else 0
+            for name, options in self._space.choices.items()
+        )
+
+
+def _step(options: Options) -> float:
+    """The distance of evenly spaced numbers; 0 for options that are not."""
+    numbers = [option for option in options if not isinstance(option, str)]
+    if len(numbers) < len(options):
+        return 0
+    steps = np.diff(np.array(numbers, dtype=float))
+    return numbers[1] - numbers[0] if steps[0] > 0 and np.allclose(steps, steps[0]) else 0
+
+
+def _suggest(trial: Trial, name: str, options: Options) -> Value:
+    step = _step(options)
+    if not step:
+        taken: Value = trial.suggest_categorical(name, list(options))  # type: ignore[assignment]
+        return taken
+    low, high = options[0], options[-1]
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(name, low, high, step=int(step))
+    return trial.suggest_float(name, float(low), float(high), step=round(step, 6))
+
+
+def _option(options: Options, value: Value) -> int:
+    if isinstance(value, str) or not _step(options):
+        return options.index(value)
+    low, high = float(options[0]), float(options[-1])
+    return round((value - low) / (high - low) * (len(options) - 1))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from reporting each trial."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -1,0 +1,109 @@
+"""The tables of a search: what it found, best first, and the references ranked by the same rules."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nas.budget import COSTS
+from nas.feasibility import meeting
+from nas.score import score
+from nas.search.goal import MAXIMIZE, Goal
+from nas.stage_tables import FIGURES, Population, StageTables
+from search_spaces import Architecture, Space
+
+
+def candidates(space: Space, tables: StageTables, goal: Goal, population: Population) -> pd.DataFrame:
+    """Every architecture of a population that meets the bounds, once, best first.
+
+    Args:
+        population: One row a trial, in the order of the trials.
+
+    Returns:
+        rank (from 1), arch (spec), nn_mass, flops, macs, params, for each budget its share used
+        (`flops_share`), trial (the first that proposed it) and recounted (False).
+    """
+    figures = tables.score(population)
+    meets = meeting(figures, goal.bounds)
+    _, first = np.unique(population[meets], axis=0, return_index=True)
+    trials = np.flatnonzero(meets)[np.sort(first)]
+    specs = [str(_architecture(space, row).canonical()) for row in population[trials]]
+    table = pd.DataFrame({"arch": specs, **{name: figures[name][trials] for name in FIGURES}})
+    table = _with_shares(table, goal).assign(trial=trials, recounted=False)
+    table = _ranked(table.drop_duplicates("arch"), goal)
+    if len(goal.optimise) > 1:
+        table = table[_not_dominated(table, goal)].reset_index(drop=True)
+    return table.assign(rank=table.index + 1)[["rank", *table.columns]]
+
+
+def references(named: Mapping[str, Architecture], goal: Goal, found: pd.DataFrame) -> pd.DataFrame:
+    """Named architectures in the columns of the candidates, with the rank they would have among these.
+
+    Returns:
+        name, rank (missing where a bound is not met, or on a front another is better in all), then as
+        `candidates`.
+    """
+    rows = [{"name": name, "arch": str(reference), **score(reference)} for name, reference in named.items()]
+    table = _with_shares(pd.DataFrame(rows, columns=["name", "arch", *FIGURES]), goal)
+    ranked = _keys(found, goal)
+    ranks = []
+    for row, key in enumerate(_keys(table, goal)):
+        figures = table.iloc[row]
+        meets = all(bound.meets(figures[bound.figure]) for bound in goal.bounds)
+        ranks.append(bisect_left(ranked, key) + 1 if meets and not _beaten(figures, found, goal) else pd.NA)
+    table.insert(1, "rank", pd.Series(ranks, dtype="Int64"))
+    return _ranked(table, goal)
+
+
+def _architecture(space: Space, row: NDArray[np.integer]) -> Architecture:
+    return space.of_choices(
+        {name: options[index] for (name, options), index in zip(space.choices.items(), row, strict=True)}
+    )
+
+
+def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+    shares = {
+        f"{bound.figure}_share": bound.share(table[bound.figure])
+        for bound in goal.bounds
+        if bound.figure in COSTS
+    }
+    return table.assign(**shares)
+
+
+def _keys(table: pd.DataFrame, goal: Goal) -> list[tuple[float | str, ...]]:
+    """What ranking sorts by, least first."""
+    columns = (table[name] if ascends else -table[name] for name, ascends in goal.order)
+    return list(zip(*columns, strict=True))
+
+
+def _ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+    keys = _keys(table, goal)
+    return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
+
+
+def _not_dominated(table: pd.DataFrame, goal: Goal) -> NDArray[np.bool_]:
+    """Whether no row before it is as good in the second figure; rows are ranked by the first."""
+    values = _signed(table, *goal.optimise[1]).to_numpy(float)
+    best_before = np.minimum.accumulate(np.concatenate([[np.inf], values[:-1]]))
+    kept: NDArray[np.bool_] = values < best_before
+    return kept
+
+
+def _beaten(figures: pd.Series[Any], found: pd.DataFrame, goal: Goal) -> bool:
+    """Whether a front has a network that is better in one figure and no worse in the other."""
+    if len(goal.optimise) == 1:
+        return False
+    differences = [_signed(found, *aim) - _signed(figures, *aim) for aim in goal.optimise]
+    no_worse = np.logical_and.reduce([difference <= 0 for difference in differences])
+    better = np.logical_or.reduce([difference < 0 for difference in differences])
+    return bool(np.any(no_worse & better))
+
+
+def _signed(table: Any, figure: str, direction: str) -> Any:
+    """A figure such that less is better."""
+    return -table[figure] if direction == MAXIMIZE else table[figure]

@@ -1,0 +1,63 @@
+"""How tables look: in a terminal of 80 columns, as CSV, as JSON."""
+
+from __future__ import annotations
+
+import sys
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nas.budget import quantity
+
+FORMATS = ("table", "json", "csv")
+
+_TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs"}
+FLOPS_NOTE = (
+    "FLOPs as fvcore counts: a multiply-add is 1, batch norm 2 an element. MACs: conv and linear alone."
+)
+
+
+def show(table: pd.DataFrame, form: str = "table", family: str = "", break_before: int | None = None) -> None:
+    """Print a table.
+
+    Args:
+        form: One of `FORMATS`; CSV and JSON give full precision.
+        family: In a terminal, this family is left out before the specs.
+        break_before: In a terminal, a row to draw a line above.
+    """
+    if form == "csv":
+        print(table.to_csv(index=False), end="")
+    elif form == "json":
+        print(table.to_json(orient="records", indent=2, double_precision=15))
+    else:
+        Console(file=sys.stdout, highlight=False).print(_drawn(table, family, break_before))
+
+
+def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for name in table.columns:
+        number = name not in ("name", "arch")
+        title = _TITLES.get(name, name)
+        if name.endswith("_share"):
+            cost = name.removesuffix("_share")
+            title = f"of {_TITLES.get(cost, cost)}"
+        drawn.add_column(title, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for position, (_, row) in enumerate(table.iterrows()):
+        if position == break_before:
+            drawn.add_section()
+        drawn.add_row(*(_cell(name, row[name], family) for name in table.columns))
+    return drawn
+
+
+def _cell(name: str, value: object, family: str) -> str:
+    if pd.isna(value):  # type: ignore[call-overload]
+        return "-"
+    if name.endswith("_share"):
+        return f"{float(value):.1%}"  # type: ignore[arg-type]
+    if name in ("flops", "macs", "params"):
+        return quantity(int(value))  # type: ignore[call-overload]
+    if name == "nn_mass":
+        return f"{float(value):.1f}"  # type: ignore[arg-type]
+    return str(value).removeprefix(f"{family}:")
