@@ -12,6 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -38,7 +39,8 @@ def recount(architecture: Architecture) -> dict[str, Any]:
         from fvcore.nn import FlopCountAnalysis
 
     logging.getLogger("fvcore").setLevel(logging.ERROR)
-    model = architecture.build().eval()
+    with _without_initialisation():
+        model = architecture.build().eval()
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         analysis = FlopCountAnalysis(model, torch.zeros(1, *architecture.input_shape))
@@ -49,6 +51,19 @@ def recount(architecture: Architecture) -> dict[str, Any]:
         "params": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         "operators": operators,
     }
+
+
+def _without_initialisation() -> AbstractContextManager[object]:
+    """Leave weights as memory happens to be: drawing them takes longer than counting and changes no count."""
+    from torch.overrides import TorchFunctionMode
+
+    class LeaveWeights(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if getattr(function, "__module__", None) == "torch.nn.init":
+                return args[0] if args else kwargs["tensor"]
+            return function(*args, **(kwargs or {}))
+
+    return LeaveWeights()
 
 
 def compare(architecture: Architecture, counted: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ def search(
     """
     import search_spaces
     from nas.recount import verify
-    from nas.search.request import DEFAULT_TRIALS, Request
+    from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
 
@@ -77,7 +77,7 @@ def search(
         minimize=minimize,
         across_widths=across_widths,
         pareto=pareto,
-        sampler=sampler or "",
+        sampler=sampler or DEFAULT_SAMPLER,
         trials=DEFAULT_TRIALS if trials is None else trials,
         seed=seed,
     )

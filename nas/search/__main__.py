@@ -107,7 +107,7 @@ def _search(options: argparse.Namespace, recounter: Recounter) -> int:
 
 
 def _request(options: argparse.Namespace) -> Request:
-    from nas.search.request import DEFAULT_TRIALS, Request
+    from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
 
     if not options.space:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
@@ -119,7 +119,7 @@ def _request(options: argparse.Namespace) -> Request:
         minimize=options.minimize or "flops",
         across_widths=options.across_widths,
         pareto=options.pareto,
-        sampler=options.sampler or "",
+        sampler=options.sampler or DEFAULT_SAMPLER,
         trials=options.trials or DEFAULT_TRIALS,
         seed=options.seed or 0,
     )

@@ -16,8 +16,7 @@ from search_spaces import RequestError, Space
 from search_spaces.architecture import Value
 
 DEFAULT_TRIALS = 2000
-DEFAULT_SAMPLER = "tpe"
-DEFAULT_FRONT_SAMPLER = "nsga2"
+DEFAULT_SAMPLER = "nsga2"
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,11 @@ class Request:
     minimize: str = "flops"
     across_widths: bool = False
     pareto: str | None = None
-    sampler: str = ""
+    sampler: str = DEFAULT_SAMPLER
     trials: int = DEFAULT_TRIALS
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.sampler:
-            default = DEFAULT_FRONT_SAMPLER if self.pareto else DEFAULT_SAMPLER
-            object.__setattr__(self, "sampler", default)
         if self.trials < 1:
             raise RequestError(f"trials is {self.trials}, expected a whole number of at least 1")
         if self.like and self.pareto:

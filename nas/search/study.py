@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import optuna
@@ -42,6 +43,9 @@ class Study:
         make(sampler, seed, block=0)
         self._space, self._tables, self._goal = space, tables, goal
         self._sampler, self._seed, self._journal = sampler, seed, journal
+        self._scales = {
+            name: _Scale.of(options) for name, options in space.choices.items() if len(options) > 1
+        }
         self.rows: list[tuple[int, ...]] = []
         self.scoring = 0.0
         self._open()
@@ -100,11 +104,9 @@ class Study:
                 on_block()
 
     def _try(self, trial: Trial) -> tuple[float, ...]:
-        self.rows.append(self._row({
-            name: _suggest(trial, name, options)
-            for name, options in self._space.choices.items()
-            if len(options) > 1
-        }))  # fmt: skip
+        self.rows.append(
+            self._row({name: scale.suggest(trial, name) for name, scale in self._scales.items()})
+        )
         start = time.perf_counter()
         figures = self._tables.score(np.array(self.rows[-1:]))
         self.scoring += time.perf_counter() - start
@@ -113,37 +115,41 @@ class Study:
         return tuple(float(figures[figure][0]) for figure, _ in self._goal.optimise)
 
     def _row(self, values: Mapping[str, Value]) -> tuple[int, ...]:
+        scales = self._scales
         return tuple(
-            _option(options, values[name]) if len(options) > 1 else 0
-            for name, options in self._space.choices.items()
+            scales[name].option(values[name]) if name in scales else 0 for name in self._space.choices
         )
 
 
-def _step(options: Options) -> float:
-    """The distance of evenly spaced numbers; 0 for options that are not."""
-    numbers = [option for option in options if not isinstance(option, str)]
-    if len(numbers) < len(options):
-        return 0
-    steps = np.diff(np.array(numbers, dtype=float))
-    return numbers[1] - numbers[0] if steps[0] > 0 and np.allclose(steps, steps[0]) else 0
+@dataclass(frozen=True)
+class _Scale:
+    """How a choice is put to a sampler: as a number if its options are evenly spaced, else as categories."""
 
+    options: Options
+    step: float
 
-def _suggest(trial: Trial, name: str, options: Options) -> Value:
-    step = _step(options)
-    if not step:
-        taken: Value = trial.suggest_categorical(name, list(options))  # type: ignore[assignment]
-        return taken
-    low, high = options[0], options[-1]
-    if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(name, low, high, step=int(step))
-    return trial.suggest_float(name, float(low), float(high), step=round(step, 6))
+    @classmethod
+    def of(cls, options: Options) -> _Scale:
+        if any(isinstance(option, str) for option in options):
+            return cls(options, 0)
+        steps = np.diff(np.array(options, dtype=float))
+        even = len(steps) > 0 and steps[0] > 0 and np.allclose(steps, steps[0])
+        return cls(options, round(float(steps[0]), 6) if even else 0)
 
+    def suggest(self, trial: Trial, name: str) -> Value:
+        low, high = self.options[0], self.options[-1]
+        if not self.step:
+            taken: Value = trial.suggest_categorical(name, list(self.options))  # type: ignore[assignment]
+            return taken
+        if isinstance(low, int) and isinstance(high, int):
+            return trial.suggest_int(name, low, high, step=int(self.step))
+        return trial.suggest_float(name, float(low), float(high), step=self.step)
 
-def _option(options: Options, value: Value) -> int:
-    if isinstance(value, str) or not _step(options):
-        return options.index(value)
-    low, high = float(options[0]), float(options[-1])
-    return round((value - low) / (high - low) * (len(options) - 1))
+    def option(self, value: Value) -> int:
+        """The number of the option that a suggested value means."""
+        if not self.step:
+            return self.options.index(value)
+        return round((float(value) - float(self.options[0])) / self.step)
 
 
 @contextmanager

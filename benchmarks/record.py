@@ -1,0 +1,40 @@
+"""Where measured tables go, and on what they were measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from nas.files import write_whole
+
+FOLDER = Path("results/benchmarks")
+
+
+def save(name: str, table: pd.DataFrame, command: str) -> None:
+    """Write a table as CSV, and beside it the command, the machine and the versions."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    write_whole(FOLDER / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
+    facts = {
+        "command": command,
+        "date": date.today().isoformat(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in ("optuna", "torch", "numpy", "pandas", "fvcore")},
+    }
+    write_whole(FOLDER / f"{name}.json", json.dumps(facts, indent=2) + "\n")
+    print(table.to_string(index=False), flush=True)
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
