@@ -38,10 +38,10 @@ class Bound:
 
     def __str__(self) -> str:
         if self.least <= 0:
-            return f"{self.figure} at most {quantity(self.most)}"
+            return f"{self.figure} at most {exactly(self.most)}"
         if math.isinf(self.most):
-            return f"{self.figure} at least {quantity(self.least)}"
-        return f"{self.figure} from {quantity(self.least)} to {quantity(self.most)}"
+            return f"{self.figure} at least {exactly(self.least)}"
+        return f"{self.figure} from {exactly(self.least)} to {exactly(self.most)}"
 
     def meets(self, values: Any) -> Any:
         """Whether a value, or each of a column, lies inside."""
@@ -105,6 +105,20 @@ def _not_a_budget(figure: str, text: str) -> RequestError:
         f"--{figure} {text}: expected a budget of at least 1, such as 400M, 3.7M, 1.2G or 400e6, or a band,"
         " such as 380M:400M"
     )
+
+
+def exactly(value: float) -> str:
+    """A figure to the last unit.
+
+    >>> exactly(400_000_000), exactly(3_700_000), exactly(300_000_001), exactly(1287.0)
+    ('400M', '3.7M', '300,000,001', '1,287')
+    """
+    if value < 1e5 and not float(value).is_integer():
+        return f"{value:,.1f}"
+    for unit, power in (("G", 9), ("M", 6), ("K", 3)):
+        if value >= 10**power and int(value) * 10 % 10**power == 0:
+            return f"{value / 10**power:g}{unit}"
+    return f"{int(value):,}"
 
 
 def quantity(value: float) -> str:

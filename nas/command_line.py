@@ -6,20 +6,28 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from search_spaces import RequestError
 from search_spaces.architecture import Value
 
 DONE, REQUEST_WRONG, INTERRUPTED = 0, 2, 130
 
+FORMATS = ("table", "json", "csv")
+FLOPS_NOTE = (
+    "FLOPs as fvcore counts: a multiply-add is 1, batch norm 2 an element. MACs: conv and linear only."
+)
+
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line and whose options are written out."""
+
+    def __init__(self, command: str, **settings: Any) -> None:
+        super().__init__(f"python -m {command}", allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
-        self.exit(REQUEST_WRONG, f"{self.prog}: {message}\n")
+        self.exit(REQUEST_WRONG, f"error: {message}\n")
 
 
 def run(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:

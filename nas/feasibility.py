@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.budget import Bound
+from nas.budget import Bound, exactly
 from nas.stage_tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space
 from search_spaces.figures import Column
@@ -28,9 +28,13 @@ def check(space: Space, tables: StageTables, bounds: Sequence[Bound]) -> None:
     for bound in bounds:
         least, largest = tables.extent(bound.figure)
         if bound.most < least:
-            raise RequestError(f"{bound}: the smallest network of {space.name} has {exactly(bound, least)}")
+            raise RequestError(
+                f"{bound}: the smallest network of {space.name} has {exactly(least)} {bound.figure}"
+            )
         if bound.least > largest:
-            raise RequestError(f"{bound}: the largest network of {space.name} has {exactly(bound, largest)}")
+            raise RequestError(
+                f"{bound}: the largest network of {space.name} has {exactly(largest)} {bound.figure}"
+            )
     if bounds and space.size <= ENUMERABLE:
         figures = tables.score(enumerate_all(space))
         if not np.any(meeting(figures, bounds)):
@@ -59,12 +63,7 @@ def nearest(figures: Mapping[str, Column], bounds: Sequence[Bound]) -> str:
         left, met = still, [*met, bound]
     values = figures[bound.figure][left]
     below, above = values[values < bound.least], values[values > bound.most]
-    sides = [exactly(bound, below.max())] if len(below) else []
-    sides += [exactly(bound, above.min())] if len(above) else []
+    sides = [f"{exactly(below.max())} {bound.figure}"] if len(below) else []
+    sides += [f"{exactly(above.min())} {bound.figure}"] if len(above) else []
     others = f" among those with {' and '.join(map(str, met))}" if met else ""
     return f"{bound}{others}; the nearest {'have' if len(sides) > 1 else 'has'} {' and '.join(sides)}"
-
-
-def exactly(bound: Bound, value: float) -> str:
-    """A figure to the last unit."""
-    return f"{value:,.1f} {bound.figure}" if bound.figure == "nn_mass" else f"{int(value):,} {bound.figure}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 import pandas as pd
@@ -11,19 +12,14 @@ from rich.table import Table
 
 from nas.budget import quantity
 
-FORMATS = ("table", "json", "csv")
-
 _TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs"}
-FLOPS_NOTE = (
-    "FLOPs as fvcore counts: a multiply-add is 1, batch norm 2 an element. MACs: conv and linear alone."
-)
 
 
 def show(table: pd.DataFrame, form: str = "table", family: str = "", break_before: int | None = None) -> None:
     """Print a table.
 
     Args:
-        form: One of `FORMATS`; CSV and JSON give full precision.
+        form: One of `nas.command_line.FORMATS`; CSV and JSON give full precision.
         family: In a terminal, this family is left out before the specs.
         break_before: In a terminal, a row to draw a line above.
     """
@@ -36,13 +32,13 @@ def show(table: pd.DataFrame, form: str = "table", family: str = "", break_befor
 
 
 def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
+    table = table[_beside_their_costs(list(table.columns))]
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in table.columns:
-        number = name not in ("name", "arch")
+        number = name not in ("name", "arch", "options")
         title = _TITLES.get(name, name)
         if name.endswith("_share"):
-            cost = name.removesuffix("_share")
-            title = f"of {_TITLES.get(cost, cost)}"
+            title = "used"
         drawn.add_column(title, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for position, (_, row) in enumerate(table.iterrows()):
         if position == break_before:
@@ -51,11 +47,18 @@ def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
     return drawn
 
 
+def _beside_their_costs(columns: list[str]) -> list[str]:
+    """The columns with the share of each budget right after its cost."""
+    plain = [name for name in columns if not name.endswith("_share")]
+    return [column for name in plain for column in (name, f"{name}_share") if column in columns]
+
+
 def _cell(name: str, value: object, family: str) -> str:
     if pd.isna(value):  # type: ignore[call-overload]
         return "-"
     if name.endswith("_share"):
-        return f"{float(value):.1%}"  # type: ignore[arg-type]
+        share = float(value)  # type: ignore[arg-type]
+        return f"{math.floor(100 * share) if share <= 1 else math.ceil(100 * share)}%"
     if name in ("flops", "macs", "params"):
         return quantity(int(value))  # type: ignore[call-overload]
     if name == "nn_mass":

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import search_spaces
-from nas.command_line import DONE, Parser, run
+from nas.command_line import DONE, FLOPS_NOTE, FORMATS, Parser, run
 from nas.score import score
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score architectures and print them in the order given."""
-    from nas.show import FLOPS_NOTE, FORMATS
-
-    parser = Parser("python -m nas.score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
+    parser = Parser("nas.score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
     parser.add_argument("--space", help="space of the architectures that do not name theirs")
     parser.add_argument(
         "--arch",

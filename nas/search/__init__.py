@@ -64,6 +64,7 @@ def search(
     """
     import search_spaces
     from nas.recount import verify
+    from nas.search.problem import Problem
     from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
@@ -81,7 +82,7 @@ def search(
         trials=DEFAULT_TRIALS if trials is None else trials,
         seed=seed,
     )
-    run = Run(request)
+    run = Run(Problem.of(request))
     run.folder = None if out is None else RunFolder.create(request, Path(out))
     run.explore()
     run.draw(top)

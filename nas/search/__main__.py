@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING
 
 import search_spaces
 from nas.budget import COSTS
-from nas.command_line import DONE, INTERRUPTED, Parser, assignment, at_least, run
+from nas.command_line import DONE, FLOPS_NOTE, FORMATS, INTERRUPTED, Parser, assignment, at_least, run
 from nas.recount import Recounter
+from nas.search.problem import Problem
+from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
+from nas.search.run_folder import RunFolder
 from search_spaces import RequestError, Space
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nas.search.request import Request
     from nas.search.run import Run
+    from search_spaces.space import Options
 
 _STARTED = time.perf_counter()
 
@@ -32,21 +35,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.choices:
         _show_choices(search_spaces.get(options.space or "mobilenet"))
         return DONE
+    if options.resume:
+        folder = RunFolder.open(options.resume)
+        problem = Problem.of(_continued(folder.request, options))
+        folder.request = problem.request
+    else:
+        problem, folder = Problem.of(_request(options)), None
     with Recounter() as recounter:
-        return _search(options, recounter)
+        return _search(problem, folder, options, recounter)
 
 
 def _parser() -> Parser:
-    from nas.show import FLOPS_NOTE, FORMATS
-
     parser = Parser(
-        "python -m nas.search",
+        "nas.search",
         description="Find the architectures of the largest NN-Mass inside a budget, without training any.",
         epilog=f"Budgets: 400M, 3.7M, 1.2G, 400e6, or a band as 380M:400M. {FLOPS_NOTE}",
     )
     parser.add_argument("--space", help=f"what to search: {', '.join(search_spaces.names())}")
     for cost in COSTS:
-        parser.add_argument(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}")
+        parser.add_argument(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
     fix, like = (
         "pin a choice or set a constant, as width_mult=1.0",
         "find the cheapest networks of its base width",
@@ -59,8 +66,8 @@ def _parser() -> Parser:
     add("--minimize", choices=COSTS, help="the cost that --like minimises (flops)")
     add("--across-widths", action="store_true", help=across)
     add("--pareto", choices=COSTS, help="find the front of NN-Mass against this cost")
-    add("--sampler", help="Optuna's sampler: tpe, nsga2, random, ...")
-    add("--trials", type=at_least(1), help="architectures to propose")
+    add("--sampler", help=f"Optuna's sampler: tpe, nsga2, random, ... ({DEFAULT_SAMPLER})")
+    add("--trials", type=at_least(1), help=f"architectures to propose ({DEFAULT_TRIALS})")
     add("--seed", type=at_least(0), help="seed of the sampler (0)")
     add("--top", type=at_least(1), default=10, help="rows to recount and show (10)")
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
@@ -69,20 +76,17 @@ def _parser() -> Parser:
     return parser
 
 
-def _search(options: argparse.Namespace, recounter: Recounter) -> int:
+def _search(
+    problem: Problem, folder: RunFolder | None, options: argparse.Namespace, recounter: Recounter
+) -> int:
+    started = time.perf_counter()
     from nas.search.run import Run
-    from nas.search.run_folder import RunFolder
 
-    imported = time.perf_counter() - _STARTED
+    imported = time.perf_counter()
     with _interruptions() as interrupted:
-        if options.resume:
-            folder = RunFolder.open(options.resume)
-            folder.request = _continued(folder.request, options)
-            run = Run(folder.request, folder)
-        else:
-            run = Run(_request(options))
-            run.folder = folder = RunFolder.create(run.request, options.out)
-        run.seconds["import"] = imported
+        run = Run(problem, folder)
+        run.folder = folder = folder or RunFolder.create(problem.request, options.out)
+        run.seconds["import"] = imported - started
         with _progress(run) as advance:
             run.explore(interrupted, advance)
         if not interrupted():
@@ -107,8 +111,6 @@ def _search(options: argparse.Namespace, recounter: Recounter) -> int:
 
 
 def _request(options: argparse.Namespace) -> Request:
-    from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
-
     if not options.space:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
     return Request(
@@ -170,7 +172,7 @@ def _shown(run: Run, top: int) -> pd.DataFrame:
 
 
 def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
-    from nas.show import FLOPS_NOTE, show
+    from nas.show import show
 
     if options.format != "table":
         show(run.found.head(options.top), options.format)
@@ -194,14 +196,19 @@ def _show_choices(space: Space) -> None:
 
     from nas.show import show
 
-    rows = [{"name": name, "options": " ".join(map(str, options))} for name, options in space.choices.items()]
+    rows = [{"name": name, "options": _listed(options)} for name, options in space.choices.items()]
     constants = space.architecture(**space.constants).constants()
     rows += [
-        {"name": name, "options": f"{value} (constant, set it with --fix)"}
-        for name, value in constants.items()
+        {"name": name, "options": f"{value} (a constant; --fix sets it)"} for name, value in constants.items()
     ]
     show(pd.DataFrame(rows))
     _say(f"{space.name}: {space.size:,} architectures")
+
+
+def _listed(options: Options) -> str:
+    if len(options) <= 8:
+        return ", ".join(map(str, options))
+    return f"{options[0]}, {options[1]}, {options[2]}, ... {options[-1]} ({len(options)} options)"
 
 
 def _say(text: str, to_stderr: bool = False) -> None:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from nas.files import write_whole
+from nas.feasibility import meeting
 from nas.search.goal import Goal
 from nas.stage_tables import Population, StageTables
 
 
-def save_figure(
-    path: Path,
+def drawn(
     tables: StageTables,
     goal: Goal,
     population: Population,
     chosen: pd.DataFrame,
     compared: pd.DataFrame,
-) -> None:
-    """Write a PNG of all trials, the chosen and the references.
+) -> bytes:
+    """A PNG of all trials, the chosen and the references.
 
     The horizontal axis is the first cost that the goal names, FLOPs where it names none.
     """
@@ -31,8 +29,11 @@ def save_figure(
     tried = tables.score(population)
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(tried[cost], tried["nn_mass"], s=6, c="0.75", label=f"all {len(population):,} trials")
-    axes.scatter(chosen[cost], chosen["nn_mass"], s=22, c="tab:blue", label=f"the first {len(chosen)}")
+    meets = meeting(tried, goal.bounds)
+    for shade, which, label in (("0.85", ~meets, "outside the bounds"), ("0.6", meets, "inside")):
+        axes.scatter(tried[cost][which], tried["nn_mass"][which], s=6, c=shade, label=f"trials {label}")
+    chosen_are = f"the first {len(chosen)}" if len(goal.optimise) == 1 else "the front"
+    axes.scatter(chosen[cost], chosen["nn_mass"], s=22, c="tab:blue", label=chosen_are)
     axes.scatter(compared[cost], compared["nn_mass"], s=40, c="tab:red", marker="^", label="references")
     for _, row in compared.iterrows():
         axes.annotate(row["name"], (row[cost], row["nn_mass"]), xytext=(6, -3), textcoords="offset points",
@@ -46,6 +47,6 @@ def save_figure(
     axes.set_xlabel({"flops": "FLOPs", "macs": "MACs", "params": "parameters"}[cost])
     axes.set_ylabel("NN-Mass")
     axes.legend(fontsize=8)
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png", dpi=150)
-    write_whole(path, drawn.getvalue())
+    image = BytesIO()
+    figure.savefig(image, format="png", dpi=150)
+    return image.getvalue()

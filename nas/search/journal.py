@@ -1,4 +1,4 @@
-"""The study's log: Optuna's journal format, held in memory and saved whole.
+"""The study's log: Optuna's journal format, held in memory until it is saved whole.
 
 Optuna's own backends write to disk at every step of a trial, which takes longer than the trial. The file is
 what `optuna.storages.journal.JournalFileBackend` and optuna-dashboard read.
@@ -12,7 +12,6 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
 
-from nas.files import write_whole
 from search_spaces import RequestError
 
 
@@ -46,9 +45,9 @@ class Journal(BaseJournalBackend):
             logs.append(log)
         return cls(logs)
 
-    def save(self, path: Path) -> None:
-        """Write all entries to a file, whole or not at all."""
-        write_whole(path, "".join(self._lines))
+    def text(self) -> str:
+        """All entries, as `load` reads them."""
+        return "".join(self._lines)
 
     def cut_from_last(self, attribute: str) -> None:
         """Drop the last entry that set an attribute of the study, and all entries after it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import search_spaces
-from nas.budget import COSTS, Bound, parse_budget, quantity
+from nas.budget import COSTS, Bound, exactly, parse_budget
 from nas.search.goal import Goal, cheapest, front, maximum_mass
 from search_spaces import RequestError, Space
 from search_spaces.architecture import Value
@@ -123,4 +123,6 @@ class Request:
         """A short name for the run's folder."""
         caps = [(bound.figure, bound.most) for bound in self.bounds() if not math.isinf(bound.most)]
         aim = [f"pareto-{self.pareto}"] if self.pareto else ["like"] if self.like else []
-        return "-".join([self.space, *aim, *(f"{cost}-{quantity(cap)}" for cost, cap in caps)])
+        return "-".join(
+            [self.space, *aim, *(f"{cost}-{exactly(cap).replace(',', '')}" for cost, cap in caps)]
+        )

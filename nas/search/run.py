@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nas.feasibility import check, nearest
+from nas.feasibility import nearest
 from nas.search.journal import Journal
-from nas.search.request import Request
+from nas.search.problem import Problem
 from nas.search.run_folder import RunFolder
 from nas.search.study import Study
 from nas.search.table import candidates, references
-from nas.stage_tables import StageTables
 from search_spaces import RequestError
 
 _LEAST_PAUSE = 1.0
@@ -30,13 +29,12 @@ class Run:
         seconds: Wall time by what it was spent on.
     """
 
-    def __init__(self, request: Request, folder: RunFolder | None = None) -> None:
-        self.request, self.folder = request, folder
-        self.space, self.goal = request.resolve()
-        self.tables = StageTables.of(self.space)
-        check(self.space, self.tables, self.goal.bounds)
-        self._journal = folder.journal() if folder else Journal()
-        self._study = Study(self.space, self.tables, self.goal, request.sampler, request.seed, self._journal)
+    def __init__(self, problem: Problem, folder: RunFolder | None = None) -> None:
+        self.request, self.folder = problem.request, folder
+        self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
+        self._journal = Journal.load(folder.log) if folder else Journal()
+        sampler, seed = self.request.sampler, self.request.seed
+        self._study = Study(self.space, self.tables, self.goal, sampler, seed, self._journal)
         self.seconds: dict[str, float] = {}
         self._recounted = 0
         self._saved_at, self._saving = time.perf_counter(), 0.0
@@ -74,13 +72,13 @@ class Run:
             )
 
     def draw(self, top: int) -> None:
-        """Save the figure, with the first `top` candidates marked."""
+        """Save the figure, with the first `top` candidates marked, or the whole front."""
         if self.folder:
-            from nas.search.figure import save_figure
+            from nas.search.figure import drawn
 
-            best = self.found.head(top)
-            path = self.folder.path / "mass.png"
-            save_figure(path, self.tables, self.goal, self._study.population, best, self.compared)
+            best = self.found.head(top) if len(self.goal.optimise) == 1 else self.found
+            image = drawn(self.tables, self.goal, self._study.population, best, self.compared)
+            self.folder.save(self.folder.figure, image)
 
     def finish(self, recounted: int) -> None:
         """Save all as finished, fvcore having agreed on the first `recounted` candidates."""
@@ -100,8 +98,9 @@ class Run:
     def save(self, status: str) -> None:
         """Write all files of the folder but the figure."""
         if self.folder:
-            self.folder.save_journal(self._journal)
-            self.folder.save_tables(self.found, self.compared)
+            self.folder.save(self.folder.log, self._journal.text())
+            self.folder.save(self.folder.candidates, self.found.to_csv(index=False))
+            self.folder.save(self.folder.references, self.compared.to_csv(index=False))
             self.folder.save_state(status, self._facts())
 
     def _save_sometimes(self) -> None:

@@ -1,11 +1,4 @@
-"""The folder of a run: what stays on disk, each file whole at any moment.
-
-run.json           the request, versions, wall time, how far it came
-candidates.csv     every architecture found that meets the bounds, best first
-references.csv     the space's references, ranked by the same rules
-study.log          the Optuna study, for optuna-dashboard and for going on
-mass.png           NN-Mass against cost
-"""
+"""The folder of a run: what stays on disk, each file whole at any moment."""
 
 from __future__ import annotations
 
@@ -18,10 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from nas.files import write_whole
-from nas.search.journal import Journal
 from nas.search.request import Request
 from search_spaces import RequestError
 
@@ -36,11 +26,21 @@ class RunFolder:
     Attributes:
         path: Where it is.
         request: What was asked for.
+        state: The request, versions, wall time, how far it came.
+        log: The Optuna study, for optuna-dashboard and for going on.
+        candidates: Every architecture found that meets the bounds, best first.
+        references: The space's references, ranked by the same rules.
+        figure: NN-Mass against cost.
     """
 
     def __init__(self, path: Path, request: Request) -> None:
         self.path = path
         self.request = request
+        self.state = path / "run.json"
+        self.log = path / "study.log"
+        self.candidates = path / "candidates.csv"
+        self.references = path / "references.csv"
+        self.figure = path / "mass.png"
 
     @classmethod
     def create(cls, request: Request, path: Path | None) -> RunFolder:
@@ -79,10 +79,6 @@ class RunFolder:
         except (ValueError, KeyError, TypeError) as error:
             raise RequestError(f"{file} is damaged ({error!r}); start a new run") from None
 
-    def journal(self) -> Journal:
-        """The log of the study so far."""
-        return Journal.load(self.path / "study.log")
-
     def save_state(self, status: str, facts: Mapping[str, Any]) -> None:
         """Write run.json."""
         state = {
@@ -94,23 +90,16 @@ class RunFolder:
             "versions": {"python": platform.python_version(), **_versions()},
             "machine": platform.platform(),
         }
-        with _written(self.path):
-            write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")
+        self.save(self.state, json.dumps(state, indent=2) + "\n")
 
     def command(self) -> str:
         """The command that asks for this run."""
         return "python -m nas.search " + self.request.arguments()
 
-    def save_tables(self, found: pd.DataFrame, compared: pd.DataFrame) -> None:
-        """Write candidates.csv and references.csv."""
+    def save(self, file: Path, content: str | bytes) -> None:
+        """Write a file of the folder, whole or not at all."""
         with _written(self.path):
-            write_whole(self.path / "candidates.csv", found.to_csv(index=False))
-            write_whole(self.path / "references.csv", compared.to_csv(index=False))
-
-    def save_journal(self, journal: Journal) -> None:
-        """Write study.log."""
-        with _written(self.path):
-            journal.save(self.path / "study.log")
+            write_whole(file, content)
 
 
 @contextmanager

@@ -98,7 +98,14 @@ class Study:
                 self._study.set_user_attr(_BLOCK_MARK, block)
                 self._study.sampler = make(self._sampler, self._seed, block)
                 before = len(self.rows)
-                self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
+                try:
+                    self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
+                except ImportError as error:
+                    raise RequestError(f"sampler {self._sampler!r} needs a package: {error}") from None
+                except ValueError as error:
+                    if "multi-objective" not in str(error):
+                        raise
+                    raise RequestError(f"sampler {self._sampler!r} has no fronts; choose another") from None
                 if len(self.rows) - before < wanted:
                     break
                 on_block()

@@ -1,0 +1,61 @@
+"""Budgets as people write them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.budget import Bound, parse_budget, quantity
+from search_spaces import RequestError
+
+
+@pytest.mark.parametrize(
+    ("written", "least", "most"),
+    [
+        ("400M", 0, 400_000_000),
+        ("3.7M", 0, 3_700_000),
+        ("1.2G", 0, 1_200_000_000),
+        ("400e6", 0, 400_000_000),
+        ("4E8", 0, 400_000_000),
+        ("400m", 0, 400_000_000),
+        ("400_000_000", 0, 400_000_000),
+        (400_000_000, 0, 400_000_000),
+        (400e6, 0, 400_000_000),
+        ("380M:400M", 380_000_000, 400_000_000),
+        ("380M:", 380_000_000, float("inf")),
+        (":400M", 0, 400_000_000),
+        ((380e6, 400e6), 380_000_000, 400_000_000),
+        ((None, 400e6), 0, 400_000_000),
+        ("1.5", 0, 1),
+        ("1.5:2.5", 2, 2),
+    ],
+)
+def test_budgets_read(written: object, least: float, most: float) -> None:
+    assert parse_budget("flops", written) == Bound("flops", least, most)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["abc", "-1", "0", "", ":", "1:2:3", "400MM", "nan", "inf", "1e999", "400 M x", "0.5", "1e-3", "M", "٣"],
+)
+def test_what_is_no_budget_is_named(written: str) -> None:
+    with pytest.raises(RequestError) as error:
+        parse_budget("flops", written)
+    assert f"--flops {written}:" in str(error.value) and "400M" in str(error.value)
+
+
+def test_a_reversed_band_says_how_to_turn_it() -> None:
+    with pytest.raises(RequestError, match="reversed; write 380M:400M"):
+        parse_budget("flops", "400M:380M")
+
+
+@given(st.integers(1, 10**15), st.integers(1, 10**15), st.integers(0, 10**15))
+def test_violation_is_positive_exactly_outside(one: int, other: int, value: int) -> None:
+    bound = Bound("flops", min(one, other), max(one, other))
+    assert (bound.violation(value) <= 0) == bound.meets(value)
+
+
+@given(st.integers(1_000, 10**12))
+def test_quantities_are_right_to_four_digits(value: int) -> None:
+    text = quantity(value)
+    assert len(text) <= 6
+    assert float(text[:-1]) * {"K": 1e3, "M": 1e6, "G": 1e9}[text[-1]] == pytest.approx(value, rel=5.1e-4)

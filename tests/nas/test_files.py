@@ -1,0 +1,43 @@
+"""A file is whole at every moment, even when its writer is killed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas.files import write_whole
+from tests.conftest import environment
+
+WRITER = """
+import sys
+from itertools import count
+from pathlib import Path
+from nas.files import write_whole
+for turn in count():
+    write_whole(Path(sys.argv[1]), f"{turn % 10}" * 300_000)
+    print(turn, flush=True)
+"""
+
+
+@pytest.mark.parametrize("turns", [1, 2, 5, 9, 20])
+def test_a_kill_leaves_the_old_or_the_new(tmp_path: Path, turns: int) -> None:
+    path = tmp_path / "file"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, env=environment(), text=True
+    ) as writer:
+        assert writer.stdout
+        for _ in range(turns):
+            writer.stdout.readline()
+        writer.kill()
+    content = path.read_text()
+    assert len(content) == 300_000 and len(set(content)) == 1
+
+
+def test_a_failed_write_leaves_the_old(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_whole(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "\ud800")
+    assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,69 @@
+"""`python -m nas.score`, as users run it."""
+
+import io
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from nas import score
+from tests.conftest import Command, environment
+
+
+def test_several_as_csv(command: Command) -> None:
+    done = command("nas.score", "--space", "mobilenet", "--arch", "nn_mass_b", "w0.6", "--format", "csv")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(io.StringIO(done.stdout))
+    assert table["arch"].tolist() == ["mobilenet:w1.0_d2-3-4-5-4-3-1", "mobilenet:w0.6_d1-2-3-4-3-3-1"]
+    assert table.loc[0, ["nn_mass", "flops", "macs", "params"]].to_dict() == score("mobilenet:nn_mass_b")
+
+
+def test_json_of_several_spaces(command: Command) -> None:
+    done = command("nas.score", "--arch", "resnet:resnet18", "--arch", "mlp:w8_d4_t2", "--format", "json")
+    assert [row.pop("arch") for row in json.loads(done.stdout)] == [
+        "resnet:basic_d2-2-2-2_w64",
+        "mlp:w8_d4_t2",
+    ]
+    rows = json.loads(done.stdout)
+    assert {name: rows[0][name] for name in score("resnet:resnet18")} == score("resnet:resnet18")
+
+
+def test_a_table_fits_a_terminal(command: Command) -> None:
+    done = command("nas.score", "--arch", "mobilenet:mobilenet_v2", "resnet:wide_resnet101_2")
+    assert "314.2M" in done.stdout and "1287.0" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--arch", "nn_mass_b"], "names no space"),
+        (["--arch", "mobilenet:w1_dx"], "'dx' at character 14"),
+        (["--space", "nope", "--arch", "w1"], "unknown space 'nope'"),
+        (["--space", "mobilenet"], "--arch"),
+        (["--arch", "mlp:w8", "--format", "xml"], "xml"),
+    ],
+)
+def test_nonsense_gets_one_line(command: Command, arguments: list[str], message: str) -> None:
+    done = command("nas.score", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
+
+
+HEAVY = {
+    "nas": {"torch", "fvcore", "optuna", "pandas"},
+    "nas.recount": {"torch", "fvcore", "optuna", "pandas"},
+    "nas.score.__main__": {"torch", "fvcore", "optuna"},
+    "nas.search.run": {"torch", "fvcore"},
+}
+
+
+@pytest.mark.parametrize("module", HEAVY)
+def test_importing_costs_no_more_than_it_must(module: str) -> None:
+    """Training must run where Optuna and fvcore are not installed; a search imports torch only to recount."""
+    code = f"import sys, {module}; print(*({HEAVY[module]!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == []

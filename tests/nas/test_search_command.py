@@ -1,0 +1,315 @@
+"""`python -m nas.search`, as users run it: what it prints, keeps, refuses and survives."""
+
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+import pandas as pd
+import pytest
+
+import search_spaces
+from nas import score
+from nas.search.journal import Journal
+from tests.conftest import REPOSITORY, Command, environment
+
+QUICK = ("--space", "mobilenet", "--flops", "400M", "--sampler", "random")
+
+
+def candidates(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "candidates.csv")
+
+
+def unlike_time(folder: Path) -> pd.DataFrame:
+    """What two runs of one request have in common: everything but what was recounted when."""
+    return candidates(folder).drop(columns="recounted")
+
+
+def test_a_budget_becomes_a_table(command: Command, tmp_path: Path) -> None:
+    done = command("nas.search", *QUICK, "--trials", "300", "--top", "5", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    for name in ("mobilenet_v2", "nn_mass_a", "nn_mass_b", "recounted by fvcore", "NN-Mass promises"):
+        assert name in " ".join(done.stdout.split())
+
+    run = tmp_path / "run"
+    assert {file.name for file in run.iterdir()} == {
+        "run.json", "candidates.csv", "references.csv", "study.log", "mass.png"
+    }  # fmt: skip
+    table = candidates(run)
+    assert list(table.columns) == [
+        "rank", "arch", "nn_mass", "flops", "macs", "params", "flops_share", "trial", "recounted"
+    ]  # fmt: skip
+    assert (table["flops"] <= 400e6).all() and table["arch"].is_unique
+    assert table["nn_mass"].is_monotonic_decreasing
+    assert table["recounted"].tolist() == [True] * 5 + [False] * (len(table) - 5)
+    for row in table.head(5).itertuples():
+        assert score(str(row.arch)) == {name: getattr(row, name) for name in score(str(row.arch))}
+
+    state = json.loads((run / "run.json").read_text())
+    assert state["status"] == "finished" and state["trials_done"] == 300
+    assert {"import", "sampling", "scoring", "recount", "total"} == set(state["seconds"])
+    assert {"optuna", "torch", "fvcore", "numpy", "pandas", "python"} <= set(state["versions"])
+    backend = optuna.storages.journal.JournalFileBackend(str(run / "study.log"))
+    study = optuna.load_study(study_name="search", storage=optuna.storages.JournalStorage(backend))
+    assert len(study.trials) == 300
+
+
+def test_the_stored_command_gives_the_same_table_in_another_process(command: Command, tmp_path: Path) -> None:
+    first = command("nas.search", "--space", "mobilenet", "--params", "3M:4M", "--fix", "width_mult=1.0",
+                    "--trials", "250", "--top", "1", "--seed", "7", "--out", "run")  # fmt: skip
+    assert first.returncode == 0, first.stderr
+    stored = json.loads((tmp_path / "run" / "run.json").read_text())["command"]
+    words = stored.removeprefix("python -m nas.search ").split()
+    again = command("nas.search", *words, "--top", "1", "--out", "again")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "run/candidates.csv").read_bytes() == (tmp_path / "again/candidates.csv").read_bytes()
+
+
+def test_csv_and_json_are_the_table_alone(command: Command) -> None:
+    done = command("nas.search", *QUICK, "--trials", "60", "--top", "2", "--format", "csv")
+    assert len(pd.read_csv(io.StringIO(done.stdout))) == 2
+    done = command("nas.search", *QUICK, "--trials", "60", "--top", "2", "--format", "json")
+    assert [row["rank"] for row in json.loads(done.stdout)] == [1, 2]
+
+
+def test_runs_go_to_a_folder_of_their_own(command: Command, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert command("nas.search", *QUICK, "--trials", "30", "--top", "1").returncode == 0
+    folders = list((tmp_path / "results" / "runs").iterdir())
+    assert len(folders) == 2
+    assert all("mobilenet-flops-400M" in folder.name for folder in folders)
+
+
+def test_like_keeps_mass_and_base_width_and_costs_less(command: Command, tmp_path: Path) -> None:
+    done = command("nas.search", "--space", "mobilenet", "--like", "mobilenet_v2", "--trials", "600",
+                   "--top", "2", "--out", "run")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = candidates(tmp_path / "run")
+    assert (table["nn_mass"] >= 1287).all() and table["flops"].is_monotonic_increasing
+    assert table["arch"].str.startswith("mobilenet:w1.0_").all()
+    assert table.loc[0, "flops"] < score("mobilenet:mobilenet_v2")["flops"]
+    across = command("nas.search", "--space", "mobilenet", "--like", "mobilenet_v2", "--across-widths",
+                     "--minimize", "params", "--trials", "300", "--top", "1", "--out", "across")  # fmt: skip
+    assert across.returncode == 0, across.stderr
+    table = candidates(tmp_path / "across")
+    assert table["params"].is_monotonic_increasing
+    assert not table["arch"].str.startswith("mobilenet:w1.0_").all()
+
+
+def test_a_front_has_no_network_that_another_beats(command: Command, tmp_path: Path) -> None:
+    done = command("nas.search", "--space", "resnet", "--pareto", "params", "--trials", "300", "--top", "1",
+                   "--out", "run")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = candidates(tmp_path / "run")
+    assert table["nn_mass"].is_monotonic_decreasing and table["params"].is_monotonic_decreasing
+    assert table["nn_mass"].is_unique
+
+
+def test_choices_are_shown(command: Command) -> None:
+    done = command("nas.search", "--space", "mobilenet", "--choices")
+    assert done.returncode == 0
+    assert "0.35, 0.4, 0.45, ... 1.4 (22 options)" in done.stdout and "594,000" in done.stdout
+    assert "resolution" in done.stdout
+
+
+NONSENSE = {
+    "no space": ([], "give --space, one of densenet, mlp"),
+    "unknown space": (["--space", "mobilnet"], "did you mean mobilenet?"),
+    "unknown sampler": (["--space", "mlp", "--sampler", "tpo"], "did you mean tpe?"),
+    "unknown reference": (
+        ["--space", "mlp", "--like", "vgg"],
+        "nor is it a reference of mlp (mlp_8, mlp_16)",
+    ),
+    "unknown choice": (["--space", "mlp", "--fix", "height=2"], "mlp has no choice 'height'"),
+    "no such option": (["--space", "mobilenet", "--fix", "width_mult=2"], "it has 0.35, 0.4"),
+    "not an assignment": (["--space", "mlp", "--fix", "width"], "is not NAME=VALUE"),
+    "no budget": (["--space", "mlp", "--flops", "abc"], "--flops abc: expected a budget"),
+    "negative budget": (["--space", "mlp", "--flops", "-1"], "--flops -1: expected a budget"),
+    "zero budget": (["--space", "mlp", "--params", "0"], "--params 0: expected a budget"),
+    "empty band": (["--space", "mlp", "--flops", ":"], "--flops :: expected a budget"),
+    "reversed band": (["--space", "mlp", "--flops", "9K:8K"], "write 8K:9K"),
+    "below the smallest": (
+        ["--space", "mobilenet", "--flops", "10M"],
+        "the smallest network of mobilenet has 38,694,048 flops",
+    ),
+    "above the largest": (
+        ["--space", "mlp", "--flops", "1G:2G"],
+        "the largest network of mlp has 300,672 flops",
+    ),
+    "between two": (
+        ["--space", "mobilenet", "--flops", "300000001:300000002"],
+        "the nearest have 299,995,760 flops and 300,002,032 flops",
+    ),
+    "between two of a huge space": (
+        ["--space", "mobilenet-wide", "--flops", "400000001:400000002", "--trials", "20", "--out", "run"],
+        "none of 20 trials has flops from 400,000,001 to 400,000,002; the nearest have",
+    ),
+    "budgets that exclude each other": (
+        ["--space", "mobilenet", "--flops", "900M:", "--params", "2M"],
+        "among those with flops at least 900M; the nearest has",
+    ),
+    "zero trials": (["--space", "mlp", "--trials", "0"], "'0' is not a whole number of at least 1"),
+    "a spec that does not parse": (["--space", "mlp", "--like", "w8_dx"], "'dx' at character 4"),
+    "no such argument": (["--space", "mlp", "--flop", "3M"], "--flop"),
+    "two searches": (["--space", "mlp", "--like", "mlp_8", "--pareto", "flops"], "give one of them"),
+    "across without like": (["--space", "mlp", "--across-widths"], "give --like as well"),
+    "a width that like cannot keep": (
+        ["--space", "mobilenet", "--like", "w0.33"],
+        "--like keeps the base width of w0.33",
+    ),
+    "no run": (["--resume", "."], "is not the folder of a run"),
+    "unwritable": (["--space", "mlp", "--out", "/proc/self/run"], "cannot write /proc/self/run"),
+}
+
+
+@pytest.mark.parametrize("case", NONSENSE)
+def test_nonsense_gets_one_line(command: Command, tmp_path: Path, case: str) -> None:
+    arguments, message = NONSENSE[case]
+    done = command("nas.search", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1 and not done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+class TestResume:
+    """A run goes on where it stopped, whatever stopped it, to the table of an unbroken run."""
+
+    trials = "4000"
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def unbroken(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+        """The table of a run that nothing stopped."""
+        folder = tmp_path_factory.mktemp("unbroken") / "run"
+        with running(folder, TestResume.trials) as process:
+            assert process.wait() == 0
+        return unlike_time(folder)
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_interrupted(
+        self, command: Command, tmp_path: Path, unbroken: pd.DataFrame, number: signal.Signals
+    ) -> None:
+        run = tmp_path / "run"
+        with running(run, self.trials) as process:
+            wait_for(run / "study.log")
+            process.send_signal(number)
+            _, errors = process.communicate()
+        assert process.returncode == 130
+        assert re.search(r"interrupted after [\d,]+ of 4,000 trials", errors) and "--resume" in errors
+        state = json.loads((run / "run.json").read_text())
+        assert state["status"] == "interrupted" and 0 < state["trials_done"] < 4000
+        assert len(candidates(run)) == state["candidates"] > 0
+        self.resumes(command, run, unbroken)
+
+    @pytest.mark.parametrize("saves", [1, 2])
+    def test_killed(self, command: Command, tmp_path: Path, unbroken: pd.DataFrame, saves: int) -> None:
+        run = tmp_path / "run"
+        with running(run, self.trials) as process:
+            for _ in range(saves):
+                wait_for(run / "study.log")
+                written = (run / "study.log").stat().st_mtime_ns
+                wait_for(run / "study.log", newer_than=written if saves > 1 else 0)
+            process.kill()
+        assert json.loads((run / "run.json").read_text())["status"] == "running"
+        assert len(Journal.load(run / "study.log").logs) > 0
+        if (run / "candidates.csv").exists():
+            assert candidates(run)["arch"].is_unique
+        self.resumes(command, run, unbroken)
+
+    def resumes(self, command: Command, run: Path, unbroken: pd.DataFrame) -> None:
+        done = command("nas.search", "--resume", str(run), "--top", "1")
+        assert done.returncode == 0, done.stderr
+        assert json.loads((run / "run.json").read_text())["status"] == "finished"
+        pd.testing.assert_frame_equal(unlike_time(run), unbroken)
+
+    def test_more_trials_may_be_asked_for(self, command: Command, tmp_path: Path) -> None:
+        for trials in (["--trials", "230"], ["--trials", "450"]):
+            where = ["--resume", "run"] if (tmp_path / "run").exists() else [*QUICK, "--out", "run"]
+            assert command("nas.search", *where, *trials, "--top", "1").returncode == 0
+        assert (
+            command("nas.search", *QUICK, "--trials", "450", "--top", "1", "--out", "whole").returncode == 0
+        )
+        pd.testing.assert_frame_equal(candidates(tmp_path / "run"), candidates(tmp_path / "whole"))
+
+    def test_what_is_refused(self, command: Command, tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        assert command("nas.search", *QUICK, "--trials", "40", "--top", "1", "--out", "run").returncode == 0
+        for arguments, message in (
+            (["--space", "mlp"], "was asked for as --space mobilenet --flops 400M"),
+            (["--flops", "300M"], "was asked for as"),
+            (["--params", "3M"], "was asked for as"),
+            (["--seed", "3"], "was asked for as"),
+            (["--trials", "20"], "was asked for 40"),
+            (["--out", "other"], "leave out --out"),
+        ):
+            refused(command, ["--resume", "run", *arguments], message)
+        refused(command, [*QUICK, "--out", "run"], "run is not empty")
+        same = command("nas.search", "--resume", "run", "--flops", "400e6", "--top", "1")
+        assert same.returncode == 0, same.stderr
+
+        for name, content in (("run.json", "{"), ("run.json", "[]"), ("study.log", "{}\n")):
+            damaged = tmp_path / "damaged"
+            shutil.copytree(run, damaged)
+            (damaged / name).write_text(content)
+            refused(command, ["--resume", "damaged"], "damaged")
+            shutil.rmtree(damaged)
+
+
+def refused(command: Command, arguments: list[str], message: str) -> None:
+    done = command("nas.search", *arguments)
+    assert done.returncode == 2, done.stdout
+    assert message in done.stderr and done.stderr.count("\n") == 1
+
+
+@contextmanager
+def running(folder: Path, trials: str) -> Iterator["subprocess.Popen[str]"]:
+    """A search in a process of its own, ended at the latest when the test is."""
+    arguments = [*QUICK, "--trials", trials, "--top", "1", "--out", str(folder)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "nas.search", *arguments],
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(file: Path, newer_than: int = 0) -> None:
+    """Wait until a file is there, and written since a time."""
+    end = time.monotonic() + 60
+    while not (file.exists() and file.stat().st_mtime_ns > newer_than):
+        assert time.monotonic() < end, f"{file} was not written"
+        os.sched_yield()
+
+
+def test_a_space_that_miscounts_stops_the_run(command: Command, tmp_path: Path) -> None:
+    """A space file with a fault, dropped into the package: a traceback and exit 1, nothing shown."""
+    shutil.copytree(REPOSITORY / "nas", tmp_path / "nas")
+    shutil.copytree(REPOSITORY / "search_spaces", tmp_path / "search_spaces")
+    layers = tmp_path / "search_spaces" / "layers.py"
+    layers.write_text(layers.read_text().replace("params=weights + self.features_out", "params=weights"))
+    done = subprocess.run(
+        [sys.executable, "-m", "nas.search", "--space", "mlp", "--trials", "20"],
+        cwd=tmp_path, env={**environment(), "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "MiscountError" in done.stderr and "params is" in done.stderr and not done.stdout
+
+
+def test_other_spaces_are_searched_without_a_budget(command: Command) -> None:
+    for name in {*search_spaces.names()} - {"mobilenet", "resnet"}:
+        done = command("nas.search", "--space", name, "--trials", "30", "--top", "1", "--sampler", "random",
+                       "--format", "csv")  # fmt: skip
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,118 @@
+"""A study gives the same trials again: with the same seed, and however often it stops."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+
+import search_spaces
+from nas.budget import Bound
+from nas.search.goal import Goal, front, maximum_mass
+from nas.search.journal import Journal
+from nas.search.samplers import known
+from nas.search.study import BLOCK, Study
+from nas.stage_tables import StageTables
+from search_spaces import RequestError
+
+SPACE = search_spaces.get("mobilenet")
+TABLES = StageTables.of(SPACE)
+GOALS = {"mass": maximum_mass((Bound("flops", 200e6, 400e6),)), "front": front("params", ())}
+
+
+def study(
+    sampler: str = "nsga2", goal: Goal = GOALS["mass"], seed: int = 0, journal: Journal | None = None
+) -> Study:
+    return Study(SPACE, TABLES, goal, sampler, seed, journal or Journal())
+
+
+@pytest.mark.parametrize("goal", GOALS)
+@pytest.mark.parametrize("sampler", ["nsga2", "random", "tpe", "NSGAIISampler", "qmc"])
+@pytest.mark.parametrize("stop", [BLOCK, BLOCK + 57])
+def test_a_stopped_study_goes_on_as_if_it_had_not(tmp_path: Path, sampler: str, goal: str, stop: int) -> None:
+    trials = BLOCK + 100
+    unbroken = study(sampler, GOALS[goal])
+    unbroken.run(trials)
+
+    journal = Journal()
+    stopped = study(sampler, GOALS[goal], journal=journal)
+    stopped.run(trials, stop=lambda: len(stopped.rows) >= stop)
+    assert len(stopped.rows) == stop
+    (tmp_path / "study.log").write_text(journal.text())
+
+    resumed = study(sampler, GOALS[goal], journal=Journal.load(tmp_path / "study.log"))
+    assert resumed.rows == stopped.rows
+    resumed.run(trials)
+    assert resumed.rows == unbroken.rows
+
+
+def test_fewer_trials_are_the_start_of_more() -> None:
+    short, long = study(), study()
+    short.run(BLOCK + 10)
+    long.run(2 * BLOCK)
+    assert long.rows[: BLOCK + 10] == short.rows
+
+
+def test_another_seed_gives_other_trials() -> None:
+    one, other = study(seed=0), study(seed=1)
+    one.run(20)
+    other.run(20)
+    assert one.rows != other.rows
+
+
+def test_the_log_is_a_study_that_optuna_reads(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    journal = Journal()
+    written = study(journal=journal)
+    written.run(30)
+    path.write_text(journal.text())
+    backend = optuna.storages.journal.JournalFileBackend(str(path))
+    read = optuna.load_study(study_name="search", storage=optuna.storages.JournalStorage(backend))
+    assert [trial.state.name for trial in read.trials] == ["COMPLETE"] * 30
+    figures = TABLES.score(written.population)
+    assert [trial.value for trial in read.trials] == figures["nn_mass"].tolist()
+    for trial, flops in zip(read.trials, figures["flops"], strict=True):
+        feasible = 200e6 <= flops <= 400e6
+        assert all(violation <= 0 for violation in trial.constraints.values()) == feasible
+        assert len(trial.constraints) == 1
+
+
+def test_a_sampler_that_runs_out_ends_the_study() -> None:
+    space = search_spaces.get("mlp").fix(width=8, links=0)
+    small = Study(space, StageTables.of(space), maximum_mass(()), "bruteforce", 0, Journal())
+    small.run(100)
+    assert len(small.rows) == len(set(small.rows)) == len(space.choices["depth"])
+
+
+@pytest.mark.parametrize("sampler", sorted(known()))
+def test_every_known_sampler_proposes_or_says_what_it_lacks(sampler: str) -> None:
+    tried = study(sampler)
+    try:
+        tried.run(12)
+    except RequestError as error:
+        assert "needs a package: No module named" in str(error)
+    else:
+        assert len(tried.rows) == 12
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b'{"op_code": 4}', b"\xff\xfe", b"null"])
+def test_a_damaged_log_is_refused(tmp_path: Path, line: bytes) -> None:
+    journal = Journal()
+    study(journal=journal).run(3)
+    path = tmp_path / "study.log"
+    path.write_bytes(journal.text().encode() + line + b"\n")
+    with pytest.raises(RequestError, match=r"study\.log is damaged at line"):
+        Journal.load(path)
+
+
+def test_a_sampler_of_one_objective_has_no_fronts() -> None:
+    pytest.importorskip("cmaes")
+    with pytest.raises(RequestError, match="'cmaes' has no fronts"):
+        study("cmaes", GOALS["front"]).run(3)
+
+
+def test_a_log_of_another_space_is_refused(tmp_path: Path) -> None:
+    journal = Journal()
+    study(journal=journal).run(3)
+    space = search_spaces.get("mlp")
+    with pytest.raises(RequestError, match="study is damaged"):
+        Study(space, StageTables.of(space), maximum_mass(()), "random", 0, journal)
