@@ -115,6 +115,17 @@ def test_a_front_has_no_network_that_another_beats(command: Command, tmp_path: P
     assert table["nn_mass"].is_unique
 
 
+def test_torch_is_left_to_the_recount(tmp_path: Path) -> None:
+    """The searching process itself never imports it; `-X importtime` reports that process alone."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "nas.search", *QUICK, "--trials", "20", "--top", "1"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert done.returncode == 0 and "recounted by fvcore" in " ".join(done.stdout.split())
+    assert "optuna" in imported and not {"torch", "fvcore"} & imported
+
+
 def test_choices_are_shown(command: Command) -> None:
     done = command("nas.search", "--space", "mobilenet", "--choices")
     assert done.returncode == 0

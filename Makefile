@@ -1,0 +1,40 @@
+# Every target makes a virtual environment if there is none and installs what is missing.
+PYTHON ?= python3
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+SEARCH ?= --space mobilenet --flops 400M
+
+.PHONY: search test slow check benchmarks clean
+
+search: $(VENV)/installed
+	$(RUN) -m nas.search $(SEARCH)
+
+test: $(VENV)/tested
+	$(RUN) -m pytest -n auto
+
+slow: $(VENV)/tested
+	$(RUN) -m pytest -n auto -m slow
+
+check: $(VENV)/tested
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+benchmarks: $(VENV)/tested
+	$(RUN) -m benchmarks
+
+clean:
+	rm -rf $(VENV)
+
+# uv, from PyPI, installs these packages several times faster than pip.
+$(VENV)/bin/uv:
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet uv
+
+$(VENV)/installed: pyproject.toml $(VENV)/bin/uv
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --editable .
+	touch $@
+
+$(VENV)/tested: pyproject.toml $(VENV)/installed
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --editable ".[test]"
+	touch $@
