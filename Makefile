@@ -10,10 +10,10 @@ search: $(VENV)/installed
 	$(RUN) -m nas.search $(SEARCH)
 
 test: $(VENV)/tested
-	$(RUN) -m pytest -n auto
+	$(RUN) -m pytest -n auto --dist worksteal
 
 slow: $(VENV)/tested
-	$(RUN) -m pytest -n auto -m slow
+	$(RUN) -m pytest -n auto --dist worksteal -m slow
 
 check: $(VENV)/tested
 	$(RUN) -m ruff check .

@@ -16,7 +16,8 @@ Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
 COSTS = ("flops", "macs", "params")
 """The figures a budget may limit."""
 
-_UNITS = {"": 0, "K": 3, "M": 6, "G": 9, "B": 9, "T": 12}
+_UNITS_SHOWN = (("K", 3), ("M", 6), ("G", 9), ("T", 12))
+_UNITS = {"": 0, "B": 9, **dict(_UNITS_SHOWN)}
 _QUANTITY = re.compile(
     r"(?P<number>[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?P<power>[eE]\+?[0-9]{1,2})?(?P<unit>[KMGBT]?)"
 )
@@ -115,22 +116,21 @@ def exactly(value: float) -> str:
     """
     if value < 1e5 and not float(value).is_integer():
         return f"{value:,.1f}"
-    for unit, power in (("G", 9), ("M", 6), ("K", 3)):
+    for unit, power in reversed(_UNITS_SHOWN):
         if value >= 10**power and int(value) * 10 % 10**power == 0:
             return f"{value / 10**power:g}{unit}"
     return f"{int(value):,}"
 
 
 def quantity(value: float) -> str:
-    """A figure in a few characters, exact to four digits.
+    """A figure in at most six characters, right to four digits.
 
-    >>> quantity(399_123_456), quantity(3_700_000), quantity(1287.0), quantity(12)
-    ('399.1M', '3.700M', '1287.0', '12')
+    >>> quantity(399_123_456), quantity(3_700_000), quantity(999_950), quantity(12)
+    ('399.1M', '3.700M', '1.000M', '12')
     """
-    if isinstance(value, float) and value < 1e5:
-        return f"{value:.1f}"
-    for unit, power in (("G", 9), ("M", 6), ("K", 3)):
-        if value >= 10**power:
-            scaled = value / 10**power
-            return f"{scaled:.{max(0, 3 - int(math.log10(scaled)))}f}{unit}"
+    rounded = float(f"{value:.3e}")
+    for unit, power in reversed(_UNITS_SHOWN):
+        if rounded >= 10**power:
+            digits = 3 - int(math.log10(rounded / 10**power))
+            return f"{rounded / 10**power:.{digits}f}{unit}"
     return f"{value:g}"

@@ -98,17 +98,24 @@ class Study:
                 self._study.set_user_attr(_BLOCK_MARK, block)
                 self._study.sampler = make(self._sampler, self._seed, block)
                 before = len(self.rows)
-                try:
+                with self._sampler_faults():
                     self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
-                except ImportError as error:
-                    raise RequestError(f"sampler {self._sampler!r} needs a package: {error}") from None
-                except ValueError as error:
-                    if "multi-objective" not in str(error):
-                        raise
-                    raise RequestError(f"sampler {self._sampler!r} has no fronts; choose another") from None
                 if len(self.rows) - before < wanted:
                     break
                 on_block()
+
+    @contextmanager
+    def _sampler_faults(self) -> Iterator[None]:
+        """Say in a line what a sampler lacks; Optuna finds out only when it proposes."""
+        try:
+            yield
+        except ImportError as error:
+            way = "pip install 'zero-cost-nas[samplers]'"
+            raise RequestError(f"sampler {self._sampler!r} needs a package: {error}; {way}") from None
+        except ValueError as error:
+            if "multi-objective" not in str(error):
+                raise
+            raise RequestError(f"sampler {self._sampler!r} has no fronts; choose another") from None
 
     def _try(self, trial: Trial) -> tuple[float, ...]:
         self.rows.append(

@@ -54,8 +54,10 @@ def test_violation_is_positive_exactly_outside(one: int, other: int, value: int)
     assert (bound.violation(value) <= 0) == bound.meets(value)
 
 
-@given(st.integers(1_000, 10**12))
+@given(st.integers(1_000, 10**14))
 def test_quantities_are_right_to_four_digits(value: int) -> None:
     text = quantity(value)
     assert len(text) <= 6
-    assert float(text[:-1]) * {"K": 1e3, "M": 1e6, "G": 1e9}[text[-1]] == pytest.approx(value, rel=5.1e-4)
+    assert float(text[:-1]) * {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[text[-1]] == pytest.approx(
+        value, rel=5.1e-4
+    )

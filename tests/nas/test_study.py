@@ -1,5 +1,6 @@
 """A study gives the same trials again: with the same seed, and however often it stops."""
 
+import sys
 from pathlib import Path
 
 import optuna
@@ -25,8 +26,11 @@ def study(
     return Study(SPACE, TABLES, goal, sampler, seed, journal or Journal())
 
 
-@pytest.mark.parametrize("goal", GOALS)
-@pytest.mark.parametrize("sampler", ["nsga2", "random", "tpe", "NSGAIISampler", "qmc"])
+@pytest.mark.parametrize(
+    ("sampler", "goal"),
+    [("nsga2", "mass"), ("nsga2", "front"), ("random", "front"), ("tpe", "mass"), ("NSGAIISampler", "mass"),
+     ("qmc", "mass"), ("cmaes", "mass")],
+)  # fmt: skip
 @pytest.mark.parametrize("stop", [BLOCK, BLOCK + 57])
 def test_a_stopped_study_goes_on_as_if_it_had_not(tmp_path: Path, sampler: str, goal: str, stop: int) -> None:
     trials = BLOCK + 100
@@ -84,14 +88,19 @@ def test_a_sampler_that_runs_out_ends_the_study() -> None:
 
 
 @pytest.mark.parametrize("sampler", sorted(known()))
-def test_every_known_sampler_proposes_or_says_what_it_lacks(sampler: str) -> None:
+def test_every_known_sampler_proposes(sampler: str) -> None:
     tried = study(sampler)
-    try:
-        tried.run(12)
-    except RequestError as error:
-        assert "needs a package: No module named" in str(error)
-    else:
-        assert len(tried.rows) == 12
+    tried.run(12)
+    assert len(tried.rows) == 12
+
+
+def test_a_sampler_says_which_package_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+    monkeypatch.setattr(optuna.samplers._cmaes, "cmaes", optuna._imports._LazyImport("cmaes"))
+    with pytest.raises(
+        RequestError, match=r"'cmaes' needs a package: .*; pip install 'zero-cost-nas\[samplers\]'"
+    ):
+        study("cmaes").run(3)
 
 
 @pytest.mark.parametrize("line", [b"{", b"[]", b'{"op_code": 4}', b"\xff\xfe", b"null"])
@@ -105,7 +114,6 @@ def test_a_damaged_log_is_refused(tmp_path: Path, line: bytes) -> None:
 
 
 def test_a_sampler_of_one_objective_has_no_fronts() -> None:
-    pytest.importorskip("cmaes")
     with pytest.raises(RequestError, match="'cmaes' has no fronts"):
         study("cmaes", GOALS["front"]).run(3)
 

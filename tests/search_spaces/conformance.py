@@ -89,13 +89,16 @@ def closed_form_is_fvcores_count(space: Space, examples: int) -> None:
 class Conformance:
     """The suite; a subclass provides the space as a fixture."""
 
+    examples = 200
+    """Random architectures that fvcore counts."""
+
     @pytest.fixture
     def space(self) -> Space:
         """The space under test."""
         raise NotImplementedError
 
     def test_closed_form_is_fvcores_count(self, space: Space) -> None:
-        closed_form_is_fvcores_count(space, examples=200)
+        closed_form_is_fvcores_count(space, self.examples)
 
     def test_references_are_fvcores_count_at_full_size(self, space: Space) -> None:
         for reference in space.references.values():
