@@ -33,7 +33,7 @@ def measure(cold: bool) -> dict[str, object]:
         peak = 0
         while process.poll() is None:
             peak = max(peak, resident(process))
-            time.sleep(0.01)
+            time.sleep(0.05)
         wall = time.perf_counter() - start
         state = json.loads((run / "run.json").read_text())
     return {

@@ -11,8 +11,9 @@ import logging
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from threading import Thread
 from types import TracebackType
 from typing import Any, Self
 
@@ -130,20 +131,27 @@ class Recounter:
         self._process.kill()
         self._process.communicate()
 
-    def verify(self, architectures: Iterable[Architecture]) -> Iterator[Architecture]:
-        """Recount architectures one after another, yielding each when it is done.
+    def start(self, architectures: Sequence[Architecture]) -> None:
+        """Have architectures recounted; `verify` gives the outcome."""
+        self._asked = architectures
+        # A thread of its own: a pipe holds only so many specs, and nobody reads answers yet.
+        Thread(target=self._ask, daemon=True).start()
+
+    def _ask(self) -> None:
+        with suppress(BrokenPipeError, ValueError):  # the process has died or was ended
+            for architecture in self._asked:
+                print(architecture, file=self._process.stdin, flush=True)
+
+    def verify(self) -> Iterator[Architecture]:
+        """The architectures, each when its recount is done and agrees.
 
         Raises:
             MiscountError: One differs from its closed form.
             RuntimeError: The process died.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
-        for architecture in architectures:
-            try:
-                print(architecture, file=self._process.stdin, flush=True)
-                answer = self._process.stdout.readline()
-            except BrokenPipeError:
-                answer = ""
+        assert self._process.stdout is not None
+        for architecture in self._asked:
+            answer = self._process.stdout.readline()
             if not answer:
                 raise RuntimeError(
                     f"the recount of {architecture} ended with exit code {self._process.wait()}"

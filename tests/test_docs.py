@@ -7,20 +7,31 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import search_spaces
+from nas import score
+from nas.budget import quantity
 from search_spaces import Space, registry
 from tests.conftest import REPOSITORY, environment
 from tests.search_spaces.conformance import Conformance
 
+README = REPOSITORY / "README.md"
 PAGE = REPOSITORY / "docs" / "adding_a_space.md"
 
 
-def code() -> str:
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+def code(page: Path = PAGE) -> str:
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
     return str(block)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The commands of this project that a page shows, as words after `python -m`."""
+    found = re.findall(r"^    python -m (nas\..*)$", page.read_text(), flags=re.MULTILINE)
+    assert found
+    return [line.split() for line in found]
 
 
 class TestWorkedExample(Conformance):
@@ -55,13 +66,41 @@ def test_saving_the_file_is_all_it_takes(tmp_path: Path) -> None:
     for package in ("nas", "search_spaces"):
         shutil.copytree(REPOSITORY / package, tmp_path / package)
     (tmp_path / "search_spaces" / "wide_resnet.py").write_text(code())
-    commands = re.findall(r"^    python -m (nas\..*)$", PAGE.read_text(), flags=re.MULTILINE)
-    assert len(commands) == 2
-    for command in commands:
-        quick = ["--trials", "40", "--top", "1"] if "search" in command else []
-        done = subprocess.run(
-            [sys.executable, "-m", *command.split(), *quick], cwd=tmp_path, capture_output=True, text=True,
-            env={**environment(), "PYTHONPATH": str(tmp_path)},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert "NN-Mass" in done.stdout
+    for words in commands(PAGE):
+        run(words, tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("words", commands(README), ids=" ".join)
+def test_the_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
+    if "--resume" in words:
+        run(["nas.search", "--space", "mlp", "--out", words[-1]], REPOSITORY, tmp_path)
+    run(words, REPOSITORY, tmp_path)
+
+
+def test_the_code_of_the_readme_works() -> None:
+    names: dict[str, Any] = {}
+    exec(code(README), names)
+    assert names["table"]["params"].between(3e6, 4e6).all()
+    assert names["small"].input_shape == (3, 64, 64)
+
+
+def test_the_table_of_the_readme_is_right() -> None:
+    """Each row that it shows has the figures of its architecture."""
+    rows = re.findall(r"^ *\d+  (\S+) +([\d.]+) +(\S+) +\d+% +(\S+) +(\S+) +\S+ *$", README.read_text(), re.M)
+    assert len(rows) == 13
+    for name, *shown in rows:
+        figures = score(f"mobilenet:{name}")
+        assert shown == [
+            f"{figures['nn_mass']:.1f}",
+            *(quantity(figures[c]) for c in ("flops", "macs", "params")),
+        ]
+
+
+def run(words: list[str], packages: Path, folder: Path) -> None:
+    quick = ["--trials", "400", "--top", "1"] if "nas.search" in words and "--choices" not in words else []
+    environs = {**environment(), "PYTHONPATH": str(packages)}
+    done = subprocess.run(
+        [sys.executable, "-m", *words, *quick], cwd=folder, capture_output=True, text=True, env=environs
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

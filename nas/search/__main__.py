@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -54,10 +56,8 @@ def _parser() -> Parser:
     parser.add_argument("--space", help=f"what to search: {', '.join(search_spaces.names())}")
     for cost in COSTS:
         parser.add_argument(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
-    fix, like = (
-        "pin a choice or set a constant, as width_mult=1.0",
-        "find the cheapest networks of its base width",
-    )
+    fix = "pin a choice or set a constant, as width_mult=1.0"
+    like = "find the cheapest networks of its base width"
     across = "let --like change the base width, where NN-Mass promises nothing"
     add = parser.add_argument
     add("--fix", action="append", type=assignment, metavar="NAME=VALUE", help=fix)
@@ -90,19 +90,20 @@ def _search(
         with _progress(run) as advance:
             run.explore(interrupted, advance)
         if not interrupted():
-            run.draw(options.top)
             shown = _shown(run, options.top)
+            recounter.start([search_spaces.parse(spec) for spec in shown["arch"]])
+            run.draw(options.top)
             with run.measured("recount"):
-                for _ in recounter.verify(map(search_spaces.parse, shown["arch"])):
+                for _ in recounter.verify():
                     if interrupted():
                         break
         run.seconds["total"] = time.perf_counter() - _STARTED
         if interrupted():
             run.save("interrupted")
-            _say(
-                f"interrupted after {run.trials:,} of {run.request.trials:,} trials; {len(run.found):,}"
-                f" architectures are kept; go on with --resume {folder.path}",
-                to_stderr=True,
+            done = f"{run.trials:,} of {run.request.trials:,} trials"
+            print(f"interrupted after {done}; {len(run.found):,} architectures are kept", file=sys.stderr)
+            print(
+                f"go on with: python -m nas.search --resume {shlex.quote(str(folder.path))}", file=sys.stderr
             )
             return INTERRUPTED
         run.finish(recounted=options.top)
@@ -188,7 +189,7 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
     _say(FLOPS_NOTE)
     _say("NN-Mass promises something only between networks of one base width: train the first few.")
     if run.folder:
-        _say(f"Kept in {run.folder.path}")
+        print(f"Kept in {run.folder.path}")
 
 
 def _show_choices(space: Space) -> None:
@@ -211,10 +212,11 @@ def _listed(options: Options) -> str:
     return f"{options[0]}, {options[1]}, {options[2]}, ... {options[-1]} ({len(options)} options)"
 
 
-def _say(text: str, to_stderr: bool = False) -> None:
+def _say(text: str) -> None:
+    """Print a sentence, wrapped to the terminal."""
     from rich.console import Console
 
-    Console(stderr=to_stderr, highlight=False, markup=False).print(text, soft_wrap=False)
+    Console(highlight=False, markup=False).print(text)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 Trials come in blocks. Each block starts a new sampler with a random state drawn from the seed and the block's
 number, and what a sampler must remember is in the study; so a study cut back to the start of a block goes on
-as if it had never stopped.
+as if it had never stopped. It lives in Optuna's memory, the fastest of its storages, and each block is copied
+to the journal when it is done.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.trial import FrozenTrial, Trial
 
 from nas.search.goal import Goal
@@ -27,6 +28,7 @@ from search_spaces.space import Options
 
 BLOCK = 200
 _BLOCK_MARK = "block"
+_NAME = "search"
 
 
 class Study:
@@ -51,18 +53,25 @@ class Study:
         self._open()
 
     def _open(self) -> None:
+        """Take up what the journal holds; an empty one gets a new study."""
+        self._memory = InMemoryStorage()
         with _quiet():
             try:
-                self._study = optuna.create_study(
-                    storage=JournalStorage(self._journal),
-                    study_name="search",
-                    directions=[direction for _, direction in self._goal.optimise],
-                    load_if_exists=True,
+                self._saved = JournalStorage(self._journal)
+                if not self._journal.logs:
+                    directions = [direction for _, direction in self._goal.optimise]
+                    optuna.create_study(storage=self._saved, study_name=_NAME, directions=directions)
+                optuna.copy_study(
+                    from_study_name=_NAME,
+                    from_storage=self._saved,
+                    to_storage=self._memory,
+                    to_study_name=_NAME,
                 )
-                trials = self._study.get_trials(deepcopy=False)
-                self.rows = [self._row(trial.params) for trial in trials]
+                self._study = optuna.load_study(study_name=_NAME, storage=self._memory)
+                self.rows = [self._row(trial.params) for trial in self._study.get_trials(deepcopy=False)]
             except (KeyError, ValueError, TypeError, IndexError) as error:
                 raise RequestError(f"the study is damaged ({error!r}); start a new run") from None
+        self._recorded = len(self.rows)
 
     @property
     def population(self) -> Population:
@@ -95,14 +104,30 @@ class Study:
         with _quiet():
             while len(self.rows) < trials and not stop():
                 block, wanted = divmod(len(self.rows), BLOCK)[0], min(BLOCK, trials - len(self.rows))
-                self._study.set_user_attr(_BLOCK_MARK, block)
+                self._saved.set_study_user_attr(self._study_id(self._saved), _BLOCK_MARK, block)
                 self._study.sampler = make(self._sampler, self._seed, block)
                 before = len(self.rows)
                 with self._sampler_faults():
                     self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
+                self._record()
                 if len(self.rows) - before < wanted:
                     break
                 on_block()
+
+    @staticmethod
+    def _study_id(storage: BaseStorage) -> int:
+        return storage.get_study_id_from_name(_NAME)
+
+    def _record(self) -> None:
+        """Add the trials since the last time, and what the sampler noted on the study, to the journal."""
+        saved = self._study_id(self._saved)
+        for trial in self._study.get_trials(deepcopy=False)[self._recorded :]:
+            self._saved.create_new_trial(saved, template_trial=trial)
+        self._recorded = len(self.rows)
+        known = self._saved.get_study_system_attrs(saved)
+        for name, value in self._memory.get_study_system_attrs(self._study_id(self._memory)).items():
+            if known.get(name) != value:
+                self._saved.set_study_system_attr(saved, name, value)
 
     @contextmanager
     def _sampler_faults(self) -> Iterator[None]:

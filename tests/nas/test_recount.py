@@ -46,7 +46,8 @@ def test_a_difference_of_one_is_found(figure: str) -> None:
 def test_the_recounting_process_agrees_and_ends() -> None:
     references = list(search_spaces.get("mlp").references.values())
     with Recounter() as recounter:
-        assert list(recounter.verify(references)) == references
+        recounter.start(references)
+        assert list(recounter.verify()) == references
         process = recounter._process
     assert process.poll() is not None
 
@@ -55,7 +56,8 @@ def test_a_dead_recounting_process_is_our_fault() -> None:
     with Recounter() as recounter:
         recounter._process.kill()
         with pytest.raises(RuntimeError, match="ended with exit code"):
-            list(recounter.verify([MLP()]))
+            recounter.start([MLP()])
+            list(recounter.verify())
 
 
 def test_weights_are_not_drawn_for_a_count() -> None:
