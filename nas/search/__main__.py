@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = RunFolder.open(options.resume)
         problem = Problem.of(_continued(folder.request, options))
         folder.request = problem.request
+        if folder.changes:
+            changes = "; ".join(folder.changes)
+            print(f"note: {changes}: the table may not be that of an unbroken run", file=sys.stderr)
     else:
         problem, folder = Problem.of(_request(options)), None
     with Recounter() as recounter:

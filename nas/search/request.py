@@ -69,7 +69,13 @@ class Request:
         Raises:
             TypeError: The values are not those of a request.
         """
-        return cls(**values)
+        request = cls(**values)
+        texts = (request.space, request.sampler, request.minimize, request.like or "", request.pareto or "")
+        if not all(isinstance(text, str) for text in (*texts, *request.budgets.values(), *request.fix)):
+            raise TypeError("a text is expected where there is none")
+        if not all(isinstance(number, int) for number in (request.trials, request.seed)):
+            raise TypeError("a whole number is expected where there is none")
+        return request
 
     def bounds(self) -> tuple[Bound, ...]:
         """The budgets, understood."""

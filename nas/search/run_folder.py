@@ -31,6 +31,7 @@ class RunFolder:
         candidates: Every architecture found that meets the bounds, best first.
         references: The space's references, ranked by the same rules.
         figure: NN-Mass against cost.
+        changes: Versions that are not those that the run was begun with, in words.
     """
 
     def __init__(self, path: Path, request: Request) -> None:
@@ -41,6 +42,7 @@ class RunFolder:
         self.candidates = path / "candidates.csv"
         self.references = path / "references.csv"
         self.figure = path / "mass.png"
+        self.changes: list[str] = []
 
     @classmethod
     def create(cls, request: Request, path: Path | None) -> RunFolder:
@@ -75,8 +77,10 @@ class RunFolder:
             raise RequestError(f"{path} is not the folder of a run: it has no run.json")
         try:
             state = json.loads(file.read_bytes())
-            return cls(path, Request.of_json(state["request"]))
-        except (ValueError, KeyError, TypeError) as error:
+            folder = cls(path, Request.of_json(state["request"]))
+            folder.changes = _changes(dict(state["versions"]))
+            return folder
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RequestError(f"{file} is damaged ({error!r}); start a new run") from None
 
     def save_state(self, status: str, facts: Mapping[str, Any]) -> None:
@@ -87,7 +91,7 @@ class RunFolder:
             "command": self.command(),
             "request": self.request.as_json(),
             **facts,
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": _versions(),
             "machine": platform.platform(),
         }
         self.save(self.state, json.dumps(state, indent=2) + "\n")
@@ -102,6 +106,13 @@ class RunFolder:
             write_whole(file, content)
 
 
+def _changes(versions: Mapping[str, str]) -> list[str]:
+    now = _versions()
+    return [
+        f"{name} was {then}, is {now.get(name)}" for name, then in versions.items() if then != now.get(name)
+    ]
+
+
 @contextmanager
 def _written(path: Path) -> Iterator[None]:
     """Turn what the file system refuses into a request error."""
@@ -112,7 +123,7 @@ def _written(path: Path) -> Iterator[None]:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
             found[name] = version(name)

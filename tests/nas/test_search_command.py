@@ -269,7 +269,19 @@ class TestResume:
         same = command("nas.search", "--resume", "run", "--flops", "400e6", "--top", "1")
         assert same.returncode == 0, same.stderr
 
-        for name, content in (("run.json", "{"), ("run.json", "[]"), ("study.log", "{}\n")):
+        state = json.loads((run / "run.json").read_text())
+        state["versions"]["optuna"] = "4.9.9"
+        (run / "run.json").write_text(json.dumps(state))
+        noted = command("nas.search", "--resume", "run", "--top", "1")
+        assert noted.returncode == 0 and "note: optuna was 4.9.9, is" in noted.stderr
+
+        for name, content in (
+            ("run.json", "{"),
+            ("run.json", "[]"),
+            ("run.json", json.dumps({**state, "request": {**state["request"], "space": 5}})),
+            ("run.json", json.dumps({**state, "request": {**state["request"], "budgets": ["400M"]}})),
+            ("study.log", "{}\n"),
+        ):
             damaged = tmp_path / "damaged"
             shutil.copytree(run, damaged)
             (damaged / name).write_text(content)
