@@ -38,10 +38,10 @@ class Bound:
     most: float = math.inf
 
     def __str__(self) -> str:
-        if self.least <= 0:
-            return f"{self.figure} at most {exactly(self.most)}"
         if math.isinf(self.most):
             return f"{self.figure} at least {exactly(self.least)}"
+        if self.least <= 0:
+            return f"{self.figure} at most {exactly(self.most)}"
         return f"{self.figure} from {exactly(self.least)} to {exactly(self.most)}"
 
     def meets(self, values: Any) -> Any:
@@ -84,7 +84,10 @@ def parse_budget(figure: str, written: Written) -> Bound:
     least = _parse_end(figure, text, ends[0]) if len(ends) == 2 and ends[0] else 0
     if least > most:
         raise RequestError(f"--{figure} {text}: the band is reversed; write {ends[1]}:{ends[0]}")
-    return Bound(figure, math.ceil(least), most if math.isinf(most) else math.floor(most))
+    bound = Bound(figure, math.ceil(least), most if math.isinf(most) else math.floor(most))
+    if bound.least > bound.most:
+        raise RequestError(f"--{figure} {text}: there is no whole number in the band; widen it")
+    return bound
 
 
 def _parse_end(figure: str, text: str, end: str) -> Any:
@@ -109,7 +112,7 @@ def _not_a_budget(figure: str, text: str) -> RequestError:
 
 
 def exactly(value: float) -> str:
-    """A figure to the last unit.
+    """A figure to the last unit; an NN-Mass that is no whole number to one decimal.
 
     >>> exactly(400_000_000), exactly(3_700_000), exactly(300_000_001), exactly(1287.0)
     ('400M', '3.7M', '300,000,001', '1,287')
@@ -118,7 +121,8 @@ def exactly(value: float) -> str:
         return f"{value:,.1f}"
     for unit, power in reversed(_UNITS_SHOWN):
         if value >= 10**power and int(value) * 10 % 10**power == 0:
-            return f"{value / 10**power:g}{unit}"
+            whole, tenth = divmod(int(value) * 10 // 10**power, 10)
+            return f"{whole:,}.{tenth}{unit}" if tenth else f"{whole:,}{unit}"
     return f"{int(value):,}"
 
 

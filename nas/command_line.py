@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
-        self.exit(REQUEST_WRONG, f"error: {message}\n")
+        self.exit(REQUEST_WRONG, " ".join(["error:", *message.split()]) + "\n")
 
 
 def run(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:
@@ -36,9 +36,10 @@ def run(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None
         code = command(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
     except RequestError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", *str(error).split(), file=sys.stderr)
         code = REQUEST_WRONG
     except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
         code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone, as in `| head`; what is left in the buffer has nowhere to go.

@@ -11,16 +11,19 @@ import logging
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import search_spaces
 from nas.score import score
 from search_spaces import Architecture
 from search_spaces.figures import MULTIPLY_ADDS
+
+Row: TypeAlias = Mapping[Any, Any]
+"""A row of a table: arch, nn_mass, flops, macs, params and more."""
 
 
 class MiscountError(Exception):
@@ -41,7 +44,7 @@ def recount(architecture: Architecture) -> dict[str, Any]:
 
     logging.getLogger("fvcore").setLevel(logging.ERROR)
     with _without_initialisation():
-        model = architecture.build().eval()
+        model = architecture.assemble().eval()
     with torch.no_grad(), _one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         analysis = FlopCountAnalysis(model, torch.zeros(1, *architecture.input_shape))
@@ -68,7 +71,10 @@ def _one_thread() -> Iterator[None]:
 
 
 def _without_initialisation() -> AbstractContextManager[object]:
-    """Leave weights as memory happens to be: drawing them takes longer than counting and changes no count."""
+    """Leave weights as memory happens to be: drawing them takes longer than counting and changes no count.
+
+    It stops what torch's layers draw when they are made; `assemble` draws nothing on top.
+    """
     from torch.overrides import TorchFunctionMode
 
     class LeaveWeights(TorchFunctionMode):
@@ -80,13 +86,23 @@ def _without_initialisation() -> AbstractContextManager[object]:
     return LeaveWeights()
 
 
-def compare(architecture: Architecture, counted: dict[str, Any]) -> None:
-    """Hold a recount against the closed form.
+def compare(
+    architecture: Architecture, counted: dict[str, Any], shown: Mapping[str, Any] | None = None
+) -> None:
+    """Hold a recount against the closed form, and both against the figures about to be shown.
+
+    Args:
+        shown: nn_mass, flops, macs and params of the architecture, from wherever they came.
 
     Raises:
         MiscountError: They differ.
     """
     expected = score(architecture)
+    for name, value in expected.items():
+        if shown is not None and shown[name] != value:
+            raise MiscountError(
+                f"{architecture}: {name} is {value} in closed form, {shown[name]} in the table"
+            )
     operators = {name: int(count) for name, count in architecture.figures().operators.items() if count}
     for name, ours, theirs in (
         *((name, expected[name], counted[name]) for name in ("params", "flops", "macs")),
@@ -98,14 +114,15 @@ def compare(architecture: Architecture, counted: dict[str, Any]) -> None:
             )
 
 
-def verify(architectures: Iterable[Architecture]) -> None:
-    """Recount architectures in this process.
+def verify(rows: Iterable[Row]) -> None:
+    """Recount rows of a table in this process.
 
     Raises:
-        MiscountError: One differs from its closed form.
+        MiscountError: One differs from what it shows.
     """
-    for architecture in architectures:
-        compare(architecture, recount(architecture))
+    for row in rows:
+        architecture = search_spaces.parse(row["arch"])
+        compare(architecture, recount(architecture), row)
 
 
 class Recounter:
@@ -131,41 +148,41 @@ class Recounter:
         self._process.kill()
         self._process.communicate()
 
-    def start(self, architectures: Sequence[Architecture]) -> None:
-        """Have architectures recounted; `verify` gives the outcome."""
-        self._asked = architectures
+    def start(self, rows: Sequence[Row]) -> None:
+        """Have rows of a table recounted; `verify` gives the outcome."""
+        self._asked = rows
         # A thread of its own: a pipe holds only so many specs, and nobody reads answers yet.
         Thread(target=self._ask, daemon=True).start()
 
     def _ask(self) -> None:
         with suppress(BrokenPipeError, ValueError):  # the process has died or was ended
-            for architecture in self._asked:
-                print(architecture, file=self._process.stdin, flush=True)
+            for row in self._asked:
+                print(row["arch"], file=self._process.stdin, flush=True)
 
-    def verify(self) -> Iterator[Architecture]:
-        """The architectures, each when its recount is done and agrees.
+    def verify(self) -> Iterator[Row]:
+        """The rows, each when its recount is done and agrees.
 
         Raises:
-            MiscountError: One differs from its closed form.
+            MiscountError: One differs from what it shows.
             RuntimeError: The process died.
         """
         assert self._process.stdout is not None
-        for architecture in self._asked:
+        for row in self._asked:
             answer = self._process.stdout.readline()
             if not answer:
-                raise RuntimeError(
-                    f"the recount of {architecture} ended with exit code {self._process.wait()}"
-                )
-            compare(architecture, json.loads(answer))
-            yield architecture
+                code = self._process.wait()
+                raise RuntimeError(f"the recount of {row['arch']} ended with exit code {code}")
+            compare(search_spaces.parse(row["arch"]), json.loads(answer), row)
+            yield row
 
 
 def main() -> None:
     """Read specs from standard input, write each recount as a line of JSON."""
     import torch  # noqa: F401  # before the first spec arrives
 
-    for line in sys.stdin:
-        print(json.dumps(recount(search_spaces.parse(line.strip()))), flush=True)
+    with suppress(BrokenPipeError):  # whoever asked has gone
+        for line in sys.stdin:
+            print(json.dumps(recount(search_spaces.parse(line.strip()))), flush=True)
 
 
 if __name__ == "__main__":

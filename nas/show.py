@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import sys
 
 import pandas as pd
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 from nas.budget import quantity
@@ -28,7 +27,16 @@ def show(table: pd.DataFrame, form: str = "table", family: str = "", break_befor
     elif form == "json":
         print(table.to_json(orient="records", indent=2, double_precision=15))
     else:
-        Console(file=sys.stdout, highlight=False).print(_drawn(table, family, break_before))
+        # Printed by us: rich ends the process with an error where the reader of a pipe has gone.
+        print(rendered(_drawn(table, family, break_before)), end="")
+
+
+def rendered(content: RenderableType) -> str:
+    """Text or a table, laid out for the terminal."""
+    console = Console(highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(content)
+    return capture.get()
 
 
 def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:

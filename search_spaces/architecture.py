@@ -69,7 +69,7 @@ class Architecture(ABC):
         return values
 
     @classmethod
-    def of_choices(cls, choices: Mapping[str, Value], **constants: Value) -> Self:
+    def of_choices(cls, choices: Mapping[str, Value], /, **constants: Value) -> Self:
         """The architecture with these choices; the inverse of `choices()`."""
         fields: dict[str, Any] = dict(constants)
         for field in dataclasses.fields(cls):
@@ -97,14 +97,18 @@ class Architecture(ABC):
 
         Shape: (N, *input_shape) to (N, num_classes).
         """
+        model = self.assemble()
+        self.initialise(model)
+        return model
+
+    def assemble(self) -> nn.Module:
+        """The module with its weights as torch's layers draw them."""
         from torch import nn
 
         from search_spaces.modules import sequence
 
         stages = walk(self.chain(), self.choices())
-        model = nn.Sequential(OrderedDict((stage.name, sequence(parts)) for stage, parts in stages))
-        self.initialise(model)
-        return model
+        return nn.Sequential(OrderedDict((stage.name, sequence(parts)) for stage, parts in stages))
 
     def initialise(self, model: nn.Module) -> None:
         """Draw the weights of a module of this family."""

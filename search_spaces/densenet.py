@@ -61,11 +61,11 @@ class DenseNet(Architecture):
 
     family: ClassVar[str] = "densenet"
 
-    width_mult: int = choice(2, "k")
-    depths: tuple[int, ...] = choice((13, 13, 13), "d", item="depth")
+    width_mult: int = choice(2, "k", most=100)
+    depths: tuple[int, ...] = choice((13, 13, 13), "d", item="depth", most=1000)
     links: tuple[int, ...] = choice((40, 80, 125), "t", item="links", least=0)
     op: str = choice("conv3x3", words=("conv3x3", "depthwise"))
-    resolution: int = choice(32, "r", constant=True, terse=True, least=5)
+    resolution: int = choice(32, "r", constant=True, terse=True, least=5, most=4096)
     num_classes: int = constant(10, "c")
 
     @property

@@ -39,8 +39,8 @@ class MLP(Architecture):
 
     family: ClassVar[str] = "mlp"
 
-    width: int = choice(8, "w")
-    depth: int = choice(12, "d")
+    width: int = choice(8, "w", most=10_000)
+    depth: int = choice(12, "d", most=1000)
     links: int = choice(10, "t", least=0)
     in_features: int = constant(784, "i")
     num_classes: int = constant(10, "c")

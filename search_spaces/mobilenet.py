@@ -101,10 +101,10 @@ class MobileNet(Architecture):
 
     family: ClassVar[str] = "mobilenet"
 
-    width_mult: float = choice(1.0, "w", least=0.01)
-    depths: tuple[int, ...] = choice(DEPTHS, "d", item="depth")
-    expansions: tuple[int, ...] = choice(EXPANSIONS, "e", item="expansion", terse=True)
-    resolution: int = constant(224, "r")
+    width_mult: float = choice(1.0, "w", least=0.01, most=100)
+    depths: tuple[int, ...] = choice(DEPTHS, "d", item="depth", most=1000)
+    expansions: tuple[int, ...] = choice(EXPANSIONS, "e", item="expansion", most=100, terse=True)
+    resolution: int = constant(224, "r", most=4096)
     num_classes: int = constant(1000, "c")
 
     @property
@@ -149,10 +149,10 @@ class MobileNetWide(Architecture):
 
     family: ClassVar[str] = "mobilenet-wide"
 
-    widths: tuple[int, ...] = choice(CHANNELS, "w", item="width")
-    depths: tuple[int, ...] = choice(DEPTHS, "d", item="depth")
-    expansions: tuple[int, ...] = choice(EXPANSIONS, "e", item="expansion")
-    resolution: int = constant(224, "r")
+    widths: tuple[int, ...] = choice(CHANNELS, "w", item="width", most=10_000)
+    depths: tuple[int, ...] = choice(DEPTHS, "d", item="depth", most=1000)
+    expansions: tuple[int, ...] = choice(EXPANSIONS, "e", item="expansion", most=100)
+    resolution: int = constant(224, "r", most=4096)
     num_classes: int = constant(1000, "c")
 
     @property

@@ -86,9 +86,9 @@ class ResNet(Architecture):
     family: ClassVar[str] = "resnet"
 
     block: str = choice("basic", words=("basic", "bottleneck"))
-    depths: tuple[int, ...] = choice((2, 2, 2, 2), "d", item="depth")
-    width_per_group: int = choice(64, "w")
-    resolution: int = constant(224, "r")
+    depths: tuple[int, ...] = choice((2, 2, 2, 2), "d", item="depth", most=1000)
+    width_per_group: int = choice(64, "w", most=10_000)
+    resolution: int = constant(224, "r", most=4096)
     num_classes: int = constant(1000, "c")
 
     @property

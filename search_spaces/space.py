@@ -63,7 +63,7 @@ class Space:
             known = ", ".join(self.references) or "none"
             raise RequestError(f"{error}; nor is it a reference of {self.name} ({known})") from None
 
-    def fix(self, **values: Value) -> Space:
+    def fix(self, /, **values: Value) -> Space:
         """The space with choices pinned to one option and constants set.
 
         Raises:

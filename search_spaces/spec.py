@@ -31,6 +31,7 @@ class Settings:
         constant: No search varies it.
         terse: Left out of the spec where it is the default.
         least: Smallest value.
+        most: Largest value; beyond it counts would not fit 64 bits.
         words: The words it may be.
     """
 
@@ -39,6 +40,7 @@ class Settings:
     constant: bool = False
     terse: bool = False
     least: float = 1
+    most: float = 100_000
     words: tuple[str, ...] = ()
 
 
@@ -47,9 +49,9 @@ def choice(default: Any, letter: str = "", **settings: Any) -> Any:
     return dataclasses.field(default=default, metadata={_SETTINGS: Settings(letter, **settings)})
 
 
-def constant(default: int, letter: str) -> Any:
+def constant(default: int, letter: str, most: float = 1_000_000) -> Any:
     """A field that no search varies and that a spec leaves out at its default."""
-    return choice(default, letter, constant=True, terse=True)
+    return choice(default, letter, constant=True, terse=True, most=most)
 
 
 def settings(field: dataclasses.Field[Any]) -> Settings:
@@ -73,12 +75,13 @@ def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
     """
     if not isinstance(field.default, tuple):
         return _checked_entry(family, field, field.name, field.default, value)
-    if isinstance(value, str) or not hasattr(value, "__iter__") or len(list(value)) != len(field.default):
+    entries = tuple(value) if hasattr(value, "__iter__") and not isinstance(value, str) else ()
+    if len(entries) != len(field.default):
         raise RequestError(f"{family}: {field.name} is {value!r}, expected {len(field.default)} numbers")
     names = choice_names(field)
     return tuple(
         _checked_entry(family, field, name, default, entry)
-        for name, default, entry in zip(names, field.default, value, strict=True)
+        for name, default, entry in zip(names, field.default, entries, strict=True)
     )
 
 
@@ -89,15 +92,29 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
             raise RequestError(f"{family}: {name} is {value!r}, expected one of {', '.join(allowed.words)}")
         return str(value)
     kind = type(default)
-    wanted = f"a {'number' if kind is float else 'whole number'} of at least {allowed.least:g}"
+    number = "number" if kind is float else "whole number"
+    wanted = f"a {number} of at least {allowed.least:g}"
+    if not isinstance(value, str) and value is not None and _above(value, allowed.most):
+        wanted = f"a {number} of at most {allowed.most:g}"
     try:
         converted = kind(value)
-        fits = not isinstance(value, str | bool) and converted == value and allowed.least <= converted < 2**31
+        fits = (
+            not isinstance(value, str | bool)
+            and converted == value
+            and allowed.least <= converted <= allowed.most
+        )
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
         raise RequestError(f"{family}: {name} is {value!r}, expected {wanted}")
     return converted
+
+
+def _above(value: Any, most: float) -> bool:
+    try:
+        return bool(value > most)
+    except TypeError:
+        return False
 
 
 def write(architecture: Architecture) -> str:

@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     space = search_spaces.get(options.space) if options.space else None
     rows = []
     for text in options.arch:
-        architecture = space.parse(text) if space else search_spaces.parse(text)
+        named = text.partition(":")[0] in search_spaces.names() and ":" in text
+        architecture = search_spaces.parse(text) if named or not space else space.parse(text)
         rows.append({"arch": str(architecture), **score(architecture)})
     show(pd.DataFrame(rows), options.format)
     return DONE

@@ -20,7 +20,7 @@ def search(
     macs: Written | None = None,
     params: Written | None = None,
     like: str | None = None,
-    minimize: str = "flops",
+    minimize: str | None = None,
     across_widths: bool = False,
     pareto: str | None = None,
     fix: Mapping[str, Value] | None = None,
@@ -40,7 +40,7 @@ def search(
         params: Budget on trainable parameters.
         like: A reference or spec: look for the cheapest architectures of at least its NN-Mass and of its base
             width instead.
-        minimize: The cost that `like` minimises.
+        minimize: The cost that `like` minimises, FLOPs by default.
         across_widths: With `like`, let the base width vary, where NN-Mass promises nothing.
         pareto: A cost: look for the front of NN-Mass against it instead.
         fix: Choices to pin and constants to set, by name.
@@ -62,14 +62,16 @@ def search(
     >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
     (True, np.int64(1))
     """
-    import search_spaces
     from nas.recount import verify
     from nas.search.problem import Problem
     from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
+    from search_spaces import RequestError
 
     written = {"flops": flops, "macs": macs, "params": params}
+    if top < 0:
+        raise RequestError(f"top is {top}, expected a whole number of at least 0")
     request = Request(
         space=space,
         budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
@@ -86,7 +88,7 @@ def search(
     run.folder = None if out is None else RunFolder.create(request, Path(out))
     run.explore()
     run.draw(top)
-    verify(search_spaces.parse(spec) for spec in run.found.head(top)["arch"])
+    verify(run.best(top).to_dict("records"))
     run.finish(recounted=top)
     return run.found
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nas.search.run import Run
+    from search_spaces.architecture import Value
     from search_spaces.space import Options
 
 _STARTED = time.perf_counter()
@@ -35,19 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Search as the arguments say; returns the exit code."""
     options = _parser().parse_args(arguments)
     if options.choices:
-        _show_choices(search_spaces.get(options.space or "mobilenet"))
+        _show_choices(search_spaces.get(options.space or "mobilenet").fix(**_pins(options)))
         return DONE
-    if options.resume:
-        folder = RunFolder.open(options.resume)
-        problem = Problem.of(_continued(folder.request, options))
-        folder.request = problem.request
-        if folder.changes:
-            changes = "; ".join(folder.changes)
-            print(f"note: {changes}: the table may not be that of an unbroken run", file=sys.stderr)
-    else:
-        problem, folder = Problem.of(_request(options)), None
-    with Recounter() as recounter:
-        return _search(problem, folder, options, recounter)
+    with _interruptions() as interrupted:
+        if options.resume:
+            folder = RunFolder.open(options.resume)
+            problem = Problem.of(_continued(folder.request, options))
+            folder.request = problem.request
+            if folder.changes:
+                changes = "; ".join(folder.changes)
+                print(f"note: {changes}: the table may not be that of an unbroken run", file=sys.stderr)
+        else:
+            problem, folder = Problem.of(_request(options)), None
+        with Recounter() as recounter:
+            return _search(problem, folder, options, recounter, interrupted)
 
 
 def _parser() -> Parser:
@@ -80,36 +82,39 @@ def _parser() -> Parser:
 
 
 def _search(
-    problem: Problem, folder: RunFolder | None, options: argparse.Namespace, recounter: Recounter
+    problem: Problem,
+    folder: RunFolder | None,
+    options: argparse.Namespace,
+    recounter: Recounter,
+    interrupted: Callable[[], bool],
 ) -> int:
     started = time.perf_counter()
     from nas.search.run import Run
 
-    imported = time.perf_counter()
-    with _interruptions() as interrupted:
-        run = Run(problem, folder)
-        run.folder = folder = folder or RunFolder.create(problem.request, options.out)
-        run.seconds["import"] = imported - started
-        with _progress(run) as advance:
-            run.explore(interrupted, advance)
-        if not interrupted():
-            shown = _shown(run, options.top)
-            recounter.start([search_spaces.parse(spec) for spec in shown["arch"]])
-            run.draw(options.top)
-            with run.measured("recount"):
-                for _ in recounter.verify():
-                    if interrupted():
-                        break
-        run.seconds["total"] = time.perf_counter() - _STARTED
-        if interrupted():
-            run.save("interrupted")
-            done = f"{run.trials:,} of {run.request.trials:,} trials"
-            print(f"interrupted after {done}; {len(run.found):,} architectures are kept", file=sys.stderr)
-            print(
-                f"go on with: python -m nas.search --resume {shlex.quote(str(folder.path))}", file=sys.stderr
-            )
-            return INTERRUPTED
-        run.finish(recounted=options.top)
+    imported = time.perf_counter() - started
+    run = Run(problem, folder)
+    if run.folder is None:
+        run.folder = RunFolder.create(problem.request, options.out)
+    run.add_seconds("import", imported)
+    with _progress(run) as advance:
+        run.explore(interrupted, advance)
+    if not interrupted():
+        shown = _shown(run, options)
+        recounter.start(shown.to_dict("records"))
+        run.draw(options.top)
+        with run.measured("recount"):
+            for _ in recounter.verify():
+                if interrupted():
+                    break
+    run.add_seconds("total", time.perf_counter() - _STARTED)
+    if interrupted():
+        run.stop()
+        done = f"{run.trials:,} of {run.request.trials:,} trials"
+        print(f"interrupted after {done}; {len(run.found):,} architectures are kept", file=sys.stderr)
+        where = shlex.quote(str(run.folder.path))
+        print(f"go on with: python -m nas.search --resume {where}", file=sys.stderr)
+        return INTERRUPTED
+    run.finish(recounted=options.top)
     _print(run, shown, options)
     return DONE
 
@@ -120,15 +125,22 @@ def _request(options: argparse.Namespace) -> Request:
     return Request(
         space=options.space,
         budgets=_budgets(options),
-        fix=dict(options.fix or ()),
+        fix=_pins(options),
         like=options.like,
-        minimize=options.minimize or "flops",
+        minimize=options.minimize,
         across_widths=options.across_widths,
         pareto=options.pareto,
         sampler=options.sampler or DEFAULT_SAMPLER,
         trials=options.trials or DEFAULT_TRIALS,
         seed=options.seed or 0,
     )
+
+
+def _pins(options: argparse.Namespace) -> dict[str, Value]:
+    pins = dict(options.fix or ())
+    if len(pins) < len(options.fix or ()):
+        raise RequestError("--fix is given twice for one name; give one value each")
+    return pins
 
 
 def _budgets(options: argparse.Namespace) -> dict[str, str]:
@@ -143,7 +155,7 @@ def _continued(request: Request, options: argparse.Namespace) -> Request:
     """
     asked = {
         "space": options.space,
-        "fix": dict(options.fix) if options.fix else None,
+        "fix": _pins(options) or None,
         "like": options.like,
         "minimize": options.minimize,
         "across_widths": options.across_widths or None,
@@ -168,21 +180,25 @@ def _continued(request: Request, options: argparse.Namespace) -> Request:
     return replace(request, trials=wanted.trials)
 
 
-def _shown(run: Run, top: int) -> pd.DataFrame:
-    """The rows to show: the first candidates, then the references."""
+def _shown(run: Run, options: argparse.Namespace) -> pd.DataFrame:
+    """The rows to show: the first candidates, in a terminal also the references."""
     import pandas as pd
 
-    return pd.concat([run.found.head(top), run.compared], ignore_index=True).astype({"trial": "Int64"})
+    tables = [run.best(options.top), *([run.compared] if options.format == "table" else [])]
+    shown: pd.DataFrame = pd.concat(tables, ignore_index=True).astype({"trial": "Int64"})
+    return shown
 
 
 def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
     from nas.show import show
 
     if options.format != "table":
-        show(run.found.head(options.top), options.format)
+        show(run.best(options.top), options.format)
         return
-    best = min(options.top, len(run.found))
-    shown = shown.assign(arch=shown["name"].fillna(shown["arch"])).drop(columns=["name", "recounted"])
+    best = len(run.best(options.top))
+    shown = shown.assign(arch=shown["name"].fillna(shown["arch"])).drop(
+        columns=["name", "recounted", "front"], errors="ignore"
+    )
     show(shown, family=run.space.architecture.family, break_before=best)
     _say(
         f"{run.trials:,} trials ({run.request.sampler}, seed {run.request.seed}) found {len(run.found):,}"
@@ -217,9 +233,9 @@ def _listed(options: Options) -> str:
 
 def _say(text: str) -> None:
     """Print a sentence, wrapped to the terminal."""
-    from rich.console import Console
+    from nas.show import rendered
 
-    Console(highlight=False, markup=False).print(text)
+    print(rendered(text), end="")
 
 
 @contextmanager

@@ -36,7 +36,11 @@ class Journal(BaseJournalBackend):
         if not path.exists():
             return cls()
         logs = []
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise RequestError(f"{path} cannot be read: {error.strerror}") from None
+        for number, line in enumerate(content.splitlines(), 1):
             try:
                 log = json.loads(line)
                 log["op_code"], log["worker_id"]

@@ -12,7 +12,7 @@ from typing import Any, Self
 import search_spaces
 from nas.budget import COSTS, Bound, exactly, parse_budget
 from nas.search.goal import Goal, cheapest, front, maximum_mass
-from search_spaces import RequestError, Space
+from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
 
 DEFAULT_TRIALS = 2000
@@ -28,7 +28,7 @@ class Request:
         budgets: Budgets by cost, as written.
         fix: Choices pinned and constants set.
         like: A reference or spec whose NN-Mass is to be reached at the least cost.
-        minimize: The cost that `like` minimises.
+        minimize: The cost that `like` minimises; FLOPs where it is left out.
         across_widths: Let `like` leave the base width of what it is to be like.
         pareto: A cost, for a front of NN-Mass against it.
         sampler: Name of the Optuna sampler.
@@ -40,7 +40,7 @@ class Request:
     budgets: Mapping[str, str] = field(default_factory=dict)
     fix: Mapping[str, Value] = field(default_factory=dict)
     like: str | None = None
-    minimize: str = "flops"
+    minimize: str | None = None
     across_widths: bool = False
     pareto: str | None = None
     sampler: str = DEFAULT_SAMPLER
@@ -48,13 +48,14 @@ class Request:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.trials < 1:
-            raise RequestError(f"trials is {self.trials}, expected a whole number of at least 1")
-        if self.like and self.pareto:
+        for name, value, least in (("trials", self.trials, 1), ("seed", self.seed, 0)):
+            if not isinstance(value, int) or value < least:
+                raise RequestError(f"{name} is {value!r}, expected a whole number of at least {least}")
+        if self.like is not None and self.pareto is not None:
             raise RequestError("--like and --pareto are two different searches; give one of them")
-        if self.across_widths and not self.like:
-            raise RequestError("--across-widths says how --like compares; give --like as well")
-        for cost in (self.minimize, self.pareto or "flops", *self.budgets):
+        if self.like is None and (self.across_widths or self.minimize is not None):
+            raise RequestError("--minimize and --across-widths say how --like compares; give --like as well")
+        for cost in (self.minimize or "flops", self.pareto or "flops", *self.budgets):
             if cost not in COSTS:
                 raise RequestError(f"{cost!r} is not a cost; the costs are {', '.join(COSTS)}")
 
@@ -70,11 +71,15 @@ class Request:
             TypeError: The values are not those of a request.
         """
         request = cls(**values)
-        texts = (request.space, request.sampler, request.minimize, request.like or "", request.pareto or "")
+        texts = (
+            request.space,
+            request.sampler,
+            request.minimize or "",
+            request.like or "",
+            request.pareto or "",
+        )
         if not all(isinstance(text, str) for text in (*texts, *request.budgets.values(), *request.fix)):
             raise TypeError("a text is expected where there is none")
-        if not all(isinstance(number, int) for number in (request.trials, request.seed)):
-            raise TypeError("a whole number is expected where there is none")
         return request
 
     def bounds(self) -> tuple[Bound, ...]:
@@ -90,12 +95,16 @@ class Request:
         space = search_spaces.get(self.space).fix(**self.fix)
         if self.pareto:
             return space, front(self.pareto, self.bounds())
-        if not self.like:
+        if self.like is None:
             return space, maximum_mass(self.bounds())
-        example = space.parse(self.like)
+        example = self.example(space)
         if not self.across_widths:
             space = self._at_width_of(space, example.choices())
-        return space, cheapest(self.minimize, float(example.figures().nn_mass), self.bounds())
+        return space, cheapest(self.minimize or "flops", float(example.figures().nn_mass), self.bounds())
+
+    def example(self, space: Space) -> Architecture:
+        """The architecture that `like` names, with the constants of the space."""
+        return dataclasses.replace(space.parse(self.like or ""), **space.constants)
 
     def _at_width_of(self, space: Space, choices: Mapping[str, Value]) -> Space:
         for name in space.base:
@@ -118,7 +127,8 @@ class Request:
         for name, value in self.fix.items():
             words += ["--fix", f"{name}={value}"]
         if self.like:
-            words += ["--like", self.like, "--minimize", self.minimize]
+            words += ["--like", self.like]
+            words += ["--minimize", self.minimize] if self.minimize else []
             words += ["--across-widths"] * self.across_widths
         if self.pareto:
             words += ["--pareto", self.pareto]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pandas as pd
+
 from nas.feasibility import nearest
 from nas.search.journal import Journal
 from nas.search.problem import Problem
@@ -35,8 +37,11 @@ class Run:
         self._journal = Journal.load(folder.log) if folder else Journal()
         sampler, seed = self.request.sampler, self.request.seed
         self._study = Study(self.space, self.tables, self.goal, sampler, seed, self._journal)
-        self.seconds: dict[str, float] = {}
+        self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
         self._recounted = 0
+        self._kept = self.trials
+        if folder and self._kept < folder.trials_done:
+            raise RequestError(f"{folder.log} is damaged: it has lost trials; start a new run")
         self._saved_at, self._saving = time.perf_counter(), 0.0
         self._tabulate()
 
@@ -57,32 +62,46 @@ class Run:
         Raises:
             RequestError: All trials are done and none meets the bounds.
         """
-        with self.measured("sampling"):
-            self._study.run(self.request.trials, stop, on_trial, self._save_sometimes)
-        self.seconds["sampling"] -= self._study.scoring
-        self.seconds["scoring"] = self._study.scoring
+        start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
+        self._study.run(self.request.trials, stop, on_trial, self._save_sometimes)
+        whole = time.perf_counter() - start - (self.seconds.get("saving", 0.0) - saving)
+        self.add_seconds("sampling", whole - self._study.scoring)
+        self.add_seconds("scoring", self._study.scoring)
+        if stop():
+            return
         self._tabulate()
-        self.save("interrupted" if stop() else "running")
-        if self.found.empty and not stop():
+        self.save("running")
+        if self.found.empty:
             seen = nearest(self.tables.score(self._study.population), self.goal.bounds)
             self.save("nothing found")
             raise RequestError(
-                f"none of {self.trials:,} trials has {seen}; try a wider band, more --trials or another"
-                " --sampler"
+                f"none of {self.trials:,} trials has {seen} of those tried; try a wider band, more --trials"
+                " or another --sampler"
             )
+
+    def best(self, count: int) -> pd.DataFrame:
+        """The first candidates; of a front, members of the front alone."""
+        return (self.found[self.found["front"]] if "front" in self.found else self.found).head(count)
+
+    def stop(self) -> None:
+        """Save all as interrupted; a resumed run that has not caught up with what is kept leaves it."""
+        if self.trials >= self._kept:
+            self._tabulate()
+            self.save("interrupted")
 
     def draw(self, top: int) -> None:
         """Save the figure, with the first `top` candidates marked, or the whole front."""
         if self.folder:
             from nas.search.figure import drawn
 
-            best = self.found.head(top) if len(self.goal.optimise) == 1 else self.found
-            image = drawn(self.tables, self.goal, self._study.population, best, self.compared)
-            self.folder.save(self.folder.figure, image)
+            with self.measured("figure"):
+                best = self.best(top if len(self.goal.optimise) == 1 else len(self.found))
+                image = drawn(self.tables, self.goal, self._study.population, best, self.compared)
+                self.folder.save(self.folder.figure, image)
 
     def finish(self, recounted: int) -> None:
         """Save all as finished, fvcore having agreed on the first `recounted` candidates."""
-        self._recounted = recounted
+        self._recounted = len(self.best(recounted))
         self._mark()
         self.save("finished")
 
@@ -93,7 +112,11 @@ class Run:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.add_seconds(name, time.perf_counter() - start)
+
+    def add_seconds(self, name: str, seconds: float) -> None:
+        """Add wall time to what it was spent on, that of earlier parts of a resumed run included."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def save(self, status: str) -> None:
         """Write all files of the folder but the figure."""
@@ -105,17 +128,23 @@ class Run:
 
     def _save_sometimes(self) -> None:
         start = time.perf_counter()
+        if self.trials < self._kept:
+            return
         if self.folder and start - self._saved_at > max(_LEAST_PAUSE, _PAUSE_RATIO * self._saving):
             self._tabulate()
             self.save("running")
             self._saved_at = time.perf_counter()
             self._saving = self._saved_at - start
+            self.add_seconds("saving", self._saving)
 
     def _tabulate(self) -> None:
         self.found = candidates(self.space, self.tables, self.goal, self._study.population)
         named = dict(self.space.references)
-        if self.request.like and self.request.like not in named:
-            named["like"] = self.space.parse(self.request.like)
+        if (
+            self.request.like is not None
+            and (example := self.request.example(self.space)) not in named.values()
+        ):
+            named["like"] = example
         self.compared = references(named, self.goal, self.found)
         self._mark()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class RunFolder:
         references: The space's references, ranked by the same rules.
         figure: NN-Mass against cost.
         changes: Versions that are not those that the run was begun with, in words.
+        seconds: Wall time spent so far.
+        trials_done: Trials that the log must have.
     """
 
     def __init__(self, path: Path, request: Request) -> None:
@@ -43,6 +46,8 @@ class RunFolder:
         self.references = path / "references.csv"
         self.figure = path / "mass.png"
         self.changes: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.trials_done = 0
 
     @classmethod
     def create(cls, request: Request, path: Path | None) -> RunFolder:
@@ -52,9 +57,7 @@ class RunFolder:
             RequestError: There is something at `path` already, or it cannot be written.
         """
         if path is None:
-            stem = f"{datetime.now():%Y%m%d-%H%M%S}-{request.name()}"
-            taken = {folder.name for folder in RUNS.glob(f"{stem}*")}
-            path = RUNS / next(n for n in (stem, *(f"{stem}-{i}" for i in range(2, 1000))) if n not in taken)
+            path = _new_folder(RUNS, f"{datetime.now():%Y%m%d-%H%M%S}-{request.name()}")
         with _written(path):
             path.mkdir(parents=True, exist_ok=True)
             if any(path.iterdir()):
@@ -73,12 +76,18 @@ class RunFolder:
             RequestError: It is not one, or is damaged.
         """
         file = path / "run.json"
-        if not file.is_file():
-            raise RequestError(f"{path} is not the folder of a run: it has no run.json")
         try:
-            state = json.loads(file.read_bytes())
+            content = file.read_bytes()
+        except OSError as error:
+            raise RequestError(f"{path} is not the folder of a run: run.json: {error.strerror}") from None
+        try:
+            state = json.loads(content)
+            if state["format"] != _FORMAT:
+                raise ValueError(f"format {state['format']}")
             folder = cls(path, Request.of_json(state["request"]))
             folder.changes = _changes(dict(state["versions"]))
+            folder.seconds = {str(name): float(spent) for name, spent in state.get("seconds", {}).items()}
+            folder.trials_done = int(state.get("trials_done", 0))
             return folder
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise RequestError(f"{file} is damaged ({error!r}); start a new run") from None
@@ -104,6 +113,17 @@ class RunFolder:
         """Write a file of the folder, whole or not at all."""
         with _written(self.path):
             write_whole(file, content)
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    """Make a folder of that name, or of that name and a number where others have it."""
+    with _written(parent):
+        for number in count(1):
+            path = parent / (name if number == 1 else f"{name}-{number}")
+            with suppress(FileExistsError):
+                path.mkdir(parents=True)
+                return path
+    raise AssertionError("there is always another number")
 
 
 def _changes(versions: Mapping[str, str]) -> list[str]:

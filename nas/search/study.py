@@ -8,7 +8,9 @@ to the journal when it is done.
 
 from __future__ import annotations
 
+import json
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from search_spaces.space import Options
 
 BLOCK = 200
 _BLOCK_MARK = "block"
+_ASKED_MARK = "asked"
 _NAME = "search"
 
 
@@ -42,12 +45,14 @@ class Study:
     def __init__(
         self, space: Space, tables: StageTables, goal: Goal, sampler: str, seed: int, journal: Journal
     ) -> None:
-        make(sampler, seed, block=0)
+        make(sampler, seed, block=0)  # a wrong name is found out here, before anything is written
         self._space, self._tables, self._goal = space, tables, goal
         self._sampler, self._seed, self._journal = sampler, seed, journal
         self._scales = {
             name: _Scale.of(options) for name, options in space.choices.items() if len(options) > 1
         }
+        choices = {name: list(options) for name, options in space.choices.items()}
+        self._asked = json.dumps([space.name, dict(space.constants), choices, str(goal), sampler, seed])
         self.rows: list[tuple[int, ...]] = []
         self.scoring = 0.0
         self._open()
@@ -60,7 +65,8 @@ class Study:
                 self._saved = JournalStorage(self._journal)
                 if not self._journal.logs:
                     directions = [direction for _, direction in self._goal.optimise]
-                    optuna.create_study(storage=self._saved, study_name=_NAME, directions=directions)
+                    study = optuna.create_study(storage=self._saved, study_name=_NAME, directions=directions)
+                    study.set_user_attr(_ASKED_MARK, self._asked)
                 optuna.copy_study(
                     from_study_name=_NAME,
                     from_storage=self._saved,
@@ -69,7 +75,9 @@ class Study:
                 )
                 self._study = optuna.load_study(study_name=_NAME, storage=self._memory)
                 self.rows = [self._row(trial.params) for trial in self._study.get_trials(deepcopy=False)]
-            except (KeyError, ValueError, TypeError, IndexError) as error:
+                if self._study.user_attrs.get(_ASKED_MARK) != self._asked:
+                    raise ValueError("it is of another search")
+            except (KeyError, ValueError, TypeError, IndexError, AssertionError) as error:
                 raise RequestError(f"the study is damaged ({error!r}); start a new run") from None
         self._recorded = len(self.rows)
 
@@ -103,7 +111,7 @@ class Study:
 
         with _quiet():
             while len(self.rows) < trials and not stop():
-                block, wanted = divmod(len(self.rows), BLOCK)[0], min(BLOCK, trials - len(self.rows))
+                block, wanted = len(self.rows) // BLOCK, min(BLOCK, trials - len(self.rows))
                 self._saved.set_study_user_attr(self._study_id(self._saved), _BLOCK_MARK, block)
                 self._study.sampler = make(self._sampler, self._seed, block)
                 before = len(self.rows)
@@ -188,15 +196,22 @@ class _Scale:
         """The number of the option that a suggested value means."""
         if not self.step:
             return self.options.index(value)
-        return round((float(value) - float(self.options[0])) / self.step)
+        number = round((float(value) - float(self.options[0])) / self.step)
+        if not 0 <= number < len(self.options):
+            raise ValueError(f"{value} is no option")
+        return number
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep Optuna from reporting each trial."""
     verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # samplers that do not use constraints say so each time
+            yield
     finally:
         optuna.logging.set_verbosity(verbosity)

@@ -26,7 +26,9 @@ def candidates(space: Space, tables: StageTables, goal: Goal, population: Popula
 
     Returns:
         rank (from 1), arch (spec), nn_mass, flops, macs, params, for each budget its share used
-        (`flops_share`), trial (the first that proposed it) and recounted (False).
+        (`flops_share`), trial (the first that proposed it) and recounted (False). For a goal of two figures
+        also front: whether none is better in one and no worse in the other; these come first, and of several
+        that agree in both figures one counts.
     """
     figures = tables.score(population)
     meets = meeting(figures, goal.bounds)
@@ -37,7 +39,8 @@ def candidates(space: Space, tables: StageTables, goal: Goal, population: Popula
     table = _with_shares(table, goal).assign(trial=trials, recounted=False)
     table = _ranked(table.drop_duplicates("arch"), goal)
     if len(goal.optimise) > 1:
-        table = table[_not_dominated(table, goal)].reset_index(drop=True)
+        table = table.assign(front=_not_dominated(table, goal))
+        table = table.sort_values("front", ascending=False, kind="stable", ignore_index=True)
     return table.assign(rank=table.index + 1)[["rank", *table.columns]]
 
 
@@ -50,7 +53,7 @@ def references(named: Mapping[str, Architecture], goal: Goal, found: pd.DataFram
     """
     rows = [{"name": name, "arch": str(reference), **score(reference)} for name, reference in named.items()]
     table = _with_shares(pd.DataFrame(rows, columns=["name", "arch", *FIGURES]), goal)
-    ranked = _keys(found, goal)
+    ranked = _keys(found[found["front"]] if "front" in found else found, goal)
     ranks = []
     for row, key in enumerate(_keys(table, goal)):
         figures = table.iloc[row]

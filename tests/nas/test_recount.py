@@ -1,12 +1,15 @@
 """The recount finds what the closed form gets wrong."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import torch
 
 import search_spaces
+from nas import score
 from nas.recount import MiscountError, Recounter, compare, recount, verify
-from search_spaces import MLP
+from search_spaces import MLP, Architecture
 from search_spaces.chain import Chain, Stage, Values
 from search_spaces.layers import Linear, Part
 
@@ -30,9 +33,21 @@ class Liar(MLP):
         return (*super().chain()[:-1], Stage("head", (), head))
 
 
+def row(made: Architecture) -> dict[str, Any]:
+    """A row of a table that shows an architecture."""
+    return {"arch": str(made), **score(made)}
+
+
 def test_a_misdescribed_layer_is_found() -> None:
     with pytest.raises(MiscountError, match=r"params is \d+ in closed form, \d+ when built and counted"):
-        verify([Liar()])
+        compare(Liar(), recount(Liar()))
+
+
+@pytest.mark.parametrize("figure", ["nn_mass", "flops", "macs", "params"])
+def test_a_row_that_shows_another_figure_is_found(figure: str) -> None:
+    verify([row(MLP())])
+    with pytest.raises(MiscountError, match=f"{figure} is .* in the table"):
+        verify([{**row(MLP()), figure: score(MLP())[figure] + 1}])
 
 
 @pytest.mark.parametrize("figure", ["flops", "macs", "params"])
@@ -44,10 +59,10 @@ def test_a_difference_of_one_is_found(figure: str) -> None:
 
 
 def test_the_recounting_process_agrees_and_ends() -> None:
-    references = list(search_spaces.get("mlp").references.values())
+    rows = [row(made) for made in search_spaces.get("mlp").references.values()]
     with Recounter() as recounter:
-        recounter.start(references)
-        assert list(recounter.verify()) == references
+        recounter.start(rows)
+        assert list(recounter.verify()) == rows
         process = recounter._process
     assert process.poll() is not None
 
@@ -56,9 +71,14 @@ def test_a_dead_recounting_process_is_our_fault() -> None:
     with Recounter() as recounter:
         recounter._process.kill()
         with pytest.raises(RuntimeError, match="ended with exit code"):
-            recounter.start([MLP()])
+            recounter.start([row(MLP())])
             list(recounter.verify())
 
 
-def test_weights_are_not_drawn_for_a_count() -> None:
-    assert recount(replace(MLP(), width=9)) == recount(replace(MLP(), width=9))
+@pytest.mark.parametrize("name", ["mobilenet:mobilenet_v2", "mlp:mlp_8"])
+def test_a_count_draws_no_weights(name: str) -> None:
+    before = torch.get_rng_state()
+    recount(search_spaces.parse(name))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.nn.Linear(2, 2).weight.any()
+    assert not torch.equal(torch.get_rng_state(), before)

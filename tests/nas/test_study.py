@@ -1,5 +1,6 @@
 """A study gives the same trials again: with the same seed, and however often it stops."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -47,6 +48,15 @@ def test_a_stopped_study_goes_on_as_if_it_had_not(tmp_path: Path, sampler: str, 
     assert resumed.rows == stopped.rows
     resumed.run(trials)
     assert resumed.rows == unbroken.rows
+
+
+def test_options_out_of_range_are_damage() -> None:
+    journal = Journal()
+    study(journal=journal).run(3)
+    broken = json.loads(journal.text().splitlines()[-1])
+    broken["params"]["depth_1"] = 99
+    with pytest.raises(RequestError, match="study is damaged"):
+        study(journal=Journal([*journal.logs, broken]))
 
 
 def test_fewer_trials_are_the_start_of_more() -> None:

@@ -45,8 +45,10 @@ def test_candidates(population: list[tuple[int, ...]], flops: int, params: int) 
 
 @given(POPULATIONS)
 def test_a_front_holds_all_that_nothing_beats_and_no_more(population: list[tuple[int, ...]]) -> None:
-    found = table(front("params", ()), population)
-    everything = table(maximum_mass(()), population)
+    everything = table(front("params", ()), population)
+    assert set(everything["arch"]) == set(table(maximum_mass(()), population)["arch"])
+    found = everything[everything["front"]]
+    assert everything["front"].is_monotonic_decreasing
     points = set(zip(everything["nn_mass"], everything["params"], strict=True))
     unbeaten = {
         (mass, cost)

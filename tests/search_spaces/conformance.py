@@ -116,7 +116,7 @@ class Conformance:
         holds()
 
     def test_extent_holds_every_figure(self, space: Space) -> None:
-        """Nothing lies outside the extent, and its ends are reached: cost grows with every choice."""
+        """Nothing lies outside the extent; tests of the families hold its ends against all networks."""
         tables = StageTables.of(space)
         counts = [len(options) for options in space.choices.values()]
         drawn = np.random.default_rng(0).integers(0, counts, (2000, len(counts)))
