@@ -18,6 +18,7 @@ COSTS = ("flops", "macs", "params")
 
 _UNITS_SHOWN = (("K", 3), ("M", 6), ("G", 9), ("T", 12))
 _UNITS = {"": 0, "B": 9, **dict(_UNITS_SHOWN)}
+_LARGEST = 10**18
 _QUANTITY = re.compile(
     r"(?P<number>[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?P<power>[eE]\+?[0-9]{1,2})?(?P<unit>[KMGBT]?)"
 )
@@ -99,14 +100,14 @@ def _parse_end(figure: str, text: str, end: str) -> Any:
     except InvalidOperation:
         raise _not_a_budget(figure, text) from None
     value = number.scaleb(_UNITS[match["unit"]])
-    if value < 1:
+    if not 1 <= value <= _LARGEST:
         raise _not_a_budget(figure, text)
     return value
 
 
 def _not_a_budget(figure: str, text: str) -> RequestError:
     return RequestError(
-        f"--{figure} {text}: expected a budget of at least 1, such as 400M, 3.7M, 1.2G or 400e6, or a band,"
+        f"--{figure} {text}: expected a budget from 1 to 1e18, such as 400M, 3.7M, 1.2G or 400e6, or a band,"
         " such as 380M:400M"
     )
 

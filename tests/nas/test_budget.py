@@ -35,7 +35,25 @@ def test_budgets_read(written: object, least: float, most: float) -> None:
 
 @pytest.mark.parametrize(
     "written",
-    ["abc", "-1", "0", "", ":", "1:2:3", "400MM", "nan", "inf", "1e999", "400 M x", "0.5", "1e-3", "M", "٣"],
+    [
+        "abc",
+        "-1",
+        "0",
+        "",
+        ":",
+        "1:2:3",
+        "400MM",
+        "nan",
+        "inf",
+        "1e999",
+        "9" * 400,
+        "1e19",
+        "400 M x",
+        "0.5",
+        "1e-3",
+        "M",
+        "٣",
+    ],
 )
 def test_what_is_no_budget_is_named(written: str) -> None:
     with pytest.raises(RequestError) as error:
