@@ -232,7 +232,7 @@ def test_nonsense_gets_one_line(command: Command, tmp_path: Path, case: str) -> 
 class TestResume:
     """A run goes on where it stopped, whatever stopped it, to the table of an unbroken run."""
 
-    trials = "4000"
+    trials = "8000"
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -253,9 +253,9 @@ class TestResume:
             process.send_signal(number)
             _, errors = process.communicate()
         assert process.returncode == 130
-        assert re.search(r"interrupted after [\d,]+ of 4,000 trials", errors) and "--resume" in errors
+        assert re.search(r"interrupted after [\d,]+ of 8,000 trials", errors) and "--resume" in errors
         state = json.loads((run / "run.json").read_text())
-        assert state["status"] == "interrupted" and 0 < state["trials_done"] < 4000
+        assert state["status"] == "interrupted" and 0 < state["trials_done"] < 8000
         assert len(candidates(run)) == state["candidates"] > 0
         self.resumes(command, run, unbroken)
 
