@@ -70,7 +70,3 @@ def main(seeds: int = 10) -> None:
     runs = pd.DataFrame(rows)
     save("samplers_runs", runs, "python -m benchmarks samplers")
     save("samplers", summarise(runs, maximum()), "python -m benchmarks samplers")
-
-
-if __name__ == "__main__":
-    main()

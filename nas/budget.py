@@ -64,6 +64,17 @@ class Bound:
         return values / (self.least if math.isinf(self.most) else self.most)
 
 
+def as_text(written: Written) -> str:
+    """A budget as on the command line.
+
+    >>> as_text((380e6, None)), as_text(400_000_000)
+    ('380000000.0:', '400000000')
+    """
+    if isinstance(written, tuple):
+        return ":".join("" if end is None else str(end) for end in written)
+    return str(written)
+
+
 def parse_budget(figure: str, written: Written) -> Bound:
     """The bound that a budget stands for.
 
@@ -75,9 +86,7 @@ def parse_budget(figure: str, written: Written) -> Bound:
     >>> parse_budget("params", "3.7M")
     Bound(figure='params', least=0, most=3700000)
     """
-    if isinstance(written, tuple):
-        written = ":".join("" if end is None else str(end) for end in written)
-    text = str(written)
+    text = as_text(written)
     ends = text.strip().split(":")
     if len(ends) > 2 or not any(ends):
         raise _not_a_budget(figure, text)

@@ -56,13 +56,13 @@ class DenseLayer:
     Attributes:
         links: Channels linked, of `linkable`.
         body: Its layers.
-        present: 1, or 0 in a column where the cell is too shallow to have this layer.
+        present: Whether the cell is deep enough to have this layer.
     """
 
     links: Column
     linkable: Column
     body: Sequence[Part]
-    present: Column = 1
+    present: Column = True
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,9 @@ class DenseCell:
         linked: Column = 0
         linkable: Column = 0
         for layer in self.layers:
-            present = np.asarray(layer.present).astype(np.int64)[()]
-            parts = parts + total(part.figures() for part in layer.body).times(present)
-            linked = linked + layer.links * present
-            linkable = linkable + layer.linkable * present
+            parts = parts + total(part.figures() for part in layer.body).times(layer.present)
+            linked = linked + layer.links * layer.present
+            linkable = linkable + layer.linkable * layer.present
         return parts + Figures(nn_mass=concatenation_mass(self.width, self.depth, linked, linkable))
 
     def modules(self) -> Iterator[nn.Module]:

@@ -8,6 +8,8 @@ from functools import reduce
 from operator import add
 from typing import Any, TypeAlias
 
+import numpy as np
+
 Column: TypeAlias = Any
 """A number, or a NumPy array of numbers with one entry an architecture. Every formula takes both."""
 
@@ -53,7 +55,8 @@ class Figures:
         return Figures(self.nn_mass + other.nn_mass, self.params + other.params, operators)
 
     def times(self, count: Column) -> Figures:
-        """The figures of `count` copies, which may be none."""
+        """The figures of `count` copies: a number, or a truth value for one copy or none."""
+        count = count.astype(np.int64) if isinstance(count, np.ndarray) else int(count)
         operators = {name: operations * count for name, operations in self.operators.items()}
         return Figures(self.nn_mass * count, self.params * count, operators)
 

@@ -197,7 +197,7 @@ class Repeat:
     parts: Sequence[Part]
 
     def figures(self) -> Figures:
-        return total(part.figures() for part in self.parts).times(np.asarray(self.count).astype(np.int64)[()])
+        return total(part.figures() for part in self.parts).times(self.count)
 
     def modules(self) -> Iterator[nn.Module]:
         for _ in range(int(self.count)):

@@ -62,6 +62,7 @@ def search(
     >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
     (True, np.int64(1))
     """
+    from nas.budget import as_text
     from nas.recount import verify
     from nas.search.problem import Problem
     from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
@@ -91,10 +92,3 @@ def search(
     verify(run.best(top).to_dict("records"))
     run.finish(recounted=top)
     return run.found
-
-
-def as_text(budget: Written) -> str:
-    """A budget as on the command line."""
-    if isinstance(budget, tuple):
-        return ":".join("" if end is None else str(end) for end in budget)
-    return str(budget)
