@@ -8,8 +8,8 @@ import optuna
 import pandas as pd
 
 from benchmarks.record import save
+from nas.problem import Problem
 from nas.search.journal import Journal
-from nas.search.problem import Problem
 from nas.search.request import Request
 from nas.search.samplers import make
 from nas.search.study import Study

@@ -8,8 +8,7 @@ import time
 import pandas as pd
 
 from benchmarks.record import save
-from nas.feasibility import meeting
-from nas.search.problem import Problem
+from nas.problem import Problem
 from nas.search.request import Request
 from nas.search.run import Run
 from nas.stage_tables import enumerate_all
@@ -21,7 +20,8 @@ BUDGET = {"flops": "400M"}
 
 def measure(space: str, sampler: str, seed: int) -> list[dict[str, object]]:
     """One run, looked at after each of `TRIALS`: a run of fewer trials is the start of a longer one."""
-    run = Run(Problem.of(Request(space, BUDGET, sampler=sampler, trials=TRIALS[space][-1], seed=seed)))
+    request = Request(space, BUDGET, sampler=sampler, trials=TRIALS[space][-1], seed=seed)
+    run = Run(request, Problem.of(request))
     start = time.perf_counter()
     ends: list[float] = []
     run.explore(on_trial=lambda: ends.append(time.perf_counter() - start))
@@ -38,7 +38,7 @@ def maximum() -> float:
     """The largest NN-Mass under the budget in the default space, by looking at every architecture."""
     problem = Problem.of(Request("mobilenet", BUDGET))
     figures = problem.tables.score(enumerate_all(problem.space))
-    return float(figures["nn_mass"][meeting(figures, problem.goal.bounds)].max())
+    return float(figures["nn_mass"][problem.goal.meets(figures)].max())
 
 
 def summarise(runs: pd.DataFrame, proven: float) -> pd.DataFrame:

@@ -2,68 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.budget import Bound, exactly
-from nas.stage_tables import StageTables, enumerate_all
-from search_spaces import RequestError, Space
-from search_spaces.figures import Column
+from nas.exact.graph import Graph, unit_of
+from nas.exact.inside import inside
+from nas.exact.limits import Limit, limits
+from nas.exact.optimum import Objective, best
+from nas.scoring import FIGURES
+from search_spaces import RequestError
 
-ENUMERABLE = 2_000_000
-"""The largest space that is looked through whole before a search."""
+_ROOMS = (1 << 12, 1 << 15)
+"""Room to look for a network in; where it is not enough, counting decides."""
+_NEAR = 100
+"""The nearest network above a bound is looked for one part in so many above it, then further."""
 
 
-def check(space: Space, tables: StageTables, bounds: Sequence[Bound]) -> None:
+def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> None:
     """Hold bounds against a space.
 
-    A space of up to `ENUMERABLE` architectures is looked through; in a larger one each end of each bound is
-    held against the least and the largest network, which are exact.
+    Args:
+        name: What the space is called.
 
     Raises:
-        RequestError: No network meets the bounds; the message says what the nearest cost.
+        RequestError: No network meets the bounds, which is proven; the message says what the nearest cost.
     """
     for bound in bounds:
-        least, largest = tables.extent(bound.figure)
+        least, largest = graph.extent(bound.figure)
         if bound.most < least:
-            raise RequestError(
-                f"{bound}: the smallest network of {space.name} has {exactly(least)} {bound.figure}"
-            )
+            raise RequestError(f"{bound}: the smallest network of {name} has {exactly(least)} {bound.figure}")
         if bound.least > largest:
             raise RequestError(
-                f"{bound}: the largest network of {space.name} has {exactly(largest)} {bound.figure}"
+                f"{bound}: the largest network of {name} has {exactly(largest)} {bound.figure}"
             )
-    if bounds and space.size <= ENUMERABLE:
-        figures = tables.score(enumerate_all(space))
-        if not np.any(meeting(figures, bounds)):
-            raise RequestError(f"no network of {space.name} has {nearest(figures, bounds)}")
+    if not _none_meets(graph, limits(graph, bounds)):
+        return
+    met = 0
+    while not _none_meets(graph, limits(graph, bounds[: met + 1])):
+        met += 1
+    raise RequestError(f"no network of {name} has {_nearest(graph, bounds[:met], bounds[met])}")
 
 
-def meeting(figures: Mapping[str, Column], bounds: Sequence[Bound]) -> NDArray[np.bool_]:
-    """Which of some networks meet all bounds."""
-    meets: NDArray[np.bool_] = np.ones(len(figures["flops"]), bool)
-    for bound in bounds:
-        meets &= bound.meets(figures[bound.figure])
-    return meets
+def _none_meets(graph: Graph, within: Sequence[Limit]) -> bool:
+    """Whether it is proven that no network lies inside limits."""
+    optimum = best(graph, Objective(FIGURES.index("nn_mass")), within, rooms=_ROOMS)
+    if len(optimum.paths) or optimum.bound == -np.inf:
+        return not len(optimum.paths)
+    networks = inside(graph, within)
+    return networks.count == networks.rounding == 0
 
 
-def nearest(figures: Mapping[str, Column], bounds: Sequence[Bound]) -> str:
-    """What comes nearest to bounds that none of some networks meets, in words.
-
-    The bounds are taken in turn; the first that empties what is left is the one reported.
-    """
-    left = np.ones(len(figures["flops"]), bool)
-    met: list[Bound] = []
-    for bound in bounds:
-        still = left & bound.meets(figures[bound.figure])
-        if not still.any():
-            break
-        left, met = still, [*met, bound]
-    values = figures[bound.figure][left]
-    below, above = values[values < bound.least], values[values > bound.most]
-    sides = [f"{exactly(below.max())} {bound.figure}"] if len(below) else []
-    sides += [f"{exactly(above.min())} {bound.figure}"] if len(above) else []
+def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
+    """What comes nearest to a bound that no network meets together with others, in words."""
+    column, within, whole = FIGURES.index(bound.figure), limits(graph, met), Limit.of_bound(graph, bound)
+    nearby = inside(graph, [*within, Limit.of(graph, column, most=whole.most + whole.most // _NEAR)])
+    values = nearby.values(column)
+    ends = [*values[values < whole.least][-1:], *values[values > whole.most][:1]]
+    if not (values > whole.most).any():
+        above = Limit.of(graph, column, least=whole.most + 1)
+        ends += (
+            best(graph, Objective(column, -1), [*within, above], rooms=_ROOMS)
+            .paths.figures[:, column]
+            .tolist()
+        )
+    shown = [f"{exactly(end / unit_of(bound.figure))} {bound.figure}" for end in ends]
     others = f" among those with {' and '.join(map(str, met))}" if met else ""
-    return f"{bound}{others}; the nearest {'have' if len(sides) > 1 else 'has'} {' and '.join(sides)}"
+    have = ("has" if len(ends) == 1 else "have") + (" about" if nearby.rounding else "")
+    return f"{bound}{others}; the nearest {have} {' and '.join(shown)}"

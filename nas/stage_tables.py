@@ -1,26 +1,26 @@
-"""Stage tables: every figure of every stage under every choice, from which populations are scored.
+"""Stage tables: every figure of every stage under every choice.
 
-A population is an array of option numbers, one row an architecture and one column a choice, in the order of
-`space.choices`. Scoring looks each stage up and adds: no architecture is described again.
+From these few thousand rows come the scores of populations (`nas.scoring`) and the exact optima, counts and
+samples of whole spaces (`nas.exact`): no architecture is described again.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.scoring import Population, Scorer
 from search_spaces import Space
-from search_spaces.chain import Stage, Values
+from search_spaces.chain import Values
 from search_spaces.figures import Column, total
+from search_spaces.layers import Part
 
-FIGURES = ("nn_mass", "flops", "macs", "params")
-"""The figures of an architecture, in the order in which tables show them."""
-
-Population = NDArray[np.integer]
+IN_WHOLE_NUMBERS = ("mass_units", "flops", "macs", "params")
+"""`FIGURES` as the tables hold them: NN-Mass in parts of 1 / `search_spaces.figures.MASS_UNITS`."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +31,17 @@ class StageTable:
         states: How many states may enter.
         columns: Which columns of a population hold its choices.
         options: How many options each of these has.
-        figures: For each figure, a flat array over states and options.
+        figures: A row a cell, over states and options, a column for each of `IN_WHOLE_NUMBERS`.
         leaving: For each cell, the number of the state that leaves the stage.
+        canonical: For each cell, the first cell that is the same network.
     """
 
     states: int
     columns: tuple[int, ...]
     options: tuple[int, ...]
-    figures: dict[str, Column]
+    figures: NDArray[np.int64]
     leaving: NDArray[np.intp]
+    canonical: NDArray[np.intp]
 
     def cells(self, entering: NDArray[np.intp], population: Population) -> NDArray[np.intp]:
         """The cell that each architecture falls in, from the state that enters."""
@@ -47,6 +49,12 @@ class StageTable:
         for column, count in zip(self.columns, self.options, strict=True):
             cell = cell * count + population[:, column]
         return cell
+
+    def write(self, cells: NDArray[np.intp], population: Population) -> None:
+        """Write the options that cells stand for into a population."""
+        _, *options = np.unravel_index(cells, (self.states, *self.options))
+        for column, numbers in zip(self.columns, options, strict=True):
+            population[:, column] = numbers
 
 
 @dataclass(frozen=True)
@@ -66,34 +74,30 @@ class StageTables:
         """Tabulate a space."""
         return cls(tuple(_tabulate(space)))
 
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The tables merged for scoring."""
+        return Scorer.of(self.tables)
+
     def score(self, population: Population) -> dict[str, Column]:
         """The figures of each row of a population: nn_mass as float64, the rest as int64."""
-        state = np.zeros(len(population), np.intp)
-        columns: dict[str, Column] = dict.fromkeys(FIGURES, np.zeros(len(population), np.int64))
-        for table in self.tables:
-            cells = table.cells(state, population)
-            columns = {name: columns[name] + table.figures[name][cells] for name in FIGURES}
-            state = table.leaving[cells]
-        return columns
+        return self.scorer.score(population)
 
-    def extent(self, figure: str) -> tuple[float, float]:
-        """The least and the largest value of a figure over all architectures."""
-        least = largest = np.zeros(1)
+    def canonical(self, population: Population) -> Population:
+        """The same networks, each with the first options that give it: equal rows are equal networks."""
+        state = np.zeros(len(population), np.intp)
+        least = population.copy()
         for table in self.tables:
-            cost = table.figures[figure].reshape(table.states, -1)
-            leaving = table.leaving.reshape(table.states, -1)
-            count = int(table.leaving.max()) + 1
-            low, high = np.full(count, np.inf), np.full(count, -np.inf)
-            np.minimum.at(low, leaving, least[:, None] + cost)
-            np.maximum.at(high, leaving, largest[:, None] + cost)
-            least, largest = low, high
-        return float(least.min()), float(largest.max())
+            cells = table.canonical[table.cells(state, population)]
+            table.write(cells, least)
+            state = table.leaving[cells]
+        return least
 
 
 def enumerate_all(space: Space) -> Population:
-    """Every architecture of a space, as a population; for spaces small enough for memory."""
+    """Every choice of options in a space, as a population; for spaces small enough for memory."""
     counts = [len(options) for options in space.choices.values()]
-    numbers: Population = np.indices(counts, dtype=np.uint8 if max(counts) <= 256 else np.uint16)
+    numbers: Population = np.indices(counts, dtype=np.min_scalar_type(max(counts) - 1))
     return numbers.reshape(len(counts), -1).T
 
 
@@ -103,38 +107,37 @@ def _tabulate(space: Space) -> Iterator[StageTable]:
     count = 1
     for stage in space.chain():
         options = tuple(len(space.choices[name]) for name in stage.choices)
-        entering, *chosen = np.indices((count, *options)).reshape(1 + len(options), -1)
-        values, leaving = _describe(
-            stage,
-            {name: column[entering] for name, column in states.items()},
-            {
-                name: np.asarray(space.choices[name])[index]
-                for name, index in zip(stage.choices, chosen, strict=True)
-            },
-            cells=count * math.prod(options),
+        numbers, *taken = np.indices((count, *options)).reshape(1 + len(options), -1)
+        entering = {name: column[numbers] for name, column in states.items()}
+        chosen = {
+            name: np.asarray(space.choices[name])[i] for name, i in zip(stage.choices, taken, strict=True)
+        }
+        parts, left = stage.describe(entering, chosen)
+        states, first, leaving = _distinct(left, len(numbers))
+        _, same, group = _distinct({"entering": numbers, **stage.canonical(entering, chosen)}, len(numbers))
+        yield StageTable(
+            states=count,
+            columns=tuple(names.index(name) for name in stage.choices),
+            options=options,
+            figures=_in_whole_numbers(parts, len(numbers)),
+            leaving=leaving,
+            canonical=same[group],
         )
-        states, numbers = _distinct(leaving, cells=len(entering))
-        yield StageTable(count, tuple(names.index(name) for name in stage.choices), options, values, numbers)
-        count = int(numbers.max()) + 1
+        count = len(first)
 
 
-def _describe(stage: Stage, entering: Values, chosen: Values, cells: int) -> tuple[dict[str, Column], Values]:
-    parts, leaving = stage.describe(entering, chosen)
+def _in_whole_numbers(parts: Sequence[Part], cells: int) -> NDArray[np.int64]:
     figures = total(part.figures() for part in parts)
-    kinds = {name: np.float64 if name == "nn_mass" else np.int64 for name in FIGURES}
-    return {name: _full(getattr(figures, name), cells).astype(kinds[name]) for name in FIGURES}, leaving
+    columns = [np.broadcast_to(getattr(figures, name), cells) for name in IN_WHOLE_NUMBERS]
+    return np.stack(columns, axis=1).astype(np.int64)
 
 
-def _full(column: Column, cells: int) -> Column:
-    return np.broadcast_to(np.asarray(column), cells)
-
-
-def _distinct(states: Values, cells: int) -> tuple[Values, NDArray[np.intp]]:
-    """The distinct states, and for each cell the number of its state."""
+def _distinct(values: Values, cells: int) -> tuple[Values, NDArray[np.intp], NDArray[np.intp]]:
+    """The distinct combinations of some columns, the first cell that has each, and each cell's number."""
     numbers = np.zeros(cells, np.intp)
-    columns: Sequence[Column] = [_full(column, cells) for column in states.values()]
-    for column in columns:
-        values, inverse = np.unique(column, return_inverse=True)
-        numbers = numbers * len(values) + inverse
+    columns = {name: np.broadcast_to(np.asarray(column), cells) for name, column in values.items()}
+    for column in columns.values():
+        different, inverse = np.unique(column, return_inverse=True)
+        numbers = numbers * len(different) + inverse
     _, first, numbers = np.unique(numbers, return_index=True, return_inverse=True)
-    return {name: column[first] for name, column in zip(states, columns, strict=True)}, numbers
+    return {name: column[first] for name, column in columns.items()}, first, numbers

@@ -78,10 +78,6 @@ class Architecture(ABC):
                 fields[field.name] = values if isinstance(field.default, tuple) else values[0]
         return cls(**fields)
 
-    def canonical(self) -> Self:
-        """The same network with the fewest words: choices that have no effect are set to their least."""
-        return self
-
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:

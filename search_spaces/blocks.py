@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from search_spaces.figures import Column, Figures, total
+from search_spaces.figures import Column, Figures, in_units, total
 from search_spaces.layers import Part
 from search_spaces.mass import addition_mass, concatenation_mass
 
@@ -38,7 +38,7 @@ class Residual:
 
     def figures(self) -> Figures:
         mass = addition_mass(self.entering, self.widths) * self.skips
-        return total(part.figures() for part in (*self.body, *self.shortcut)) + Figures(nn_mass=mass)
+        return total(part.figures() for part in (*self.body, *self.shortcut)) + Figures(in_units(mass))
 
     def modules(self) -> Iterator[nn.Module]:
         from search_spaces.modules import Residual, sequence
@@ -91,7 +91,8 @@ class DenseCell:
             parts = parts + total(part.figures() for part in layer.body).times(layer.present)
             linked = linked + layer.links * layer.present
             linkable = linkable + layer.linkable * layer.present
-        return parts + Figures(nn_mass=concatenation_mass(self.width, self.depth, linked, linkable))
+        mass = concatenation_mass(self.width, self.depth, linked, linkable)
+        return parts + Figures(in_units(mass))
 
     def modules(self) -> Iterator[nn.Module]:
         from search_spaces.modules import DenseCell, sequence

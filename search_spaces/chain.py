@@ -18,6 +18,11 @@ Values: TypeAlias = Mapping[str, Column]
 """Choices or states by name: one value each, or a column."""
 
 
+def as_chosen(entering: Values, chosen: Values) -> Values:
+    """The choices as they are: each makes a network of its own."""
+    return chosen
+
+
 @dataclass(frozen=True)
 class Stage:
     """One link of the chain.
@@ -27,11 +32,14 @@ class Stage:
         choices: Names of the choices it reads.
         describe: From the state that enters and its own choices, the parts of the stage and the state that
             leaves. A state holds no more than later stages need: tables grow with the states there are.
+        canonical: From the same two, the same choices for all that make the same network, where a choice
+            can be without effect.
     """
 
     name: str
     choices: tuple[str, ...]
     describe: Callable[[Values, Values], tuple[Sequence[Part], Values]]
+    canonical: Callable[[Values, Values], Values] = as_chosen
 
 
 Chain: TypeAlias = tuple[Stage, ...]

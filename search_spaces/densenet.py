@@ -6,8 +6,8 @@ Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780; DenseNet: Huang e
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -72,18 +72,20 @@ class DenseNet(Architecture):
     def input_shape(self) -> tuple[int, ...]:
         return (3, self.resolution, self.resolution)
 
-    def canonical(self) -> Self:
-        """Link budgets no larger than the last layer of a cell can use."""
-        widths = (channels * self.width_mult for channels in CHANNELS)
-        cells = zip(self.links, widths, self.depths, strict=True)
-        return replace(self, links=tuple(min(t, int(links_of_use(w, d))) for t, w, d in cells))
-
     def chain(self) -> Chain:
         """The state between cells is the width multiplier and the kind of layer."""
 
         def cell(index: int) -> Stage:
+            def whole(entering: Values, chosen: Values) -> Values:
+                return entering or {name: chosen[name] for name in ("width_mult", "op")}
+
+            def canonical(entering: Values, chosen: Values) -> Values:
+                width = CHANNELS[index] * whole(entering, chosen)["width_mult"]
+                of_use = links_of_use(width, chosen[f"depth_{index + 1}"])
+                return {**chosen, f"links_{index + 1}": np.minimum(chosen[f"links_{index + 1}"], of_use)}
+
             def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
-                state = entering or {name: chosen[name] for name in ("width_mult", "op")}
+                state = whole(entering, chosen)
                 width = CHANNELS[index] * state["width_mult"]
                 depth, links = chosen[f"depth_{index + 1}"], chosen[f"links_{index + 1}"]
                 side = halved(self.resolution, times=index)
@@ -102,7 +104,8 @@ class DenseNet(Architecture):
                 return (dense, BatchNorm(width, side), Free("ReLU")), state
 
             shared = () if index else ("width_mult", "op")
-            return Stage(f"cell_{index + 1}", (*shared, f"depth_{index + 1}", f"links_{index + 1}"), describe)
+            choices = (*shared, f"depth_{index + 1}", f"links_{index + 1}")
+            return Stage(f"cell_{index + 1}", choices, describe, canonical)
 
         def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
             side = halved(self.resolution, times=2) // 2

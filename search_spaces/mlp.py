@@ -6,8 +6,10 @@ Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from search_spaces.architecture import Architecture
 from search_spaces.blocks import DenseCell, dense_layers, links_of_use
@@ -49,10 +51,6 @@ class MLP(Architecture):
     def input_shape(self) -> tuple[int, ...]:
         return (self.in_features,)
 
-    def canonical(self) -> Self:
-        """A link budget no larger than the last layer can use."""
-        return replace(self, links=min(self.links, int(links_of_use(self.width, self.depth))))
-
     def initialise(self, model: nn.Module) -> None:
         from search_spaces.modules import initialise_features
 
@@ -71,10 +69,14 @@ class MLP(Architecture):
             dense = DenseCell(width, depth, first, dense_layers(width, depth, links, layer), seed=0)
             return (dense,), {"width": width}
 
+        def canonical(entering: Values, chosen: Values) -> Values:
+            of_use = links_of_use(chosen["width"], chosen["depth"])
+            return {**chosen, "links": np.minimum(chosen["links"], of_use)}
+
         def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
             return (Linear(entering["width"], self.num_classes),), {}
 
-        return (Stage("cell", ("width", "depth", "links"), cell), Stage("head", (), head))
+        return (Stage("cell", ("width", "depth", "links"), cell, canonical), Stage("head", (), head))
 
 
 register(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -47,6 +47,11 @@ class Space:
     def of_choices(self, choices: Mapping[str, Value]) -> Architecture:
         """The architecture with these choices."""
         return self.architecture.of_choices(choices, **self.constants)
+
+    def of_options(self, numbers: Iterable[int]) -> Architecture:
+        """The architecture that takes, for each choice in order, the option of that number."""
+        taken = zip(self.choices.items(), numbers, strict=True)
+        return self.of_choices({name: options[number] for (name, options), number in taken})
 
     def parse(self, text: str) -> Architecture:
         """The architecture that a spec or the name of a reference stands for.

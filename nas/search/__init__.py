@@ -27,6 +27,7 @@ def search(
     sampler: str | None = None,
     trials: int | None = None,
     seed: int = 0,
+    warm_start: bool = False,
     top: int = 10,
     out: str | Path | None = None,
 ) -> pd.DataFrame:
@@ -47,12 +48,14 @@ def search(
         sampler: Name of an Optuna sampler; by default the one that measured best.
         trials: How many architectures are proposed.
         seed: Seed of the sampler; the same seed and versions give the same table.
+        warm_start: Begin with members of the exact front.
         top: How many of the best rows fvcore recounts, in this process.
         out: An empty or new folder to keep the run in; by default nothing is written.
 
     Returns:
         Architectures that meet the budgets, best first, none twice: rank, arch, nn_mass, flops, macs, params,
         the share of each budget used, the trial that first proposed it, and whether it was recounted.
+        `attrs["proof"]` says how near the first is to the proven optimum.
 
     Raises:
         RequestError: The request makes no sense, or no architecture was found that meets it.
@@ -63,8 +66,8 @@ def search(
     (True, np.int64(1))
     """
     from nas.budget import as_text
+    from nas.problem import Problem
     from nas.recount import verify
-    from nas.search.problem import Problem
     from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
@@ -84,11 +87,13 @@ def search(
         sampler=sampler or DEFAULT_SAMPLER,
         trials=DEFAULT_TRIALS if trials is None else trials,
         seed=seed,
+        warm_start=warm_start,
     )
-    run = Run(Problem.of(request))
+    run = Run(request, Problem.of(request))
     run.folder = None if out is None else RunFolder.create(request, Path(out))
     run.explore()
     run.draw(top)
     verify(run.best(top).to_dict("records"))
     run.finish(recounted=top)
+    run.found.attrs["proof"] = run.proof.sentence(run.goal, run.found) if run.proof else None
     return run.found

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import search_spaces
 from nas.budget import COSTS
 from nas.command_line import DONE, FLOPS_NOTE, FORMATS, INTERRUPTED, Parser, assignment, at_least, run
+from nas.problem import Problem
 from nas.recount import Recounter
-from nas.search.problem import Problem
 from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
 from nas.search.run_folder import RunFolder
 from search_spaces import RequestError, Space
@@ -41,15 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with _interruptions() as interrupted:
         if options.resume:
             folder = RunFolder.open(options.resume)
-            problem = Problem.of(_continued(folder.request, options))
-            folder.request = problem.request
+            request = folder.request = _continued(folder.request, options)
+            problem = Problem.of(request)
             if folder.changes:
                 changes = "; ".join(folder.changes)
                 print(f"note: {changes}: the table may not be that of an unbroken run", file=sys.stderr)
         else:
-            problem, folder = Problem.of(_request(options)), None
+            request, folder = _request(options), None
+            problem = Problem.of(request)
         with Recounter() as recounter:
-            return _search(problem, folder, options, recounter, interrupted)
+            return _search(request, problem, folder, options, recounter, interrupted)
 
 
 def _parser() -> Parser:
@@ -74,6 +75,7 @@ def _parser() -> Parser:
     add("--sampler", help=f"Optuna's sampler: tpe, nsga2, random, ... ({DEFAULT_SAMPLER})")
     add("--trials", type=at_least(1), help=f"architectures to propose ({DEFAULT_TRIALS})")
     add("--seed", type=at_least(0), help="seed of the sampler (0)")
+    add("--warm-start", action="store_true", help="begin with members of the exact front")
     add("--top", type=at_least(1), default=10, help="rows to recount and show (10)")
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
     add("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
@@ -82,6 +84,7 @@ def _parser() -> Parser:
 
 
 def _search(
+    request: Request,
     problem: Problem,
     folder: RunFolder | None,
     options: argparse.Namespace,
@@ -92,9 +95,9 @@ def _search(
     from nas.search.run import Run
 
     imported = time.perf_counter() - started
-    run = Run(problem, folder)
+    run = Run(request, problem, folder)
     if run.folder is None:
-        run.folder = RunFolder.create(problem.request, options.out)
+        run.folder = RunFolder.create(request, options.out)
     run.add_seconds("import", imported)
     with _progress(run) as advance:
         run.explore(interrupted, advance)
@@ -133,6 +136,7 @@ def _request(options: argparse.Namespace) -> Request:
         sampler=options.sampler or DEFAULT_SAMPLER,
         trials=options.trials or DEFAULT_TRIALS,
         seed=options.seed or 0,
+        warm_start=options.warm_start,
     )
 
 
@@ -162,6 +166,7 @@ def _continued(request: Request, options: argparse.Namespace) -> Request:
         "pareto": options.pareto,
         "sampler": options.sampler,
         "seed": options.seed,
+        "warm_start": options.warm_start or None,
     }
     given = {name: value for name, value in asked.items() if value is not None}
     budgets = {**request.budgets, **_budgets(options)}
@@ -205,6 +210,8 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
         f" architectures for: {run.goal}. All rows above were built and recounted by fvcore, equal to the"
         f" unit. {run.seconds['total']:.1f} s."
     )
+    if run.proof:
+        _say(run.proof.sentence(run.goal, run.found))
     _say(FLOPS_NOTE)
     _say("NN-Mass promises something only between networks of one base width: train the first few.")
     if run.folder:

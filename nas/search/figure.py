@@ -8,9 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from nas.feasibility import meeting
-from nas.search.goal import Goal
-from nas.stage_tables import Population, StageTables
+from nas.goal import Goal
+from nas.scoring import Population
+from nas.stage_tables import StageTables
 
 
 def drawn(
@@ -29,7 +29,7 @@ def drawn(
     tried = tables.score(population)
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    meets = meeting(tried, goal.bounds)
+    meets = goal.meets(tried)
     for shade, which, label in (("0.85", ~meets, "outside the bounds"), ("0.6", meets, "inside")):
         axes.scatter(tried[cost][which], tried["nn_mass"][which], s=6, c=shade, label=f"trials {label}")
     chosen_are = f"the first {len(chosen)}" if len(goal.optimise) == 1 else "the front"

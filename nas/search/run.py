@@ -9,14 +9,17 @@ from typing import Any
 
 import pandas as pd
 
-from nas.feasibility import nearest
+from nas.problem import Problem
 from nas.search.journal import Journal
-from nas.search.problem import Problem
+from nas.search.proof import Proof, shortly, warm_start
+from nas.search.request import Request
 from nas.search.run_folder import RunFolder
 from nas.search.study import Study
-from nas.search.table import candidates, references
+from nas.table import candidates, references
 from search_spaces import RequestError
 
+WARM = 100
+"""Architectures that a warm start begins with at most: half a block of trials, a population of `nsga2`."""
 _LEAST_PAUSE = 1.0
 _PAUSE_RATIO = 20
 """Saving takes at most about one part in so many of the time."""
@@ -28,11 +31,15 @@ class Run:
     Attributes:
         found: The candidates so far, best first; empty before `explore`.
         compared: The references, ranked by the same rules.
+        proof: What is proven about the problem, once explored, if its figures are sums over stages.
         seconds: Wall time by what it was spent on.
     """
 
-    def __init__(self, problem: Problem, folder: RunFolder | None = None) -> None:
-        self.request, self.folder = problem.request, folder
+    proof: Proof | None
+
+    def __init__(self, request: Request, problem: Problem, folder: RunFolder | None = None) -> None:
+        self.request, self.folder = request, folder
+        self.problem, self.proof = problem, None
         self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
         self._journal = Journal.load(folder.log) if folder else Journal()
         sampler, seed = self.request.sampler, self.request.seed
@@ -62,8 +69,11 @@ class Run:
         Raises:
             RequestError: All trials are done and none meets the bounds.
         """
+        with self.measured("proof"):
+            self.proof = Proof.of(self.problem)
+            first = warm_start(self.problem, WARM) if self.request.warm_start and self.proof else None
         start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
-        self._study.run(self.request.trials, stop, on_trial, self._save_sometimes)
+        self._study.run(self.request.trials, stop, on_trial, self._save_sometimes, first)
         whole = time.perf_counter() - start - (self.seconds.get("saving", 0.0) - saving)
         self.add_seconds("sampling", whole - self._study.scoring)
         self.add_seconds("scoring", self._study.scoring)
@@ -72,12 +82,16 @@ class Run:
         self._tabulate()
         self.save("running")
         if self.found.empty:
-            seen = nearest(self.tables.score(self._study.population), self.goal.bounds)
             self.save("nothing found")
-            raise RequestError(
-                f"none of {self.trials:,} trials has {seen} of those tried; try a wider band, more --trials"
-                " or another --sampler"
-            )
+            raise RequestError(f"none of {self.trials:,} trials has {self._wanted()}")
+
+    def _wanted(self) -> str:
+        """What no trial met, and what to do about it."""
+        there_are = (
+            f", though {shortly(self.proof.meeting)} of {self.space.size:,} have" if self.proof else ""
+        )
+        ways = "try --warm-start, a wider band or more --trials"
+        return f"{' and '.join(map(str, self.goal.bounds))}{there_are}; {ways}"
 
     def best(self, count: int) -> pd.DataFrame:
         """The first candidates; of a front, members of the front alone."""
@@ -126,6 +140,11 @@ class Run:
             self.folder.save(self.folder.references, self.compared.to_csv(index=False))
             self.folder.save_state(status, self._facts())
 
+    def _proven(self) -> dict[str, Any] | None:
+        if self.proof is None or self.found.empty:
+            return None
+        return {"sentence": self.proof.sentence(self.goal, self.found), **self.proof.as_json()}
+
     def _save_sometimes(self) -> None:
         start = time.perf_counter()
         if self.trials < self._kept:
@@ -157,6 +176,7 @@ class Run:
             "space_size": self.space.size,
             "trials_done": self.trials,
             "candidates": len(self.found),
+            "proof": self._proven(),
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
             "recounted": self._recounted,
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},

@@ -11,19 +11,20 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas.search.goal import Goal
+from nas.goal import Goal
+from nas.scoring import Population
 from nas.search.journal import Journal
 from nas.search.samplers import make
-from nas.stage_tables import Population, StageTables
+from nas.stage_tables import StageTables
 from search_spaces import RequestError, Space
 from search_spaces.architecture import Value
 from search_spaces.space import Options
@@ -74,7 +75,7 @@ class Study:
                     to_study_name=_NAME,
                 )
                 self._study = optuna.load_study(study_name=_NAME, storage=self._memory)
-                self.rows = [self._row(trial.params) for trial in self._study.get_trials(deepcopy=False)]
+                self.rows = [self._row(trial.params) for trial in self._completed()]
                 if self._study.user_attrs.get(_ASKED_MARK) != self._asked:
                     raise ValueError("it is of another search")
             except (KeyError, ValueError, TypeError, IndexError, AssertionError) as error:
@@ -92,6 +93,7 @@ class Study:
         stop: Callable[[], bool] = lambda: False,
         on_trial: Callable[[], None] = lambda: None,
         on_block: Callable[[], None] = lambda: None,
+        first: Population | None = None,
     ) -> None:
         """Go on until there are `trials` trials, the sampler has nothing left, or `stop` says so.
 
@@ -99,6 +101,7 @@ class Study:
             stop: Asked after each trial.
             on_trial: Called after each trial.
             on_block: Called after each block: what is saved now can be resumed without loss.
+            first: Architectures that the first trials take; at most a block of them.
         """
         if len(self.rows) < trials and len(self.rows) % BLOCK:
             self._journal.cut_from_last(_BLOCK_MARK)
@@ -115,6 +118,8 @@ class Study:
                 self._saved.set_study_user_attr(self._study_id(self._saved), _BLOCK_MARK, block)
                 self._study.sampler = make(self._sampler, self._seed, block)
                 before = len(self.rows)
+                for row in first if first is not None and not self.rows else ():
+                    self._study.enqueue_trial(self._values(row))
                 with self._sampler_faults():
                     self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
                 self._record()
@@ -126,10 +131,14 @@ class Study:
     def _study_id(storage: BaseStorage) -> int:
         return storage.get_study_id_from_name(_NAME)
 
+    def _completed(self) -> list[FrozenTrial]:
+        """The trials done; others may wait from a warm start that was broken off."""
+        return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
     def _record(self) -> None:
         """Add the trials since the last time, and what the sampler noted on the study, to the journal."""
         saved = self._study_id(self._saved)
-        for trial in self._study.get_trials(deepcopy=False)[self._recorded :]:
+        for trial in self._completed()[self._recorded :]:
             self._saved.create_new_trial(saved, template_trial=trial)
         self._recorded = len(self.rows)
         known = self._saved.get_study_system_attrs(saved)
@@ -160,6 +169,11 @@ class Study:
         for bound in self._goal.bounds:
             trial.set_constraint(str(bound), bound.violation(float(figures[bound.figure][0])))
         return tuple(float(figures[figure][0]) for figure, _ in self._goal.optimise)
+
+    def _values(self, row: Sequence[int]) -> dict[str, Value]:
+        """What a sampler is told of the options of a row; the inverse of `_row`."""
+        options = zip(self._space.choices.items(), row, strict=True)
+        return {name: choices[number] for (name, choices), number in options if name in self._scales}
 
     def _row(self, values: Mapping[str, Value]) -> tuple[int, ...]:
         scales = self._scales

@@ -7,12 +7,15 @@ from hypothesis import strategies as st
 
 import search_spaces
 from nas.budget import Bound
+from nas.exact.graph import Graph
 from nas.feasibility import check
-from nas.stage_tables import FIGURES, StageTables, enumerate_all
+from nas.scoring import FIGURES
+from nas.stage_tables import StageTables, enumerate_all
 from search_spaces import RequestError
 
 SPACE = search_spaces.get("mlp")
 TABLES = StageTables.of(SPACE)
+GRAPH = Graph.of(TABLES)
 ALL = TABLES.score(enumerate_all(SPACE))
 
 
@@ -22,7 +25,7 @@ def test_the_extent_is_that_of_all_networks(name: str) -> None:
     tables = StageTables.of(space)
     figures = tables.score(enumerate_all(space))
     for figure in FIGURES:
-        assert tables.extent(figure) == (figures[figure].min(), figures[figure].max())
+        assert Graph.of(tables).extent(figure) == (figures[figure].min(), figures[figure].max())
 
 
 @given(st.integers(1, 400_000), st.integers(0, 50), st.integers(1, 400_000), st.integers(0, 200_000))
@@ -32,7 +35,7 @@ def test_a_request_is_refused_exactly_where_no_network_meets_it(
     bounds = (Bound("flops", flops, flops + band), Bound("params", params, params + other_band))
     meets = np.logical_and.reduce([bound.meets(ALL[bound.figure]) for bound in bounds])
     try:
-        check(SPACE, TABLES, bounds)
+        check(SPACE.name, GRAPH, bounds)
     except RequestError as error:
         assert not meets.any()
         assert "\n" not in str(error)
@@ -45,11 +48,11 @@ def test_a_band_between_two_networks_names_both() -> None:
     gap = np.argmax(np.diff(costs))
     below, above = costs[gap], costs[gap + 1]
     with pytest.raises(RequestError) as error:
-        check(SPACE, TABLES, [Bound("flops", int(below) + 1, int(above) - 1)])
+        check(SPACE.name, GRAPH, [Bound("flops", int(below) + 1, int(above) - 1)])
     assert f"{below:,} flops and {above:,} flops" in str(error.value)
 
 
 def test_a_cap_below_the_smallest_says_what_the_smallest_costs() -> None:
     mobilenet = search_spaces.get("mobilenet")
     with pytest.raises(RequestError, match="smallest network of mobilenet has 38,694,048 flops"):
-        check(mobilenet, StageTables.of(mobilenet), [Bound("flops", most=10e6)])
+        check(mobilenet.name, Graph.of(StageTables.of(mobilenet)), [Bound("flops", most=10e6)])

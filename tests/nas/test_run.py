@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.search.problem import Problem
+from nas.problem import Problem
 from nas.search.request import Request
 from nas.search.run import Run
 from nas.search.run_folder import RunFolder
@@ -16,7 +16,7 @@ REQUEST = Request("mobilenet", {"flops": "400M"}, trials=3 * BLOCK)
 
 def begun(folder: Path, trials: int) -> Run:
     """A run that was stopped after some trials."""
-    run = Run(Problem.of(REQUEST), RunFolder.create(REQUEST, folder))
+    run = Run(REQUEST, Problem.of(REQUEST), RunFolder.create(REQUEST, folder))
     run.explore(stop=lambda: run.trials >= trials)
     run.stop()
     return run
@@ -30,11 +30,11 @@ def test_going_on_and_stopping_at_once_loses_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert begun(folder, BLOCK + 150).trials == BLOCK + 150
     kept = files(folder)
-    again = Run(Problem.of(REQUEST), RunFolder.open(folder))
+    again = Run(REQUEST, Problem.of(REQUEST), RunFolder.open(folder))
     again.explore(stop=lambda: True)
     again.stop()
     assert files(folder) == kept
-    once_more = Run(Problem.of(REQUEST), RunFolder.open(folder))
+    once_more = Run(REQUEST, Problem.of(REQUEST), RunFolder.open(folder))
     once_more.explore(stop=lambda: BLOCK + 20 <= once_more.trials < BLOCK + 150)
     once_more.stop()
     assert files(folder) == kept
@@ -42,9 +42,9 @@ def test_going_on_and_stopping_at_once_loses_nothing(tmp_path: Path) -> None:
 
 def test_the_default_sampler_goes_on_to_the_same_table(tmp_path: Path) -> None:
     begun(tmp_path / "run", BLOCK + 150)
-    resumed = Run(Problem.of(REQUEST), RunFolder.open(tmp_path / "run"))
+    resumed = Run(REQUEST, Problem.of(REQUEST), RunFolder.open(tmp_path / "run"))
     resumed.explore()
-    unbroken = Run(Problem.of(REQUEST))
+    unbroken = Run(REQUEST, Problem.of(REQUEST))
     unbroken.explore()
     assert resumed.found.equals(unbroken.found)
     assert (resumed.compared == unbroken.compared).all(axis=None)
@@ -54,7 +54,7 @@ def test_a_log_that_lost_trials_is_damaged(tmp_path: Path) -> None:
     begun(tmp_path / "run", 50)
     (tmp_path / "run" / "study.log").unlink()
     with pytest.raises(RequestError, match="it has lost trials"):
-        Run(Problem.of(REQUEST), RunFolder.open(tmp_path / "run"))
+        Run(REQUEST, Problem.of(REQUEST), RunFolder.open(tmp_path / "run"))
 
 
 def test_what_was_recounted_is_what_there_is(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ NONSENSE = {
     ),
     "between two of a huge space": (
         ["--space", "mobilenet-wide", "--flops", "400000001:400000002", "--trials", "20", "--out", "run"],
-        "none of 20 trials has flops from 400,000,001 to 400,000,002; the nearest have",
+        "no network of mobilenet-wide has flops from 400,000,001 to 400,000,002; the nearest have",
     ),
     "budgets that exclude each other": (
         ["--space", "mobilenet", "--flops", "900M:", "--params", "2M"],

@@ -9,7 +9,7 @@ import pytest
 
 import search_spaces
 from nas.budget import Bound
-from nas.search.goal import Goal, front, maximum_mass
+from nas.goal import Goal, front, maximum_mass
 from nas.search.journal import Journal
 from nas.search.samplers import known
 from nas.search.study import BLOCK, Study

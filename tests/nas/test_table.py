@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 import search_spaces
 from nas import score
 from nas.budget import Bound
-from nas.search.goal import Goal, cheapest, front, maximum_mass
-from nas.search.table import candidates, references
+from nas.goal import Goal, cheapest, front, maximum_mass
 from nas.stage_tables import StageTables
+from nas.table import candidates, references
 
 SPACE = search_spaces.get("mlp").fix(in_features=20)
 TABLES = StageTables.of(SPACE)
@@ -32,9 +32,9 @@ def test_candidates(population: list[tuple[int, ...]], flops: int, params: int) 
     assert found["nn_mass"].is_monotonic_decreasing
     expected = {}
     for trial, row in enumerate(population):
-        made = SPACE.of_choices(
-            {name: options[i] for (name, options), i in zip(SPACE.choices.items(), row, strict=True)}
-        ).canonical()
+        width, depth, links = row
+        of_use = 8 * (width + 1) * depth  # the options of links are 0, 1, ...; those of depth begin with 2
+        made = SPACE.of_options((width, depth, min(links, of_use)))
         if score(made)["flops"] <= flops and score(made)["params"] <= params:
             expected.setdefault(str(made), trial)
     assert dict(zip(found["arch"], found["trial"], strict=True)) == expected

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import search_spaces
+from nas.exact.graph import Graph
 from nas.recount import compare, recount
-from nas.stage_tables import FIGURES, Population, StageTables
+from nas.scoring import FIGURES, Population
+from nas.stage_tables import StageTables
 from search_spaces import Architecture, RequestError, Space
 
 SMALL = {"resolution": 32, "num_classes": 7}
@@ -45,8 +47,7 @@ def extremes(space: Space) -> Iterator[tuple[int, ...]]:
 
 def architecture(space: Space, row: tuple[int, ...]) -> Architecture:
     """The architecture that takes these options."""
-    taken = zip(space.choices.items(), row, strict=True)
-    return space.of_choices({name: options[number] for (name, options), number in taken})
+    return space.of_options(row)
 
 
 def same_as_population(space: Space, tables: StageTables, population: Population) -> None:
@@ -122,7 +123,7 @@ class Conformance:
         drawn = np.random.default_rng(0).integers(0, counts, (2000, len(counts)))
         scored = tables.score(np.concatenate([drawn, np.array(list(extremes(space)))]))
         for name in FIGURES:
-            least, largest = tables.extent(name)
+            least, largest = Graph.of(tables).extent(name)
             assert least <= scored[name].min() and scored[name].max() <= largest
 
     def test_every_choice_is_read(self, space: Space) -> None:
@@ -153,12 +154,16 @@ class Conformance:
             setattr(made, fields(made)[0].name, None)
 
     def test_canonical_is_the_same_network(self, space: Space) -> None:
+        tables = StageTables.of(space)
+
         @settings(max_examples=100)
         @given(rows(space))
         def holds(row: tuple[int, ...]) -> None:
-            made = architecture(space, row)
-            assert made.canonical().figures() == made.figures()
-            assert made.canonical().canonical() == made.canonical()
+            population = np.array([row])
+            canonical = tables.canonical(population)
+            made, same = architecture(space, row), architecture(space, tuple(canonical[0]))
+            assert made.figures() == same.figures()
+            assert np.array_equal(tables.canonical(canonical), canonical)
 
         holds()
 

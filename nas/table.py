@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas.budget import COSTS
-from nas.feasibility import meeting
+from nas.goal import MAXIMIZE, Goal
 from nas.score import score
-from nas.search.goal import MAXIMIZE, Goal
-from nas.stage_tables import FIGURES, Population, StageTables
+from nas.scoring import FIGURES, Population
+from nas.stage_tables import StageTables
 from search_spaces import Architecture, Space
 
 
@@ -26,18 +26,28 @@ def candidates(space: Space, tables: StageTables, goal: Goal, population: Popula
 
     Returns:
         rank (from 1), arch (spec), nn_mass, flops, macs, params, for each budget its share used
-        (`flops_share`), trial (the first that proposed it) and recounted (False). For a goal of two figures
-        also front: whether none is better in one and no worse in the other; these come first, and of several
-        that agree in both figures one counts.
+        (`flops_share`), trial (the first that proposed it), recounted (False), and for a goal of two figures
+        front, as `ranked`.
     """
-    figures = tables.score(population)
-    meets = meeting(figures, goal.bounds)
-    _, first = np.unique(population[meets], axis=0, return_index=True)
-    trials = np.flatnonzero(meets)[np.sort(first)]
-    specs = [str(_architecture(space, row).canonical()) for row in population[trials]]
-    table = pd.DataFrame({"arch": specs, **{name: figures[name][trials] for name in FIGURES}})
-    table = _with_shares(table, goal).assign(trial=trials, recounted=False)
-    table = _ranked(table.drop_duplicates("arch"), goal)
+    meets = goal.meets(tables.score(population))
+    networks, first = np.unique(tables.canonical(population[meets]), axis=0, return_index=True)
+    table = figures_of(space, tables, goal, networks)
+    return ranked(table.assign(trial=np.flatnonzero(meets)[first], recounted=False), goal)
+
+
+def figures_of(space: Space, tables: StageTables, goal: Goal, population: Population) -> pd.DataFrame:
+    """Each row of a population: arch (spec), nn_mass, flops, macs, params, the share used of each budget."""
+    specs = [str(space.of_options(row)) for row in population]
+    return _with_shares(pd.DataFrame({"arch": specs, **tables.score(population)}), goal)
+
+
+def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+    """Architectures best first, with their rank from 1.
+
+    For a goal of two figures also front: whether none is better in one and no worse in the other; these come
+    first, and of several that agree in both figures one counts.
+    """
+    table = _sorted(table, goal)
     if len(goal.optimise) > 1:
         table = table.assign(front=_not_dominated(table, goal))
         table = table.sort_values("front", ascending=False, kind="stable", ignore_index=True)
@@ -60,13 +70,7 @@ def references(named: Mapping[str, Architecture], goal: Goal, found: pd.DataFram
         meets = all(bound.meets(figures[bound.figure]) for bound in goal.bounds)
         ranks.append(bisect_left(ranked, key) + 1 if meets and not _beaten(figures, found, goal) else pd.NA)
     table.insert(1, "rank", pd.Series(ranks, dtype="Int64"))
-    return _ranked(table, goal)
-
-
-def _architecture(space: Space, row: NDArray[np.integer]) -> Architecture:
-    return space.of_choices(
-        {name: options[index] for (name, options), index in zip(space.choices.items(), row, strict=True)}
-    )
+    return _sorted(table, goal)
 
 
 def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
@@ -84,7 +88,7 @@ def _keys(table: pd.DataFrame, goal: Goal) -> list[tuple[float | str, ...]]:
     return list(zip(*columns, strict=True))
 
 
-def _ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+def _sorted(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
     keys = _keys(table, goal)
     return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
 

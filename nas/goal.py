@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nas.budget import Bound
+from search_spaces.figures import Column
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
 MAXIMIZE: Final = "maximize"
@@ -27,6 +32,13 @@ class Goal:
     def __str__(self) -> str:
         aims = " and ".join(f"{direction} {figure}" for figure, direction in self.optimise)
         return aims + "".join(f", {bound}" for bound in self.bounds)
+
+    def meets(self, figures: Mapping[str, Column]) -> NDArray[np.bool_]:
+        """Which of some networks meet all bounds."""
+        meets: NDArray[np.bool_] = np.ones(len(figures["flops"]), bool)
+        for bound in self.bounds:
+            meets &= bound.meets(figures[bound.figure])
+        return meets
 
     @property
     def order(self) -> list[tuple[str, bool]]:

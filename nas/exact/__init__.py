@@ -1,0 +1,199 @@
+"""Exact answers about whole spaces: the proven best inside budgets, whole Pareto fronts, counts and even
+draws.
+
+All work on any space, by name or as a `search_spaces.Space`, in well under a second to a few seconds,
+whatever its size, because its architectures are chains of stages. Budgets are written as on the command line:
+"400M", "380M:400M", a number or a tuple.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas.budget import Written
+    from nas.exact.answers import Proven
+    from nas.problem import Problem
+    from search_spaces import Space
+    from search_spaces.architecture import Value
+
+
+def best(
+    space: str | Space,
+    k: int = 1,
+    *,
+    flops: Written | None = None,
+    macs: Written | None = None,
+    params: Written | None = None,
+    like: str | None = None,
+    minimize: str | None = None,
+    across_widths: bool = False,
+    fix: Mapping[str, Value] | None = None,
+) -> pd.DataFrame:
+    """The k architectures of the largest NN-Mass inside budgets, or with `like` those of the least cost.
+
+    Args:
+        k: How many; there may be fewer.
+        flops, macs, params, like, minimize, across_widths, fix: As in `nas.search`.
+
+    Returns:
+        rank, arch, nn_mass, flops, macs, params and the share used of each budget, best first, ranked as a
+        search ranks. `attrs["gap"]` is the largest share by which an architecture that is not in the table
+        could be better than the last that is: 0 where the table is proven, which it is but for narrow bands
+        on several costs in very large spaces.
+
+    Raises:
+        RequestError: The question makes no sense, or no architecture meets the budgets.
+
+    >>> best("mobilenet", flops="400M")[["arch", "nn_mass"]].to_dict("records")
+    [{'arch': 'mobilenet:w0.85_d2-1-2-6-5-5-3', 'nn_mass': 2811.0}]
+    """
+    from nas.exact.answers import proven_best
+
+    problem = _problem(
+        space, flops, macs, params, fix, like=like, minimize=minimize, across_widths=across_widths
+    )
+    return _ranked(problem, proven_best(problem, _whole("k", k)))
+
+
+def front(
+    space: str | Space,
+    cost: str = "flops",
+    *,
+    flops: Written | None = None,
+    macs: Written | None = None,
+    params: Written | None = None,
+    fix: Mapping[str, Value] | None = None,
+) -> pd.DataFrame:
+    """The Pareto front of NN-Mass against a cost: all that no other matches in both. Of equals it has one.
+
+    Returns:
+        As `best`, the largest NN-Mass first; `attrs["gap"]` is the largest share of NN-Mass by which the
+        front could be too low anywhere.
+
+    Raises:
+        RequestError: The question makes no sense, or no architecture meets the budgets.
+
+    >>> table = front("mlp", "params", flops="20K")
+    >>> len(table), table["nn_mass"].is_monotonic_decreasing, table["params"].is_monotonic_decreasing
+    (147, True, True)
+    """
+    from nas.exact.answers import proven_front
+
+    problem = _problem(space, flops, macs, params, fix, pareto=cost)
+    return _ranked(problem, proven_front(problem))
+
+
+def count(
+    space: str | Space,
+    *,
+    flops: Written | None = None,
+    macs: Written | None = None,
+    params: Written | None = None,
+    fix: Mapping[str, Value] | None = None,
+) -> int:
+    """How many different networks lie inside budgets; choices without effect do not count twice.
+
+    Exact in spaces of up to a million networks, and under one budget wherever its values lie on a grid of up
+    to a million levels, as those of the mobilenet spaces do. Else sums are rounded to a grid: under one
+    budget by a few millionths of it, under several by about a hundredth in the worst case, with errors that
+    mostly cancel.
+
+    Raises:
+        RequestError: The question makes no sense.
+
+    >>> count("mobilenet"), count("mobilenet", flops="400M"), count("mobilenet", flops="1M")
+    (594000, 372108, 0)
+    """
+    from nas.exact.answers import inside_of
+
+    problem = _problem(space, flops, macs, params, fix, feasible=False)
+    return inside_of(problem).count
+
+
+def sample(
+    space: str | Space,
+    n: int,
+    seed: int = 0,
+    *,
+    flops: Written | None = None,
+    macs: Written | None = None,
+    params: Written | None = None,
+    fix: Mapping[str, Value] | None = None,
+) -> pd.DataFrame:
+    """Networks drawn from inside budgets, each as likely as any other, independently: one can come twice.
+
+    Nothing is rejected where the count is exact. Where sums are rounded, ends are drawn from a rim wider by
+    the rounding, and those not truly inside are drawn again: the draws are even all the same.
+
+    Args:
+        n: How many.
+        seed: The same seed and versions give the same table.
+
+    Returns:
+        arch, nn_mass, flops, macs, params and the share used of each budget, in the order drawn.
+
+    Raises:
+        RequestError: The question makes no sense, or no architecture meets the budgets.
+
+    >>> table = sample("mobilenet", 100, seed=1, flops="380M:400M")
+    >>> len(table), bool(table["flops"].between(380e6, 400e6).all())
+    (100, True)
+    """
+    import numpy as np
+
+    from nas.exact.answers import inside_of
+    from nas.table import figures_of
+    from search_spaces import RequestError
+
+    problem = _problem(space, flops, macs, params, fix)
+    paths = inside_of(problem).draw(
+        _whole("n", n, least=0), np.random.default_rng(_whole("seed", seed, least=0))
+    )
+    if len(paths) < n:
+        raise RequestError(
+            f"no network to draw has {' and '.join(map(str, problem.goal.bounds))}; widen the budgets"
+        )
+    return figures_of(problem.space, problem.tables, problem.goal, problem.graph.population(paths))
+
+
+def _problem(
+    space: str | Space,
+    flops: Written | None,
+    macs: Written | None,
+    params: Written | None,
+    fix: Mapping[str, Value] | None,
+    feasible: bool = True,
+    **asked: Any,
+) -> Problem:
+    from nas.budget import as_text
+    from nas.problem import Problem
+    from nas.question import Question
+
+    written = {"flops": flops, "macs": macs, "params": params}
+    question = Question(
+        space=space if isinstance(space, str) else space.name,
+        budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
+        fix=dict(fix or {}),
+        **asked,
+    )
+    return Problem.of(question, None if isinstance(space, str) else space, feasible)
+
+
+def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:
+    from nas.table import figures_of, ranked
+
+    table = ranked(figures_of(problem.space, problem.tables, problem.goal, proven.population), problem.goal)
+    table.attrs["gap"] = proven.gap
+    return table
+
+
+def _whole(name: str, value: int, least: int = 1) -> int:
+    from search_spaces import RequestError
+
+    if not isinstance(value, int) or value < least:
+        raise RequestError(f"{name} is {value!r}, expected a whole number of at least {least}")
+    return value

@@ -1,0 +1,99 @@
+"""The proven Pareto front of NN-Mass against a cost, found piece by piece along the cost.
+
+In a piece the front is a staircase from a lower cost to a higher one. A partial path matters only if, for
+some cost in the piece, its bound at that cost is above the staircase found so far. The bound grows with the
+cost along a line, its slope the cost's price, so it is enough to hold it at the end of the piece against the
+lowest of the lines through the corners of the staircase. What `follow` leaves aside for lack of room is
+known, as for a single optimum, and the piece is repeated with more room until nothing left aside could lie on
+the front.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.exact.graph import Graph
+from nas.exact.limits import Limit
+from nas.exact.optimum import Objective, Paths, best, follow
+from nas.exact.relaxation import Relaxation
+from nas.scoring import FIGURES
+
+_MASS = FIGURES.index("nn_mass")
+_PIECES = 16
+_ROOMS = (1 << 12, 1 << 15)
+
+
+@dataclass(frozen=True)
+class Front:
+    """A Pareto front.
+
+    Attributes:
+        paths: Its members, the cheapest first; of members with equal figures one.
+        gap: The largest share by which a network left aside for lack of room could lie above it; 0 if it is
+            proven.
+    """
+
+    paths: Paths
+    gap: float
+
+
+def front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
+    """The front of the largest NN-Mass against the least of a cost, inside limits.
+
+    Args:
+        cost: The cost's column.
+    """
+    cheapest = best(graph, Objective(cost, -1, ties=((_MASS, 1),)), limits)
+    heaviest = best(graph, Objective(_MASS, 1, ties=((cost, -1),)), limits)
+    if not len(cheapest.paths) or not len(heaviest.paths):
+        return Front(cheapest.paths, 0.0 if cheapest.bound == heaviest.bound == -np.inf else np.inf)
+    found, gap = cheapest.paths, 0.0
+    start, largest = (int(end.paths.figures[0, cost]) for end in (cheapest, heaviest))
+    stops = np.unique(np.linspace(largest, start, _PIECES, endpoint=False).astype(np.int64))[::-1].tolist()
+    while stops:
+        stop = stops.pop()
+        found, missed = _carried_on(graph, cost, start, stop, limits, found)
+        if missed and stop - start > 1:
+            stops += [stop, (start + stop) // 2]
+        else:
+            start, gap = stop, max(gap, missed)
+    return Front(found, gap)
+
+
+def _carried_on(
+    graph: Graph, cost: int, start: int, stop: int, limits: Sequence[Limit], found: Paths
+) -> tuple[Paths, float]:
+    """A front that is right up to the cost `start` carried on to `stop`.
+
+    Returns:
+        The front, and the share by which it may still be too low between the two.
+    """
+    known = found.take(found.figures[:, cost] <= start)
+    cap, *floors = (
+        Limit.of(graph, cost, most=stop),
+        Limit.of(graph, cost, least=start + 1),
+        Limit.of(graph, _MASS, least=int(known.figures[-1, _MASS]) + 1),
+    )
+    priced = [*limits, *([cap] if cap.binds else [])]
+    relaxation = Relaxation.tightest(graph, graph.figure(_MASS), priced)
+    price = relaxation.prices[-1] if cap.binds else 0.0
+    for room in _ROOMS:
+        corners = found.figures[(found.figures[:, cost] <= stop)][len(known) - 1 :]
+        until = np.append(corners[1:, cost] - 1, stop)
+        threshold = float((corners[:, _MASS] + 1 + price * (stop - until)).min())
+        more, left_aside = follow(graph, relaxation, [*priced, *floors], threshold, room)
+        found = _staircase(found.joined(more), cost)
+        if left_aside < threshold:
+            return found, 0.0
+    return found, left_aside / threshold - 1
+
+
+def _staircase(paths: Paths, cost: int) -> Paths:
+    """The paths that no cheaper one, or one as cheap, matches in mass; the cheapest first."""
+    ranked = Objective(cost, -1, ties=((_MASS, 1),)).ranked(paths)
+    masses = ranked.figures[:, _MASS]
+    before = np.maximum.accumulate(np.append(-1, masses[:-1]))
+    return ranked.take(masses > before)

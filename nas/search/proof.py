@@ -1,0 +1,124 @@
+"""What is proven about a search: the optimum it looked for, and how many architectures meet its budgets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nas.budget import COSTS, exactly
+from nas.exact.answers import inside_of, proven_best, proven_front
+from nas.exact.inside import ROUGH
+from nas.exact.limits import limits
+from nas.exact.pareto import front
+from nas.goal import MAXIMIZE, Goal
+from nas.problem import Problem
+from nas.scoring import FIGURES, Population
+from nas.table import figures_of
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What no search can better.
+
+    Attributes:
+        best: The best value of the figure that the goal names first; missing where none is known.
+        gap: The largest share by which another architecture could be better; 0 where `best` is proven.
+        meeting: How many architectures meet the budgets.
+        rounding: The largest share of a budget by which what was counted for `meeting` is off.
+        members: Of a goal of two figures, the figures of the front's members.
+    """
+
+    best: float | None
+    gap: float
+    meeting: int
+    rounding: float
+    members: list[tuple[float, ...]] | None = None
+
+    @classmethod
+    def of(cls, problem: Problem) -> Proof | None:
+        """Prove what there is to find; nothing for a goal whose figures are no sums over stages."""
+        goal = problem.goal
+        if any(figure not in FIGURES for figure, _ in goal.optimise):
+            return None
+        members = None
+        if len(goal.optimise) > 1:
+            proven = proven_front(problem)
+            figures = figures_of(problem.space, problem.tables, goal, proven.population)
+            members = list(_points(figures, goal))
+        else:
+            proven = proven_best(problem)
+        inside = inside_of(problem, ROUGH)
+        best = proven.values[0] if proven.values else None
+        return cls(best, proven.gap, inside.count, inside.rounding, members)
+
+    def sentence(self, goal: Goal, found: pd.DataFrame) -> str:
+        """How near a search has come."""
+        there_are = f"({shortly(self.meeting)} architectures {_meeting(goal)})"
+        if self.members is not None:
+            matched = len(set(self.members) & set(_points(found, goal)))
+            proven = "proven front" if self.gap == 0 else f"front, proven to {self.gap:.2%},"
+            return f"found {matched:,} of the {len(self.members):,} points of the {proven} {there_are}"
+        (figure, direction), *_ = goal.optimise
+        value = float(found[figure].iloc[0])
+        if self.best is None:
+            return f"best found {exactly(value)}; how much better others are is not proven {there_are}"
+        share = value / self.best if self.best else math.nan
+        extreme = "maximum" if direction == MAXIMIZE else "minimum"
+        proven = f"the proven {extreme} {_shown(figure, self.best)}"
+        if self.gap:
+            proven = f"the {extreme} {_shown(figure, self.best)}, proven to {self.gap:.2%}"
+        return f"best found {_shown(figure, value)} = {share:.1%} of {proven} {there_are}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain values; of the members their number."""
+        values = asdict(self)
+        values["members"] = None if self.members is None else len(self.members)
+        values["gap"] = self.gap if math.isfinite(self.gap) else None
+        return values
+
+
+def warm_start(problem: Problem, most: int) -> Population:
+    """Architectures to begin a search with: members of the exact front, evenly spread if they are too many.
+
+    For a goal of one figure it is the front of NN-Mass against the first cost that the goal names. Where none
+    is found, even draws from inside the bounds take its place.
+    """
+    aims = (figure for figure, _ in problem.goal.optimise)
+    bounded = (bound.figure for bound in problem.goal.bounds)
+    cost = next((figure for figure in (*aims, *bounded) if figure in COSTS), "flops")
+    paths = front(problem.graph, FIGURES.index(cost), limits(problem.graph, problem.goal.bounds)).paths
+    if not len(paths):
+        return problem.graph.population(inside_of(problem).draw(most, np.random.default_rng(0)))
+    spread = np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int))
+    return problem.graph.population(paths.cells[spread])
+
+
+def shortly(count: int) -> str:
+    """A count in at most six characters.
+
+    >>> shortly(1_551), shortly(372_108), shortly(396_833_146_141_334)
+    ('1,551', '3.7e5', '4.0e14')
+    """
+    if count < 10_000:
+        return f"{count:,}"
+    mantissa, _, exponent = f"{count:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _points(figures: pd.DataFrame, goal: Goal) -> list[tuple[float, ...]]:
+    """The two figures of a front's members."""
+    return list(zip(*(figures[figure].tolist() for figure, _ in goal.optimise), strict=True))
+
+
+def _meeting(goal: Goal) -> str:
+    if not goal.bounds:
+        return "in the space"
+    return "meet the " + ("budget" if all(bound.figure in COSTS for bound in goal.bounds) else "bounds")
+
+
+def _shown(figure: str, value: float) -> str:
+    return f"{value:.1f}" if figure == "nn_mass" else f"{int(value):,} {figure}"
