@@ -107,7 +107,7 @@ class Graph:
         """Paths, a row each and a column a step, as option numbers."""
         columns = [column for table in self.tables.tables for column in table.columns]
         options = [count for table in self.tables.tables for count in table.options]
-        kind = np.min_scalar_type(max(options) - 1)
+        kind = np.min_scalar_type(max(options, default=1) - 1)
         population: Population = np.zeros((len(paths), len(columns)), kind, order="F")
         for step, table, cells in zip(self.steps, self.tables.tables, paths.T, strict=True):
             table.write(step.numbers[cells], population)

@@ -162,7 +162,7 @@ class _Axis:
     def rounding(self) -> float:
         """The largest error of a sum, as a share of the limit's end."""
         end = self.limit.least if self.limit.most == NO_MOST else self.limit.most
-        return self.margin * self.unit / end
+        return self.margin * self.unit / end if self.margin else 0.0
 
 
 def _axes(graph: Graph, limits: Sequence[Limit], levels: float) -> list[_Axis]:
@@ -206,7 +206,7 @@ class Tally:
     def values(self, column: int) -> NDArray[np.integer]:
         (place,) = (place for place, axis in enumerate(self.axes) if axis.limit.column == column)
         levels = [
-            np.flatnonzero(np.moveaxis(ends, place, 0).reshape(ends.shape[place], -1).any(axis=1))
+            np.flatnonzero(ends.any(axis=tuple(other for other in range(ends.ndim) if other != place)))
             for ends in self._ends_inside()
         ]
         return self.axes[place].base + self.axes[place].unit * np.unique(np.concatenate(levels))

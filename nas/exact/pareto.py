@@ -4,8 +4,8 @@ In a piece the front is a staircase from a lower cost to a higher one. A partial
 some cost in the piece, its bound at that cost is above the staircase found so far. The bound grows with the
 cost along a line, its slope the cost's price, so it is enough to hold it at the end of the piece against the
 lowest of the lines through the corners of the staircase. What `follow` leaves aside for lack of room is
-known, as for a single optimum, and the piece is repeated with more room until nothing left aside could lie on
-the front.
+known, as for a single optimum, and the piece is repeated with more room, then in halves, until nothing left
+aside could lie on the front.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from nas.scoring import FIGURES
 
 _MASS = FIGURES.index("nn_mass")
 _PIECES = 16
+_FINEST = 512
+"""Into so many pieces a front is cut at most; where that is not enough, the gap is told."""
 _ROOMS = (1 << 12, 1 << 15)
 
 
@@ -52,11 +54,12 @@ def front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
         return Front(cheapest.paths, 0.0 if cheapest.bound == heaviest.bound == -np.inf else np.inf)
     found, gap = cheapest.paths, 0.0
     start, largest = (int(end.paths.figures[0, cost]) for end in (cheapest, heaviest))
+    finest = max((largest - start) // _FINEST, 1)
     stops = np.unique(np.linspace(largest, start, _PIECES, endpoint=False).astype(np.int64))[::-1].tolist()
     while stops:
         stop = stops.pop()
         found, missed = _carried_on(graph, cost, start, stop, limits, found)
-        if missed and stop - start > 1:
+        if missed and stop - start > finest:
             stops += [stop, (start + stop) // 2]
         else:
             start, gap = stop, max(gap, missed)
@@ -88,7 +91,8 @@ def _carried_on(
         found = _staircase(found.joined(more), cost)
         if left_aside < threshold:
             return found, 0.0
-    return found, left_aside / threshold - 1
+    could_be = (left_aside - price * (stop - until)) / np.maximum(corners[:, _MASS], 1)
+    return found, float(could_be.max()) - 1
 
 
 def _staircase(paths: Paths, cost: int) -> Paths:

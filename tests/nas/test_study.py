@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 
@@ -134,3 +135,27 @@ def test_a_log_of_another_space_is_refused(tmp_path: Path) -> None:
     space = search_spaces.get("mlp")
     with pytest.raises(RequestError, match="study is damaged"):
         Study(space, StageTables.of(space), maximum_mass(()), "random", 0, journal)
+
+
+def test_a_warm_start_comes_first_and_goes_on_the_same() -> None:
+    first = np.random.default_rng(0).integers(0, [len(o) for o in SPACE.choices.values()], (30, 15))
+    unbroken = study()
+    unbroken.run(BLOCK + 50, first=first)
+    assert unbroken.rows[:30] == list(map(tuple, first.tolist()))
+    assert len(unbroken.rows) == BLOCK + 50
+
+    journal = Journal()
+    stopped = study(journal=journal)
+    stopped.run(BLOCK + 50, stop=lambda: len(stopped.rows) >= 17, first=first)
+    assert len(stopped.rows) == 17
+    resumed = study(journal=journal)
+    assert resumed.rows == stopped.rows
+    resumed.run(BLOCK + 50, first=first)
+    assert resumed.rows == unbroken.rows
+
+
+def test_a_warm_start_of_more_than_the_trials_is_cut() -> None:
+    first = np.zeros((30, 15), int)
+    short = study()
+    short.run(10, first=first)
+    assert len(short.rows) == 10

@@ -1,0 +1,54 @@
+"""Made-up chains, with states, ties, gaps and choices without effect, and their networks by brute force."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from nas.scoring import Population
+from nas.stage_tables import StageTable, StageTables
+
+_OPTIONS = st.sampled_from([(), (1,), (2,), (3,), (5,), (2, 2), (3, 2), (2, 1, 3)])
+"""The choices of a stage."""
+
+
+@st.composite
+def stage_tables(draw: st.DrawFn) -> StageTables:
+    """The tables of a chain of one to four stages, of at most 1,296 networks."""
+    tables, states, column = [], 1, 0
+    spread = draw(st.sampled_from([3, 20, 1000]))
+    for options in draw(st.lists(_OPTIONS, min_size=2, max_size=4)):
+        cells = states * math.prod(options)
+        generator = np.random.default_rng(draw(st.integers(0, 2**32)))
+        figures = generator.integers(0, spread, (cells, 4)) * generator.integers(1, 4, 4)
+        leaving = generator.integers(0, 3, cells)
+        canonical = np.arange(cells)
+        for cell in np.flatnonzero(generator.random(cells) < 0.2):
+            first = cell - cell % math.prod(options)
+            canonical[cell] = canonical[generator.integers(first, cell + 1)]
+        leaving = np.unique(leaving[canonical], return_inverse=True)[1]
+        columns = tuple(range(column, column + len(options)))
+        tables.append(StageTable(states, columns, options, figures[canonical], leaving, canonical))
+        states, column = int(leaving.max()) + 1, column + len(options)
+    return StageTables(tuple(tables))
+
+
+def everything(tables: StageTables) -> tuple[Population, NDArray[np.int64]]:
+    """Every network once: its options, and its figures in whole numbers, worked out one by one."""
+    options = [count for table in tables.tables for count in table.options]
+    rows, figures = [], []
+    for row in np.ndindex(*options):
+        state, total, plain = 0, np.zeros(4, np.int64), True
+        for table in tables.tables:
+            cell = state
+            for column, count in zip(table.columns, table.options, strict=True):
+                cell = cell * count + row[column]
+            plain &= bool(table.canonical[cell] == cell)
+            total, state = total + table.figures[cell], int(table.leaving[cell])
+        if plain:
+            rows.append(row)
+            figures.append(total)
+    return np.array(rows, np.uint8).reshape(len(rows), len(options)), np.array(figures)

@@ -1,0 +1,204 @@
+"""The exact methods against brute force, on made-up chains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy.stats import chisquare
+
+from nas.exact import optimum, pareto
+from nas.exact.graph import Graph
+from nas.exact.inside import Inside, Listed, Tally
+from nas.exact.limits import Limit
+from nas.exact.optimum import Objective, best
+from nas.exact.pareto import front
+from nas.stage_tables import StageTables
+from tests.nas.exact.made_up import everything, stage_tables
+
+Band = tuple[int, int, int]
+"""A column with the least and the largest value that it may have."""
+
+
+@st.composite
+def bounded(draw: st.DrawFn) -> tuple[StageTables, list[Band]]:
+    """A chain, and bounds on up to three of its figures: caps, floors, bands, some that nothing meets."""
+    tables = draw(stage_tables())
+    _, figures = everything(tables)
+    bands = []
+    for column in draw(st.lists(st.integers(0, 3), max_size=3, unique=True)):
+        order = np.sort(figures[:, column])
+        place = st.floats(0, 1).map(lambda share, order=order: int(order[round(share * (len(order) - 1))]))
+        ends = sorted(draw(place) + draw(st.sampled_from([0, 0, -1, 1])) for _ in range(2))
+        kind = draw(st.sampled_from(["cap", "floor", "band"]))
+        bands.append((column, -1 if kind == "cap" else ends[0], 10**9 if kind == "floor" else ends[1]))
+    return tables, bands
+
+
+def limits_of(graph: Graph, bands: list[Band]) -> list[Limit]:
+    made = [Limit.of(graph, column, least, most) for column, least, most in bands]
+    return [limit for limit in made if limit.binds]
+
+
+def meets(figures: NDArray[np.int64], bands: list[Band], wider: int = 0) -> NDArray[np.bool_]:
+    inside = np.ones(len(figures), bool)
+    for column, least, most in bands:
+        inside &= (figures[:, column] >= least - wider) & (figures[:, column] <= most + wider)
+    return inside
+
+
+@given(stage_tables())
+def test_the_graph_has_every_network_once(tables: StageTables) -> None:
+    graph = Graph.of(tables)
+    rows, figures = everything(tables)
+    listed = Listed.of(graph, [])
+    assert graph.size() == listed.count == len(rows)
+    population = graph.population(listed.paths.cells)
+    assert sorted(map(tuple, population.tolist())) == sorted(map(tuple, rows.tolist()))
+    for column in range(1, 4):
+        name = ("nn_mass", "flops", "macs", "params")[column]
+        assert graph.extent(name) == (figures[:, column].min(), figures[:, column].max())
+
+
+@settings(max_examples=600)
+@given(bounded(), st.integers(0, 3), st.sampled_from([1, -1]), st.integers(1, 5))
+def test_the_best_are_those_of_brute_force(
+    question: tuple[StageTables, list[Band]], column: int, sign: int, k: int
+) -> None:
+    tables, bands = question
+    graph = Graph.of(tables)
+    objective = Objective(column, sign, ties=((0, 1), (1, -1), (2, -1), (3, -1)))
+    found = best(graph, objective, limits_of(graph, bands), k)
+    _, figures = everything(tables)
+    inside = figures[meets(figures, bands)]
+    keys = sorted((-sign * row[column], -row[0], *row[1:]) for row in inside.tolist())[:k]
+    assert [(-sign * row[column], -row[0], *row[1:]) for row in found.paths.figures.tolist()] == keys
+    assert len(set(map(tuple, found.paths.cells.tolist()))) == len(keys)
+    assert found.bound == (objective.of_paths(found.paths)[-1] if len(keys) == k else -np.inf)
+
+
+@given(bounded(), st.integers(1, 3), st.integers(1, 3))
+def test_with_little_room_the_bound_still_holds(
+    question: tuple[StageTables, list[Band]], room: int, k: int
+) -> None:
+    tables, bands = question
+    graph = Graph.of(tables)
+    objective = Objective(0)
+    paths, left_aside = optimum.follow(
+        graph,
+        optimum.Relaxation.tightest(graph, objective.of_cells(graph), limits_of(graph, bands)),
+        limits_of(graph, bands),
+        -np.inf,
+        room,
+    )
+    _, figures = everything(tables)
+    values = sorted(figures[meets(figures, bands)][:, 0].tolist(), reverse=True)
+    found = sorted(objective.of_paths(paths).tolist(), reverse=True)
+    missed = list(values)
+    for value in found:
+        missed.remove(value)
+    assert not missed or max(missed) <= left_aside
+
+
+@given(bounded(), st.integers(1, 3))
+def test_the_front_is_that_of_brute_force(question: tuple[StageTables, list[Band]], cost: int) -> None:
+    tables, bands = question
+    graph = Graph.of(tables)
+    found = front(graph, cost, limits_of(graph, bands))
+    _, figures = everything(tables)
+    points = set(map(tuple, figures[meets(figures, bands)][:, [0, cost]].tolist()))
+    unbeaten = [
+        (mass, least)
+        for mass, least in points
+        if not any(m >= mass and c <= least and (m, c) != (mass, least) for m, c in points)
+    ]
+    assert found.gap == 0
+    assert [tuple(row) for row in found.paths.figures[:, [0, cost]].tolist()] == sorted(
+        unbeaten, key=lambda point: point[1]
+    )
+
+
+@settings(max_examples=20)
+@given(stage_tables(), st.integers(1, 3), st.sampled_from([(1, 2), (4, 8)]))
+def test_a_front_found_in_little_room_is_as_near_as_it_says(
+    tables: StageTables, cost: int, rooms: tuple[int, ...]
+) -> None:
+    graph = Graph.of(tables)
+    whole = front(graph, cost, []).paths.figures
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pareto, "_ROOMS", rooms)
+        found = front(graph, cost, [])
+    for mass, least in whole[:, [0, cost]].tolist():
+        cheaper = found.paths.figures[found.paths.figures[:, cost] <= least]
+        assert cheaper[:, 0].max() * (1 + found.gap) >= mass or found.gap == np.inf
+    assert found.gap > 0 or np.array_equal(found.paths.figures[:, [0, cost]], whole[:, [0, cost]])
+
+
+@settings(max_examples=200)
+@given(bounded())
+def test_the_count_is_that_of_brute_force(question: tuple[StageTables, list[Band]]) -> None:
+    tables, bands = question
+    graph = Graph.of(tables)
+    limits = limits_of(graph, bands)
+    _, figures = everything(tables)
+    expected = int(meets(figures, bands).sum())
+    tally = Tally.of(graph, limits, levels=10**6)
+    assume(tally.rounding == 0)
+    assert Listed.of(graph, limits).count == tally.count == expected
+    for limit in limits:
+        values = np.unique(figures[meets(figures, bands)][:, limit.column])
+        assert np.array_equal(tally.values(limit.column), values)
+        assert np.array_equal(Listed.of(graph, limits).values(limit.column), values)
+
+
+@given(bounded(), st.integers(2, 40))
+def test_a_rounded_count_is_right_within_its_rounding(
+    question: tuple[StageTables, list[Band]], levels: int
+) -> None:
+    tables, bands = question
+    graph = Graph.of(tables)
+    tally = Tally.of(graph, limits_of(graph, bands), levels)
+    _, figures = everything(tables)
+    off = max(((axis.margin + 1) * axis.unit for axis in tally.axes if axis.margin), default=0)
+    least, most = (meets(figures, bands, wider).sum() for wider in (-off, off))
+    assert least <= tally.count <= most
+
+
+@given(bounded(), st.integers(2, 10**6), st.integers(0, 100))
+def test_draws_lie_inside(question: tuple[StageTables, list[Band]], levels: int, seed: int) -> None:
+    tables, bands = question
+    graph = Graph.of(tables)
+    limits = limits_of(graph, bands)
+    rows, figures = everything(tables)
+    inside = set(map(tuple, rows[meets(figures, bands)].tolist()))
+    for networks in (Listed.of(graph, limits), Tally.of(graph, limits, levels)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("nas.exact.inside._DRAWN_IN_VAIN", 5000)
+            drawn = networks.draw(20, np.random.default_rng(seed))
+        assert len(drawn) == (20 if inside else 0)
+        assert inside.issuperset(map(tuple, graph.population(drawn).tolist()))
+
+
+def evenness(graph: Graph, networks: Inside, expected: set[tuple[int, ...]]) -> float:
+    """The p-value of Pearson's test that all networks are equally likely."""
+    drawn = networks.draw(100 * len(expected), np.random.default_rng(0))
+    rows, counts = np.unique(graph.population(drawn), axis=0, return_counts=True)
+    assert set(map(tuple, rows.tolist())) == expected
+    return float(chisquare(counts).pvalue)
+
+
+@settings(max_examples=30)
+@given(bounded(), st.sampled_from([10**9, 30, 8]))
+def test_draws_are_even(question: tuple[StageTables, list[Band]], levels: int) -> None:
+    tables, bands = question
+    graph = Graph.of(tables)
+    rows, figures = everything(tables)
+    inside = set(map(tuple, rows[meets(figures, bands)].tolist()))
+    if len(inside) > 1:
+        for networks in (
+            Listed.of(graph, limits_of(graph, bands)),
+            Tally.of(graph, limits_of(graph, bands), levels),
+        ):
+            assert evenness(graph, networks, inside) > 1e-6
