@@ -5,11 +5,25 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from benchmarks import default_command, overhead, samplers
+from benchmarks import (
+    default_command,
+    figure,
+    growth,
+    overhead,
+    proofs,
+    samplers,
+    scoring,
+    warm_start,
+)
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "default_command": default_command.main,
     "overhead": overhead.main,
+    "scoring": scoring.main,
+    "proofs": proofs.main,
+    "growth": growth.main,
+    "figure": figure.main,
+    "warm_start": warm_start.main,
     "samplers": samplers.main,
 }
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import search_spaces
+from nas.budget import COSTS
 from search_spaces import RequestError
 from search_spaces.architecture import Value
 
@@ -17,6 +19,7 @@ FORMATS = ("table", "json", "csv")
 FLOPS_NOTE = (
     "FLOPs as fvcore counts: a multiply-add is 1, batch norm 2 an element. MACs: conv and linear only."
 )
+BUDGETS_NOTE = f"Budgets: 400M, 3.7M, 1.2G, 400e6, or a band as 380M:400M. {FLOPS_NOTE}"
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,6 +49,56 @@ def run(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = DONE
     sys.exit(code)
+
+
+def add_question(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which networks of which space are asked for."""
+    add = parser.add_argument
+    add("--space", help=f"one of {', '.join(search_spaces.names())}")
+    for cost in COSTS:
+        add(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
+    fix = "pin a choice or set a constant, as width_mult=1.0"
+    like = "find the cheapest networks of its base width"
+    across = "let --like change the base width, where NN-Mass promises nothing"
+    add("--fix", action="append", type=assignment, metavar="NAME=VALUE", help=fix)
+    add("--like", metavar="SPEC|REFERENCE", help=f"{like} with at least its NN-Mass")
+    add("--minimize", choices=COSTS, help="the cost that --like minimises (flops)")
+    add("--across-widths", action="store_true", help=across)
+
+
+def asked(options: argparse.Namespace) -> dict[str, Any]:
+    """What the arguments of `add_question` say, as the arguments of a `nas.question.Question`.
+
+    Raises:
+        RequestError: There is no space, or a name is pinned twice.
+    """
+    if not options.space:
+        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
+    return {
+        "space": options.space,
+        "budgets": budgets(options),
+        "fix": pins(options),
+        "like": options.like,
+        "minimize": options.minimize,
+        "across_widths": options.across_widths,
+    }
+
+
+def budgets(options: argparse.Namespace) -> dict[str, str]:
+    """The budgets given, by cost."""
+    return {cost: getattr(options, cost) for cost in COSTS if getattr(options, cost) is not None}
+
+
+def pins(options: argparse.Namespace) -> dict[str, Value]:
+    """The choices pinned and constants set.
+
+    Raises:
+        RequestError: One is given twice.
+    """
+    given = dict(options.fix or ())
+    if len(given) < len(options.fix or ()):
+        raise RequestError("--fix is given twice for one name; give one value each")
+    return given
 
 
 def literal(text: str) -> Value:

@@ -19,6 +19,7 @@ from tests.conftest import REPOSITORY, environment
 from tests.search_spaces.conformance import Conformance
 
 README = REPOSITORY / "README.md"
+EXACT = REPOSITORY / "docs" / "exact.md"
 PAGE = REPOSITORY / "docs" / "adding_a_space.md"
 
 
@@ -70,8 +71,8 @@ def test_saving_the_file_is_all_it_takes(tmp_path: Path) -> None:
         run(words, tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("words", commands(README), ids=" ".join)
-def test_the_commands_of_the_readme_work(words: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", commands(README) + commands(EXACT), ids=" ".join)
+def test_the_commands_of_the_pages_work(words: list[str], tmp_path: Path) -> None:
     if "--resume" in words:
         run(["nas.search", "--space", "mlp", "--out", words[-1]], REPOSITORY, tmp_path)
     run(words, REPOSITORY, tmp_path)
@@ -82,6 +83,10 @@ def test_the_code_of_the_readme_works() -> None:
     exec(code(README), names)
     assert names["table"]["params"].between(3e6, 4e6).all()
     assert names["small"].input_shape == (3, 64, 64)
+
+
+def test_the_code_about_exact_answers_works() -> None:
+    exec(code(EXACT), {})
 
 
 def test_the_table_of_the_readme_is_right() -> None:

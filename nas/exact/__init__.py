@@ -185,7 +185,11 @@ def _problem(
 
 def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:
     from nas.table import figures_of, ranked
+    from search_spaces import RequestError
 
+    if not len(proven.population):
+        bounds = " and ".join(map(str, problem.goal.bounds))
+        raise RequestError(f"no network was found that has {bounds}, though some may have; widen the budgets")
     table = ranked(figures_of(problem.space, problem.tables, problem.goal, proven.population), problem.goal)
     table.attrs["gap"] = proven.gap
     return table

@@ -1,5 +1,4 @@
-"""The proven optimum: every path is either followed, or shown to end outside the limits or below what is
-found.
+"""The proven optimum: each path is followed, or shown to be outside the limits or below what is found.
 
 Why a result is proven. Paths are built step by step. A partial path is left aside only for one of three
 reasons:
@@ -7,8 +6,7 @@ reasons:
 1. its figures so far, with the least or the largest that any way on adds, cannot end inside some limit
    (`Limit.reachable`, exact in whole numbers);
 2. its value so far and the most that any way on can add (`Relaxation`, an upper bound) stay below a
-threshold, and
-   so many paths at or above the threshold have been found as were asked for;
+   threshold, and as many paths at or above the threshold have been found as were asked for;
 3. there is no room for it. Then its bound is remembered.
 
 So no path inside the limits is better than the k-th best found and, of those left without room, the largest

@@ -27,7 +27,7 @@ def search(
     sampler: str | None = None,
     trials: int | None = None,
     seed: int = 0,
-    warm_start: bool = False,
+    warm_start: bool = True,
     top: int = 10,
     out: str | Path | None = None,
 ) -> pd.DataFrame:

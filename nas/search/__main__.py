@@ -15,7 +15,20 @@ from typing import TYPE_CHECKING
 
 import search_spaces
 from nas.budget import COSTS
-from nas.command_line import DONE, FLOPS_NOTE, FORMATS, INTERRUPTED, Parser, assignment, at_least, run
+from nas.command_line import (
+    BUDGETS_NOTE,
+    DONE,
+    FLOPS_NOTE,
+    FORMATS,
+    INTERRUPTED,
+    Parser,
+    add_question,
+    asked,
+    at_least,
+    budgets,
+    pins,
+    run,
+)
 from nas.problem import Problem
 from nas.recount import Recounter
 from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
@@ -26,7 +39,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nas.search.run import Run
-    from search_spaces.architecture import Value
     from search_spaces.space import Options
 
 _STARTED = time.perf_counter()
@@ -36,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Search as the arguments say; returns the exit code."""
     options = _parser().parse_args(arguments)
     if options.choices:
-        _show_choices(search_spaces.get(options.space or "mobilenet").fix(**_pins(options)))
+        _show_choices(search_spaces.get(options.space or "mobilenet").fix(**pins(options)))
         return DONE
     with _interruptions() as interrupted:
         if options.resume:
@@ -57,25 +69,17 @@ def _parser() -> Parser:
     parser = Parser(
         "nas.search",
         description="Find the architectures of the largest NN-Mass inside a budget, without training any.",
-        epilog=f"Budgets: 400M, 3.7M, 1.2G, 400e6, or a band as 380M:400M. {FLOPS_NOTE}",
+        epilog=BUDGETS_NOTE,
     )
-    parser.add_argument("--space", help=f"what to search: {', '.join(search_spaces.names())}")
-    for cost in COSTS:
-        parser.add_argument(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
-    fix = "pin a choice or set a constant, as width_mult=1.0"
-    like = "find the cheapest networks of its base width"
-    across = "let --like change the base width, where NN-Mass promises nothing"
+    add_question(parser)
     add = parser.add_argument
-    add("--fix", action="append", type=assignment, metavar="NAME=VALUE", help=fix)
     add("--choices", action="store_true", help="show what the space lets vary, and stop")
-    add("--like", metavar="SPEC|REFERENCE", help=f"{like} with at least its NN-Mass")
-    add("--minimize", choices=COSTS, help="the cost that --like minimises (flops)")
-    add("--across-widths", action="store_true", help=across)
     add("--pareto", choices=COSTS, help="find the front of NN-Mass against this cost")
     add("--sampler", help=f"Optuna's sampler: tpe, nsga2, random, ... ({DEFAULT_SAMPLER})")
     add("--trials", type=at_least(1), help=f"architectures to propose ({DEFAULT_TRIALS})")
     add("--seed", type=at_least(0), help="seed of the sampler (0)")
-    add("--warm-start", action="store_true", help="begin with members of the exact front")
+    warm = "begin with members of the exact front (yes)"
+    add("--warm-start", action=argparse.BooleanOptionalAction, help=warm)
     add("--top", type=at_least(1), default=10, help="rows to recount and show (10)")
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
     add("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
@@ -123,32 +127,14 @@ def _search(
 
 
 def _request(options: argparse.Namespace) -> Request:
-    if not options.space:
-        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
     return Request(
-        space=options.space,
-        budgets=_budgets(options),
-        fix=_pins(options),
-        like=options.like,
-        minimize=options.minimize,
-        across_widths=options.across_widths,
+        **asked(options),
         pareto=options.pareto,
         sampler=options.sampler or DEFAULT_SAMPLER,
         trials=options.trials or DEFAULT_TRIALS,
         seed=options.seed or 0,
-        warm_start=options.warm_start,
+        warm_start=options.warm_start is not False,
     )
-
-
-def _pins(options: argparse.Namespace) -> dict[str, Value]:
-    pins = dict(options.fix or ())
-    if len(pins) < len(options.fix or ()):
-        raise RequestError("--fix is given twice for one name; give one value each")
-    return pins
-
-
-def _budgets(options: argparse.Namespace) -> dict[str, str]:
-    return {cost: getattr(options, cost) for cost in COSTS if getattr(options, cost) is not None}
 
 
 def _continued(request: Request, options: argparse.Namespace) -> Request:
@@ -157,20 +143,20 @@ def _continued(request: Request, options: argparse.Namespace) -> Request:
     Raises:
         RequestError: The arguments ask for another search.
     """
-    asked = {
+    wishes = {
         "space": options.space,
-        "fix": _pins(options) or None,
+        "fix": pins(options) or None,
         "like": options.like,
         "minimize": options.minimize,
         "across_widths": options.across_widths or None,
         "pareto": options.pareto,
         "sampler": options.sampler,
         "seed": options.seed,
-        "warm_start": options.warm_start or None,
+        "warm_start": options.warm_start,
     }
-    given = {name: value for name, value in asked.items() if value is not None}
-    budgets = {**request.budgets, **_budgets(options)}
-    wanted = replace(request, **given, budgets=budgets, trials=options.trials or request.trials)
+    given = {name: value for name, value in wishes.items() if value is not None}
+    within = {**request.budgets, **budgets(options)}
+    wanted = replace(request, **given, budgets=within, trials=options.trials or request.trials)
     if options.out:
         raise RequestError("--resume goes on in its own folder; leave out --out")
     if wanted.bounds() != request.bounds() or any(given[name] != getattr(request, name) for name in given):

@@ -82,7 +82,9 @@ class Proof:
 
 
 def warm_start(problem: Problem, most: int) -> Population:
-    """Architectures to begin a search with: members of the exact front, evenly spread if they are too many.
+    """Architectures to begin a search with: members of the exact front, evenly spread where they are many.
+
+    The first is the optimum.
 
     For a goal of one figure it is the front of NN-Mass against the first cost that the goal names. Where none
     is found, even draws from inside the bounds take its place.
@@ -94,7 +96,9 @@ def warm_start(problem: Problem, most: int) -> Population:
     if not len(paths):
         return problem.graph.population(inside_of(problem).draw(most, np.random.default_rng(0)))
     spread = np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int))
-    return problem.graph.population(paths.cells[spread])
+    cheapest_first = paths.cells[spread]
+    maximizes = problem.goal.optimise[0][1] == MAXIMIZE
+    return problem.graph.population(cheapest_first[::-1] if maximizes else cheapest_first)
 
 
 def shortly(count: int) -> str:

@@ -31,7 +31,7 @@ class Request(Question):
     sampler: str = DEFAULT_SAMPLER
     trials: int = DEFAULT_TRIALS
     seed: int = 0
-    warm_start: bool = False
+    warm_start: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,7 +76,7 @@ class Request(Question):
         if self.pareto:
             words += ["--pareto", self.pareto]
         words += ["--sampler", self.sampler, "--trials", str(self.trials), "--seed", str(self.seed)]
-        words += ["--warm-start"] * self.warm_start
+        words += ["--no-warm-start"] * (not self.warm_start)
         return shlex.join(words)
 
     def name(self) -> str:

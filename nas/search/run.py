@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nas.problem import Problem
+from nas.scoring import Population
 from nas.search.journal import Journal
 from nas.search.proof import Proof, shortly, warm_start
 from nas.search.request import Request
@@ -71,7 +72,7 @@ class Run:
         """
         with self.measured("proof"):
             self.proof = Proof.of(self.problem)
-            first = warm_start(self.problem, WARM) if self.request.warm_start and self.proof else None
+            first = self._first()
         start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
         self._study.run(self.request.trials, stop, on_trial, self._save_sometimes, first)
         whole = time.perf_counter() - start - (self.seconds.get("saving", 0.0) - saving)
@@ -85,12 +86,17 @@ class Run:
             self.save("nothing found")
             raise RequestError(f"none of {self.trials:,} trials has {self._wanted()}")
 
+    def _first(self) -> Population | None:
+        """What a warm start begins with; at least half of the trials are the sampler's own."""
+        most = min(WARM, (self.request.trials + 1) // 2)
+        return warm_start(self.problem, most) if self.request.warm_start and self.proof else None
+
     def _wanted(self) -> str:
         """What no trial met, and what to do about it."""
         there_are = (
             f", though {shortly(self.proof.meeting)} of {self.space.size:,} have" if self.proof else ""
         )
-        ways = "try --warm-start, a wider band or more --trials"
+        ways = "try a wider band or more --trials, with --warm-start"
         return f"{' and '.join(map(str, self.goal.bounds))}{there_are}; {ways}"
 
     def best(self, count: int) -> pd.DataFrame:

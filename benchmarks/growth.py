@@ -1,0 +1,89 @@
+"""How the proof's time grows: with the stages of a chain, and with the choices of a stage."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+import search_spaces
+from benchmarks.record import save
+from nas.exact.graph import Graph
+from nas.exact.limits import Limit
+from nas.exact.optimum import Objective, best
+from nas.scoring import FIGURES
+from nas.stage_tables import StageTable, StageTables
+from search_spaces import Space
+
+RUNS = 5
+STAGES = (2, 4, 8, 16, 32, 64)
+WIDTH_STEPS = (32, 16, 8, 4, 2)
+_STATES, _WAYS = 20, 10
+_MASS, _FLOPS = FIGURES.index("nn_mass"), FIGURES.index("flops")
+
+
+def made_up_chain(stages: int) -> Graph:
+    """A chain of equal stages of the size of mobilenet-wide's last: 20 states, 10 ways between any two.
+
+    Costs are even between 1 and 1,000 units; the mass is the cost's square root, give or take a half.
+    """
+    generator = np.random.default_rng(stages)
+    tables = []
+    for stage in range(stages):
+        states = _STATES if stage else 1
+        cells = states * _STATES * _WAYS
+        cost = generator.integers(1, 1001, cells)
+        mass = np.sqrt(cost) * generator.uniform(0.5, 1.5, cells) * 1e6
+        figures = np.column_stack([mass.astype(np.int64), cost * 1568, cost, cost])
+        leaving = np.tile(np.repeat(np.arange(_STATES), _WAYS), states)
+        tables.append(
+            StageTable(
+                states, (2 * stage, 2 * stage + 1), (_STATES, _WAYS), figures, leaving, np.arange(cells)
+            )
+        )
+    return Graph.of(StageTables(tuple(tables)))
+
+
+def finer_widths(space: Space, step: int) -> Space:
+    """mobilenet-wide with widths in other steps than 8."""
+    choices = dict(space.choices)
+    for name, options in space.choices.items():
+        if name.startswith("width"):
+            choices[name] = tuple(range(int(options[0]), int(options[-1]) + 1, step))
+    return replace(space, choices=choices)
+
+
+def measure(graph: Graph, share: float) -> dict[str, object]:
+    """Prove the largest mass under a cap at a share of the way from the least to the largest FLOPs."""
+    low, high = graph.extent("flops")
+    cap = Limit.of(graph, _FLOPS, most=int(low + share * (high - low)))
+    taken = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        found = best(graph, Objective(_MASS), [cap])
+        taken.append(time.perf_counter() - start)
+    (value,) = Objective(_MASS).of_paths(found.paths)
+    return {
+        "architectures": float(graph.size()),
+        "cells": sum(len(step.leaving) for step in graph.steps),
+        "seconds": np.median(taken),
+        "slowest": max(taken),
+        "proven": found.bound <= value,
+    }
+
+
+def main() -> None:
+    """Grow the chain, then the choices."""
+    measure(made_up_chain(2), 0.3)
+    rows: list[dict[str, object]] = [
+        {"grown": "stages", "size": stages, **measure(made_up_chain(stages), 0.3)} for stages in STAGES
+    ]
+    wide = search_spaces.get("mobilenet-wide")
+    for step in WIDTH_STEPS:
+        space = finer_widths(wide, step)
+        options = sum(len(options) for options in space.choices.values())
+        graph = Graph.of(StageTables.of(space))
+        rows.append({"grown": "options", "size": options, **measure(graph, 0.1)})
+    save("growth", pd.DataFrame(rows), "python -m benchmarks growth")
