@@ -188,8 +188,8 @@ NONSENSE = {
         "the nearest have 299,995,760 flops and 300,002,032 flops",
     ),
     "between two of a huge space": (
-        ["--space", "mobilenet-wide", "--flops", "400000001:400000002", "--trials", "20", "--out", "run"],
-        "no network of mobilenet-wide has flops from 400,000,001 to 400,000,002; the nearest have",
+        ["--space", "mobilenet-wide", "--params", "3700001:3700003", "--trials", "20", "--out", "run"],
+        "has params from 3,700,001 to 3,700,003; the nearest have 3.7M params and 3,700,008 params",
     ),
     "budgets that exclude each other": (
         ["--space", "mobilenet", "--flops", "900M:", "--params", "2M"],
