@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import search_spaces
@@ -140,3 +142,21 @@ def at_least(least: int) -> Callable[[str], int]:
         return number
 
     return convert
+
+
+@contextmanager
+def interruptions() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C or SIGTERM into an answer to the question it yields; the second raises."""
+    signals: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        signals.append(number)
+        if len(signals) > 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(signals)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -36,12 +36,14 @@ class Question:
     pareto: str | None = None
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.fix, Mapping) and all(isinstance(name, str) for name in self.fix)):
+            raise RequestError(f"fix is {self.fix!r}, expected names with values, as width_mult=1.0")
         if self.like is not None and self.pareto is not None:
             raise RequestError("--like and --pareto are two different searches; give one of them")
         if self.like is None and (self.across_widths or self.minimize is not None):
             raise RequestError("--minimize and --across-widths say how --like compares; give --like as well")
-        for cost in (self.minimize or "flops", self.pareto or "flops", *self.budgets):
-            if cost not in COSTS:
+        for cost in (self.minimize, self.pareto, *self.budgets):
+            if cost is not None and cost not in COSTS:
                 raise RequestError(f"{cost!r} is not a cost; the costs are {', '.join(COSTS)}")
 
     def bounds(self) -> tuple[Bound, ...]:
@@ -69,7 +71,7 @@ class Question:
 
     def example(self, space: Space) -> Architecture:
         """The architecture that `like` names, with the constants of the space."""
-        return dataclasses.replace(space.parse(self.like or ""), **space.constants)
+        return dataclasses.replace(space.parse(str(self.like)), **space.constants)
 
     def _at_width_of(self, space: Space, choices: Mapping[str, Value]) -> Space:
         for name in space.base:

@@ -50,7 +50,7 @@ class MergedTable:
 
     def cells(self, columns: NDArray[np.integer], carried: NDArray[np.intp]) -> NDArray[np.integer]:
         """The cell that each architecture falls in."""
-        kind = np.uint16 if len(self.figures) <= 2**16 else np.intp
+        kind = np.uint16 if len(self.figures) < 2**16 else np.intp
         cells: NDArray[np.integer] = np.zeros(columns.shape[1], kind)
         for column, count in zip(self.columns, self.options, strict=True):
             cells *= kind(count)
@@ -79,7 +79,10 @@ class Scorer:
         return cls((*closed, group.table(carried=False)))
 
     def score(self, population: Population) -> dict[str, Column]:
-        """The figures of each row of a population: nn_mass as float64, the rest as int64."""
+        """The figures of each row of a population: nn_mass as float64, the rest as int64.
+
+        That each number is one of an option is not checked.
+        """
         sums = np.empty((len(FIGURES), len(population)), np.int64)
         room = min(_CHUNK, len(population))
         total, figures = np.empty((2, room, len(FIGURES)), np.int64)

@@ -1,13 +1,14 @@
 """Exact answers about whole spaces: the proven best inside budgets, whole Pareto fronts, counts and even
 draws.
 
-All work on any space, by name or as a `search_spaces.Space`, in well under a second to a few seconds,
+All work on any space, by name or as a `search_spaces.Space`, in a fraction of a second to a few seconds,
 whatever its size, because its architectures are chains of stages. Budgets are written as on the command line:
 "400M", "380M:400M", a number or a tuple.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from nas.budget import Written
     from nas.exact.answers import Proven
     from nas.problem import Problem
-    from search_spaces import Space
+    from search_spaces import Architecture, Space
     from search_spaces.architecture import Value
 
 
@@ -28,7 +29,7 @@ def best(
     flops: Written | None = None,
     macs: Written | None = None,
     params: Written | None = None,
-    like: str | None = None,
+    like: str | Architecture | None = None,
     minimize: str | None = None,
     across_widths: bool = False,
     fix: Mapping[str, Value] | None = None,
@@ -54,9 +55,16 @@ def best(
     from nas.exact.answers import proven_best
 
     problem = _problem(
-        space, flops, macs, params, fix, like=like, minimize=minimize, across_widths=across_widths
+        space,
+        flops,
+        macs,
+        params,
+        fix,
+        like=None if like is None else str(like),
+        minimize=minimize,
+        across_widths=across_widths,
     )
-    return _ranked(problem, proven_best(problem, _whole("k", k)))
+    return _ranked(problem, proven_best(problem, _whole("k", k, most=100_000)))
 
 
 def front(
@@ -81,8 +89,12 @@ def front(
     >>> len(table), table["nn_mass"].is_monotonic_decreasing, table["params"].is_monotonic_decreasing
     (147, True, True)
     """
+    from nas.budget import COSTS
     from nas.exact.answers import proven_front
+    from search_spaces import RequestError
 
+    if cost not in COSTS:
+        raise RequestError(f"{cost!r} is not a cost; the costs are {', '.join(COSTS)}")
     problem = _problem(space, flops, macs, params, fix, pareto=cost)
     return _ranked(problem, proven_front(problem))
 
@@ -108,10 +120,22 @@ def count(
     >>> count("mobilenet"), count("mobilenet", flops="400M"), count("mobilenet", flops="1M")
     (594000, 372108, 0)
     """
+    return estimate(space, flops=flops, macs=macs, params=params, fix=fix)[0]
+
+
+def estimate(
+    space: str | Space,
+    *,
+    flops: Written | None = None,
+    macs: Written | None = None,
+    params: Written | None = None,
+    fix: Mapping[str, Value] | None = None,
+) -> tuple[int, float]:
+    """`count`, and the largest share of a budget by which its sums were rounded: 0 if it is exact."""
     from nas.exact.answers import inside_of
 
-    problem = _problem(space, flops, macs, params, fix, feasible=False)
-    return inside_of(problem).count
+    inside = inside_of(_problem(space, flops, macs, params, fix, feasible=False))
+    return inside.count, inside.rounding
 
 
 def sample(
@@ -151,7 +175,7 @@ def sample(
 
     problem = _problem(space, flops, macs, params, fix)
     paths = inside_of(problem).draw(
-        _whole("n", n, least=0), np.random.default_rng(_whole("seed", seed, least=0))
+        _whole("n", n, least=0, most=1_000_000), np.random.default_rng(_whole("seed", seed, least=0))
     )
     if len(paths) < n:
         raise RequestError(
@@ -172,12 +196,15 @@ def _problem(
     from nas.budget import as_text
     from nas.problem import Problem
     from nas.question import Question
+    from search_spaces import RequestError, Space
 
+    if not isinstance(space, str | Space):
+        raise RequestError(f"space is {space!r}, expected the name of a space or a search_spaces.Space")
     written = {"flops": flops, "macs": macs, "params": params}
     question = Question(
         space=space if isinstance(space, str) else space.name,
         budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
-        fix=dict(fix or {}),
+        fix=fix or {},
         **asked,
     )
     return Problem.of(question, None if isinstance(space, str) else space, feasible)
@@ -189,15 +216,23 @@ def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:
 
     if not len(proven.population):
         bounds = " and ".join(map(str, problem.goal.bounds))
-        raise RequestError(f"no network was found that has {bounds}, though some may have; widen the budgets")
+        raise RequestError(
+            f"no network was found that has {bounds}, though some may have; widen"
+            " the budgets, or draw some (--sample)"
+        )
     table = ranked(figures_of(problem.space, problem.tables, problem.goal, proven.population), problem.goal)
     table.attrs["gap"] = proven.gap
     return table
 
 
-def _whole(name: str, value: int, least: int = 1) -> int:
+def _whole(name: str, value: int, least: int = 1, most: int = 2**63) -> int:
     from search_spaces import RequestError
 
-    if not isinstance(value, int) or value < least:
-        raise RequestError(f"{name} is {value!r}, expected a whole number of at least {least}")
-    return value
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or not least <= number <= most:
+        limit = f" and at most {most:,}" if most < 2**63 else ""
+        raise RequestError(f"{name} is {value!r}, expected a whole number of at least {least}{limit}")
+    return number

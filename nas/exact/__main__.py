@@ -26,10 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = exact.best(space, options.top or 10, **inside, **question)
         _print(table, options, _certainty(table, "is better than the last"))
         return DONE
-    if any(question.values()) or options.top:
-        raise RequestError("--top and --like ask for the best; leave them out, or what else is asked")
+    if any(question.values()):
+        raise RequestError("--like asks for the cheapest of a mass; leave out --front, --count and --sample")
     if options.count:
-        print(exact.count(space, **inside))
+        count, rounding = exact.estimate(space, **inside)
+        print(count if not rounding else f"about {count} (sums rounded by up to {100 * rounding:.1g}%)")
     elif options.front:
         table = exact.front(space, options.front, **inside)
         _print(table, options, _certainty(table, "lies above the front"))
@@ -56,7 +57,7 @@ def _certainty(table: pd.DataFrame, better: str) -> str:
     gap = table.attrs["gap"]
     if gap == 0:
         return f"Proven: no other network {better}."
-    return f"Proven to {gap:.2%}: no other network {better} by more than that share."
+    return f"Proven to {100 * gap:.2g}%: no other network {better} by more than that share."
 
 
 def _print(table: pd.DataFrame, options: argparse.Namespace, sentence: str) -> None:

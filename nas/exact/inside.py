@@ -23,7 +23,7 @@ from nas.exact.relaxation import Relaxation
 
 LISTED = 1_000_000
 """The largest space whose networks are listed one by one."""
-FINE, ROUGH = 1 << 20, 1 << 16
+FINE, ROUGH = 1 << 22, 1 << 16
 """Sums told apart under one limit: for the exact number, where it can be had, and for two or three digits."""
 _LEVELS_TOGETHER = 1 << 18
 """The same under several limits."""
@@ -150,7 +150,8 @@ class _Axis:
         level = np.arange(levels)
         if not self.margin:
             return np.asarray((level >= self.first) & (level <= self.last), float)
-        inside = np.minimum(level + 0.5, self.last) - np.maximum(level - 0.5, self.first)
+        last = math.inf if self.limit.most == NO_MOST else self.last
+        inside = np.minimum(level + 0.5, last) - np.maximum(level - 0.5, self.first)
         return np.asarray(np.clip(inside, 0, 1), float)
 
     @property
@@ -201,6 +202,8 @@ class Tally:
     @property
     def count(self) -> int:
         """How many there are: exact up to 2^53, right to 15 digits beyond."""
+        if not self.axes:
+            return self.graph.size()
         return round(sum(float(ends.sum()) for ends in self._ends_inside()))
 
     def values(self, column: int) -> NDArray[np.integer]:

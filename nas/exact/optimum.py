@@ -215,9 +215,10 @@ class _Ways:
                 high, counts = middle, tried
                 if 2 * tried.sum() > most:
                     return counts, high
-        # More than `most` bounds are all but equal: as many of them as fit.
-        total = np.minimum(np.cumsum(self._reaching(paths, low)), most)
-        return np.diff(total, prepend=0), high
+        # More than `most` bounds are all but equal: those above them, then as many of them as fit.
+        above = _first(self._reaching(paths, high), most)
+        equal = _first(self._reaching(paths, low) - above, most - above.sum())
+        return above + equal, high
 
     def _reaching(self, paths: Paths, threshold: float) -> NDArray[np.intp]:
         """How many cells after each path have a bound of at least the threshold."""
@@ -242,3 +243,8 @@ class _Ways:
             paths.figures[which] + self.step.figures[cells],
             paths.priced[which] + self.priced[cells],
         )
+
+
+def _first(counts: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Counts cut to a sum of at most `most`, the last ones first."""
+    return np.diff(np.minimum(np.cumsum(counts), most), prepend=0)

@@ -17,7 +17,7 @@ import numpy as np
 
 from nas.exact.graph import Graph
 from nas.exact.limits import Limit
-from nas.exact.optimum import Objective, Paths, best, follow
+from nas.exact.optimum import Objective, Optimum, Paths, best, follow
 from nas.exact.relaxation import Relaxation
 from nas.scoring import FIGURES
 
@@ -34,8 +34,8 @@ class Front:
 
     Attributes:
         paths: Its members, the cheapest first; of members with equal figures one.
-        gap: The largest share by which a network left aside for lack of room could lie above it; 0 if it is
-            proven.
+        gap: The largest share by which a network left aside for lack of room could lie above it, or beyond
+            its ends; 0 if it is proven.
     """
 
     paths: Paths
@@ -52,7 +52,8 @@ def front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
     heaviest = best(graph, Objective(_MASS, 1, ties=((cost, -1),)), limits)
     if not len(cheapest.paths) or not len(heaviest.paths):
         return Front(cheapest.paths, 0.0 if cheapest.bound == heaviest.bound == -np.inf else np.inf)
-    found, gap = cheapest.paths, 0.0
+    found = cheapest.paths
+    gap = max(_missed(cheapest, found.figures[0, cost]), _missed(heaviest, heaviest.paths.figures[0, _MASS]))
     start, largest = (int(end.paths.figures[0, cost]) for end in (cheapest, heaviest))
     finest = max((largest - start) // _FINEST, 1)
     stops = np.unique(np.linspace(largest, start, _PIECES, endpoint=False).astype(np.int64))[::-1].tolist()
@@ -93,6 +94,12 @@ def _carried_on(
             return found, 0.0
     could_be = (left_aside - price * (stop - until)) / np.maximum(corners[:, _MASS], 1)
     return found, float(could_be.max()) - 1
+
+
+def _missed(end: Optimum, value: int) -> float:
+    """The share by which an end of the front may lie further out than the one found."""
+    best_possible = abs(end.bound)
+    return abs(best_possible - value) / max(value, 1) if np.isfinite(best_possible) else np.inf
 
 
 def _staircase(paths: Paths, cost: int) -> Paths:

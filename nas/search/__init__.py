@@ -79,8 +79,8 @@ def search(
     request = Request(
         space=space,
         budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
-        fix=dict(fix or {}),
-        like=like,
+        fix=fix or {},
+        like=None if like is None else str(like),
         minimize=minimize,
         across_widths=across_widths,
         pareto=pareto,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from nas.command_line import (
     asked,
     at_least,
     budgets,
+    interruptions,
     pins,
     run,
 )
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.choices:
         _show_choices(search_spaces.get(options.space or "mobilenet").fix(**pins(options)))
         return DONE
-    with _interruptions() as interrupted:
+    with interruptions() as interrupted:
         if options.resume:
             folder = RunFolder.open(options.resume)
             request = folder.request = _continued(folder.request, options)
@@ -229,24 +229,6 @@ def _say(text: str) -> None:
     from nas.show import rendered
 
     print(rendered(text), end="")
-
-
-@contextmanager
-def _interruptions() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into an answer to the question it yields; the second raises."""
-    signals: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        signals.append(number)
-        if len(signals) > 1:
-            raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(signals)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -53,25 +53,25 @@ class Proof:
             proven = proven_best(problem)
         inside = inside_of(problem, ROUGH)
         best = proven.values[0] if proven.values else None
-        return cls(best, proven.gap, inside.count, inside.rounding, members)
+        meeting = max(inside.count, len(proven.values))  # a rounded count may miss the last few
+        return cls(best, proven.gap, meeting, inside.rounding, members)
 
     def sentence(self, goal: Goal, found: pd.DataFrame) -> str:
         """How near a search has come."""
         there_are = f"({shortly(self.meeting)} architectures {_meeting(goal)})"
         if self.members is not None:
             matched = len(set(self.members) & set(_points(found, goal)))
-            proven = "proven front" if self.gap == 0 else f"front, proven to {self.gap:.2%},"
+            proven = "proven front" if self.gap == 0 else f"front, proven to {100 * self.gap:.2g}%,"
             return f"found {matched:,} of the {len(self.members):,} points of the {proven} {there_are}"
         (figure, direction), *_ = goal.optimise
         value = float(found[figure].iloc[0])
         if self.best is None:
             return f"best found {exactly(value)}; how much better others are is not proven {there_are}"
-        share = value / self.best if self.best else math.nan
         extreme = "maximum" if direction == MAXIMIZE else "minimum"
         proven = f"the proven {extreme} {_shown(figure, self.best)}"
         if self.gap:
-            proven = f"the {extreme} {_shown(figure, self.best)}, proven to {self.gap:.2%}"
-        return f"best found {_shown(figure, value)} = {share:.1%} of {proven} {there_are}"
+            proven = f"the {extreme} {_shown(figure, self.best)}, proven to {100 * self.gap:.2g}%"
+        return f"best found {_shown(figure, value)} = {_share(value, self.best)} of {proven} {there_are}"
 
     def as_json(self) -> dict[str, Any]:
         """As plain values; of the members their number."""
@@ -95,10 +95,9 @@ def warm_start(problem: Problem, most: int) -> Population:
     paths = front(problem.graph, FIGURES.index(cost), limits(problem.graph, problem.goal.bounds)).paths
     if not len(paths):
         return problem.graph.population(inside_of(problem).draw(most, np.random.default_rng(0)))
-    spread = np.unique(np.linspace(0, len(paths) - 1, min(most, len(paths))).astype(int))
-    cheapest_first = paths.cells[spread]
-    maximizes = problem.goal.optimise[0][1] == MAXIMIZE
-    return problem.graph.population(cheapest_first[::-1] if maximizes else cheapest_first)
+    ends = (len(paths) - 1, 0) if problem.goal.optimise[0][1] == MAXIMIZE else (0, len(paths) - 1)
+    spread = np.linspace(*ends, min(most, len(paths))).round().astype(int)
+    return problem.graph.population(paths.cells[spread])
 
 
 def shortly(count: int) -> str:
@@ -116,6 +115,18 @@ def shortly(count: int) -> str:
 def _points(figures: pd.DataFrame, goal: Goal) -> list[tuple[float, ...]]:
     """The two figures of a front's members."""
     return list(zip(*(figures[figure].tolist() for figure, _ in goal.optimise), strict=True))
+
+
+def _share(value: float, best: float) -> str:
+    """A value as a share of the best one; 100.0% only where they are equal.
+
+    >>> _share(2810.99, 2811.0), _share(5, 5), _share(0, 0), _share(100_001, 100_000)
+    ('99.9%', '100.0%', '100.0%', '100.1%')
+    """
+    if value == best or not best:
+        return "100.0%" if value == best else "-"
+    tenths = 1000 * value / best
+    return f"{(math.floor(tenths) if tenths < 1000 else math.ceil(tenths)) / 10:.1f}%"
 
 
 def _meeting(goal: Goal) -> str:

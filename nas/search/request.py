@@ -50,7 +50,7 @@ class Request(Question):
         Raises:
             TypeError: The values are not those of a request.
         """
-        request = cls(**values)
+        request = cls(**{"warm_start": False, **values})  # runs from before there was one
         texts = (
             request.space,
             request.sampler,
@@ -60,6 +60,8 @@ class Request(Question):
         )
         if not all(isinstance(text, str) for text in (*texts, *request.budgets.values(), *request.fix)):
             raise TypeError("a text is expected where there is none")
+        if not isinstance(request.warm_start, bool):
+            raise TypeError("warm_start is not true or false")
         return request
 
     def arguments(self) -> str:

@@ -87,7 +87,7 @@ class Run:
             raise RequestError(f"none of {self.trials:,} trials has {self._wanted()}")
 
     def _first(self) -> Population | None:
-        """What a warm start begins with; at least half of the trials are the sampler's own."""
+        """What a warm start begins with: at most half of the trials, but one at least."""
         most = min(WARM, (self.request.trials + 1) // 2)
         return warm_start(self.problem, most) if self.request.warm_start and self.proof else None
 

@@ -146,6 +146,12 @@ def test_the_wide_space_of_6e14_architectures() -> None:
     )
 
 
+def test_whole_numbers_of_any_kind_will_do() -> None:
+    assert len(exact.best("mlp", np.int64(3))) == len(exact.sample("mlp", np.uint8(3), np.int32(1))) == 3
+    like = search_spaces.MLP()
+    assert exact.best("mlp", like=like).equals(exact.best("mlp", like=str(like)))
+
+
 def test_counts_do_not_count_spellings() -> None:
     cell = search_spaces.get("mlp").fix(width=8, depth=4)
     assert cell.size == 65 and exact.count(cell) == 8 * 2 + 1
@@ -180,6 +186,12 @@ def test_draws_of_a_real_space_are_even(levels: int) -> None:
         (lambda: exact.best("mlp", flops="1"), "the smallest network of mlp has"),
         (lambda: exact.best("mlp", minimize="flops"), "give --like as well"),
         (lambda: exact.front("mlp", "latency"), "'latency' is not a cost"),
+        (lambda: exact.front("mlp", ""), "'' is not a cost"),
+        (lambda: exact.best(None), "space is None, expected the name"),  # type: ignore[arg-type]
+        (lambda: exact.best("mlp", like=5), "'5' at character 1"),  # type: ignore[arg-type]
+        (lambda: exact.best("mlp", fix="width=8"), "fix is 'width=8'"),  # type: ignore[arg-type]
+        (lambda: exact.best("mlp", True), "k is True, expected a whole number"),
+        (lambda: exact.sample("mlp", 3_000_000_000), "and at most 1,000,000"),
         (lambda: exact.sample("mlp", -1), "n is -1"),
         (lambda: exact.sample("mlp", 3, seed=-1), "seed is -1"),
         (lambda: exact.count("mlp", params="9K:8K"), "the band is reversed"),

@@ -15,7 +15,7 @@ from nas.exact.inside import Inside, Listed, Tally
 from nas.exact.limits import Limit
 from nas.exact.optimum import Objective, best
 from nas.exact.pareto import front
-from nas.stage_tables import StageTables
+from nas.stage_tables import StageTable, StageTables
 from tests.nas.exact.made_up import everything, stage_tables
 
 Band = tuple[int, int, int]
@@ -202,3 +202,42 @@ def test_draws_are_even(question: tuple[StageTables, list[Band]], levels: int) -
             Tally.of(graph, limits_of(graph, bands), levels),
         ):
             assert evenness(graph, networks, inside) > 1e-6
+
+
+def plain_table(masses: list[int], costs: list[int], column: int) -> StageTable:
+    """A stage without states: a cell an option."""
+    figures = np.zeros((len(masses), 4), np.int64)
+    figures[:, 0], figures[:, 1] = masses, costs
+    cells = np.arange(len(masses))
+    return StageTable(1, (column,), (len(cells),), figures, np.zeros_like(cells), cells)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_more_ties_than_there_is_room_for_crowd_nothing_out(k: int) -> None:
+    """20,000 ways on of equal value: the few better ones of every path are followed before any of them."""
+    ties = [0] * 20_000
+    tables = StageTables(
+        (
+            plain_table([1000, 990], [0, 0], 0),
+            plain_table([600, 500, 200, *ties], [11, 10, 10, *ties], 1),
+        )
+    )
+    graph = Graph.of(tables)
+    found = best(graph, Objective(0), [Limit.of(graph, 1, most=10)], k)
+    assert found.paths.figures[:, 0].tolist() == [1500, 1490, 1200, 1190, 1000][:k]
+    assert found.bound >= [1500, 1490, 1200, 1190, 1000][k - 1]
+
+
+def test_an_end_that_is_not_proven_shows_in_the_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = Graph.of(StageTables((plain_table(list(range(100)), list(range(100)), 0),)))
+    whole = best(graph, Objective(0), [])
+    monkeypatch.setattr(pareto, "best", lambda *a, **b: optimum.Optimum(whole.paths, 200.0))
+    assert front(graph, 1, []).gap > 1
+
+
+def test_counts_without_limits_and_at_the_very_top_are_whole() -> None:
+    tables = StageTables(tuple(plain_table([0, 1], [0, 10**9 + stage], stage) for stage in range(4)))
+    graph = Graph.of(tables)
+    assert Tally.of(graph, [], 8).count == 16
+    largest = int(graph.extent("flops")[1])
+    assert Tally.of(graph, [Limit.of(graph, 1, least=largest)], 8).count >= 1
