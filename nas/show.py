@@ -69,6 +69,8 @@ def _cell(name: str, value: object, family: str) -> str:
         return f"{math.floor(100 * share) if share <= 1 else math.ceil(100 * share)}%"
     if name in ("flops", "macs", "params"):
         return quantity(int(value))  # type: ignore[call-overload]
+    if name in ("top1", "top5"):
+        return f"{float(value):.2f}%"  # type: ignore[arg-type]
     if name == "nn_mass":
         return f"{float(value):.1f}"  # type: ignore[arg-type]
     return str(value).removeprefix(f"{family}:")

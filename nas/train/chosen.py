@@ -1,0 +1,39 @@
+"""What is trained: rows of a table of results, or architectures given by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+import search_spaces
+from search_spaces import Architecture, RequestError
+
+_EXPECTED = "expected the candidates.csv of a search"
+
+
+def by_hand(specs: Sequence[str]) -> list[Architecture]:
+    """Architectures given as space:spec or space:reference."""
+    return [search_spaces.parse(spec) for spec in specs]
+
+
+def from_table(path: Path, top: int | None, rows: Sequence[int] | None) -> list[Architecture]:
+    """Architectures of a table's first rows, or of given rows, counted from 1.
+
+    Raises:
+        RequestError: It is no table of architectures, or it has no such rows.
+    """
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError:
+        raise RequestError(f"{path}: there is no such file; {_EXPECTED}") from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path} is no table ({error}); {_EXPECTED}") from None
+    if "arch" not in table.columns or table.empty:
+        raise RequestError(f"{path} has no column 'arch' with architectures in it; {_EXPECTED}")
+    wanted = list(range(1, (top or len(table)) + 1)) if rows is None else list(rows)
+    for row in wanted:
+        if not 1 <= row <= len(table):
+            raise RequestError(f"{path} has rows 1 to {len(table)}, not {row}")
+    return [search_spaces.parse(str(table["arch"][row - 1])) for row in wanted]

@@ -1,0 +1,85 @@
+"""The folder of a training run: what was asked for, the table, the curves, the checkpoints."""
+
+from __future__ import annotations
+
+import json
+import platform
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from nas.files import write_whole
+from nas.train.order import Order
+from search_spaces import RequestError
+
+RUNS = Path("results/trained")
+
+
+class TrainFolder:
+    """One training run's folder.
+
+    Attributes:
+        path: Where it is.
+        order: What was asked for.
+        trained: The table, a row a network and seed.
+        summary: Mean and standard deviation over seeds.
+        curves: What every epoch came to.
+    """
+
+    def __init__(self, path: Path, order: Order) -> None:
+        self.path, self.order = path, order
+        self.trained, self.summary = path / "trained.csv", path / "summary.csv"
+        self.curves = path / "curves.csv"
+
+    @classmethod
+    def create(cls, order: Order, path: Path | None) -> TrainFolder:
+        """Make a new folder: at `path`, or one named for the order and the time.
+
+        Raises:
+            RequestError: There is something at `path` already, or it cannot be written.
+        """
+        path = path or RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{order.dataset}-{order.recipe}"
+        try:
+            (path / "checkpoints").mkdir(parents=True)
+        except FileExistsError:
+            raise RequestError(f"{path} is there already; choose another --out, or --resume {path}") from None
+        except OSError as error:
+            raise RequestError(f"cannot write {path}: {error.strerror}") from None
+        folder = cls(path, order)
+        folder.save_state("running")
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> TrainFolder:
+        """The folder of an earlier run.
+
+        Raises:
+            RequestError: It is not one, or is damaged.
+        """
+        file = path / "run.json"
+        try:
+            return cls(path, Order.of_json(json.loads(file.read_bytes())["order"]))
+        except OSError as error:
+            raise RequestError(f"{path} is not the folder of a training: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RequestError(f"{file} is damaged ({error!r}); start a new training") from None
+
+    def checkpoint(self, name: str) -> Path:
+        """Where the checkpoint of a job is."""
+        return self.path / "checkpoints" / f"{name}.pt"
+
+    def save_state(self, status: str) -> None:
+        """Write run.json."""
+        state = {
+            "status": status,
+            "order": self.order.as_json(),
+            "versions": {"python": platform.python_version(), "torch": version("torch")},
+            "machine": platform.platform(),
+        }
+        write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")
+
+    def save(self, file: Path, table: pd.DataFrame) -> None:
+        """Write a table."""
+        write_whole(file, table.to_csv(index=False))

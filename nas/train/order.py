@@ -1,0 +1,61 @@
+"""A training as it was asked for: a value that can be stored and taken up again."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from nas.train.recipe import Recipe
+from search_spaces import RequestError
+
+NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")
+"""Data sets that torchvision knows."""
+DATASETS = (*NAMED, "imagenet", "folder")
+"""All data sets; the last two are folders of images."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """A training run as it was asked for.
+
+    Attributes:
+        archs: Specs of the networks, as they were given.
+        dataset: Name of the data set.
+        data: Where it is.
+        recipe: Name of the recipe.
+        values: The recipe as resolved.
+        seeds: Seeds that each network is trained with.
+        holdout: Share of the training images that is held out.
+        side: Side that images of a folder are resized to.
+        limit: Images of either part that are kept at most.
+    """
+
+    archs: tuple[str, ...]
+    dataset: str
+    data: str
+    recipe: str
+    values: Recipe
+    seeds: tuple[int, ...] = (0,)
+    holdout: float = 0.0
+    side: int | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            raise RequestError(f"unknown data set {self.dataset!r}; there are {', '.join(DATASETS)}")
+        if self.side is not None and self.dataset in NAMED:
+            raise RequestError(
+                f"--image-size {self.side}: {self.dataset} has one size of its own; leave it out"
+            )
+        if not 0 <= self.holdout < 1:
+            raise RequestError(f"--holdout {self.holdout}: expected a share from 0 to below 1")
+
+    def as_json(self) -> dict[str, Any]:
+        """The order as plain values; the inverse of `of_json`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> Order:
+        """The order that `as_json` gave."""
+        lists = {name: tuple(values[name]) for name in ("archs", "seeds")}
+        return cls(**{**values, **lists, "values": Recipe(**values["values"])})

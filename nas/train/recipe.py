@@ -1,0 +1,128 @@
+"""Recipes: everything that decides how a network is trained, named and complete."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from search_spaces import RequestError
+
+Crop = Literal["none", "pad", "resized"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: SGD with momentum under a cosine schedule.
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch: Images a step, over all devices together.
+        lr: Largest learning rate, for that batch.
+        momentum: Momentum of SGD.
+        nesterov: Nesterov's form of it.
+        weight_decay: L2 penalty on weights of convolutions and linear layers; norms and biases have none.
+        warmup: Epochs over which the learning rate rises to `lr`, before the cosine takes it to 0.
+        smoothing: Label smoothing.
+        crop: "pad" by an eighth of the side and crop, "resized" from a random part of 8% to 100%, or "none".
+        flip: Mirror half of the images.
+        erase: Probability with which a square of up to a quarter of an image is erased (cutout).
+        mixup: Alpha of mixup; 0 leaves it out.
+        cutmix: Alpha of CutMix; 0 leaves it out. With both, each batch takes one of them.
+        average: Decay a step of the moving average of the weights that is tested; 0 tests the weights.
+    """
+
+    epochs: int
+    batch: int
+    lr: float
+    weight_decay: float
+    momentum: float = 0.9
+    nesterov: bool = True
+    warmup: float = 0.0
+    smoothing: float = 0.0
+    crop: Crop = "pad"
+    flip: bool = True
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    average: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least, most in _RANGES:
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise RequestError(f"{name} is {value}, expected {least:g} to {most:g}")
+        if self.crop not in get_args(Crop):
+            raise RequestError(f"crop is {self.crop!r}, expected one of {', '.join(get_args(Crop))}")
+
+    def override(self, given: Mapping[str, str]) -> Self:
+        """The recipe with some values changed, given as text.
+
+        Raises:
+            RequestError: There is no such value, or the text is none.
+
+        >>> RECIPES["cifar"].override({"epochs": "3", "nesterov": "false"}).epochs
+        3
+        """
+        return dataclasses.replace(self, **{name: _read(name, text) for name, text in given.items()})
+
+
+_RANGES = (
+    ("epochs", 1, 100_000),
+    ("batch", 2, 1_000_000),
+    ("lr", 0, 1e6),
+    ("weight_decay", 0, 1e3),
+    ("momentum", 0, 1),
+    ("warmup", 0, 100_000),
+    ("smoothing", 0, 0.99),
+    ("erase", 0, 1),
+    ("mixup", 0, 100),
+    ("cutmix", 0, 100),
+    ("average", 0, 1),
+)
+
+RECIPES: dict[str, Recipe] = {
+    # The kind of the NN-Mass paper for CIFAR: its appendix gives 200 epochs of SGD with a cosine schedule.
+    "cifar": Recipe(epochs=200, batch=128, lr=0.1, weight_decay=5e-4),
+    "cifar-long": Recipe(
+        epochs=600, batch=128, lr=0.1, weight_decay=5e-4, warmup=5, erase=0.5, mixup=0.2, average=0.999
+    ),
+    "imagenet": Recipe(
+        epochs=150, batch=256, lr=0.05, weight_decay=4e-5, nesterov=False, warmup=0, crop="resized"
+    ),
+    "quick": Recipe(epochs=15, batch=256, lr=0.2, weight_decay=5e-4, warmup=2),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """A recipe by name.
+
+    Raises:
+        RequestError: There is none of that name.
+    """
+    if name not in RECIPES:
+        raise RequestError(f"unknown recipe {name!r}{_close(name, RECIPES)}; there are {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def _read(name: str, text: str) -> Any:
+    kinds = {field.name: type(getattr(RECIPES["cifar"], field.name)) for field in dataclasses.fields(Recipe)}
+    if name not in kinds:
+        raise RequestError(f"a recipe has no {name!r}{_close(name, kinds)}; it has {', '.join(kinds)}")
+    kind = kinds[name]
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise RequestError(f"{name} is {text!r}, expected true or false")
+        return text.lower() == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        wanted = {int: "a whole number", float: "a number"}[kind]
+        raise RequestError(f"{name} is {text!r}, expected {wanted}") from None
+
+
+def _close(name: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
