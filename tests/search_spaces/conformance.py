@@ -19,8 +19,8 @@ from nas.scoring import FIGURES, Population
 from nas.stage_tables import StageTables
 from search_spaces import Architecture, RequestError, Space
 
-SMALL = {"resolution": 32, "num_classes": 7}
-"""Constants that keep networks quick to trace; those that a family has."""
+SMALL = {"resolution": 17, "num_classes": 7}
+"""Constants that keep networks quick to trace, at a size that no stride divides; those that a family has."""
 
 
 def small(space: Space) -> Space:
