@@ -109,10 +109,10 @@ def count(
 ) -> int:
     """How many different networks lie inside budgets; choices without effect do not count twice.
 
-    Exact in spaces of up to a million networks, and under one budget wherever its values lie on a grid of up
-    to a million levels, as those of the mobilenet spaces do. Else sums are rounded to a grid: under one
+    Exact in spaces of up to a million networks, and under one budget wherever its values lie on a grid of a
+    million levels or so, as in mobilenet-wide up to some 530M FLOPs. Else sums are rounded to a grid: under one
     budget by a few millionths of it, under several by about a hundredth in the worst case, with errors that
-    mostly cancel.
+    mostly cancel. `estimate` tells which.
 
     Raises:
         RequestError: The question makes no sense.

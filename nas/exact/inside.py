@@ -23,7 +23,7 @@ from nas.exact.relaxation import Relaxation
 
 LISTED = 1_000_000
 """The largest space whose networks are listed one by one."""
-FINE, ROUGH = 1 << 22, 1 << 16
+FINE, ROUGH = 1 << 21, 1 << 16
 """Sums told apart under one limit: for the exact number, where it can be had, and for two or three digits."""
 _LEVELS_TOGETHER = 1 << 18
 """The same under several limits."""
