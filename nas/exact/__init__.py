@@ -110,9 +110,9 @@ def count(
     """How many different networks lie inside budgets; choices without effect do not count twice.
 
     Exact in spaces of up to a million networks, and under one budget wherever its values lie on a grid of a
-    million levels or so, as in mobilenet-wide up to some 530M FLOPs. Else sums are rounded to a grid: under one
-    budget by a few millionths of it, under several by about a hundredth in the worst case, with errors that
-    mostly cancel. `estimate` tells which.
+    million levels or so, as in mobilenet-wide up to some 530M FLOPs. Else sums are rounded to a grid: under
+    one budget by a few millionths of it, under several by about a hundredth in the worst case, with errors
+    that mostly cancel. `estimate` tells which.
 
     Raises:
         RequestError: The question makes no sense.
