@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ class Proof:
         meeting: How many architectures meet the budgets.
         rounding: The largest share of a budget by which what was counted for `meeting` is off.
         members: Of a goal of two figures, the figures of the front's members.
+        front: Of a goal of two figures, the front's members, the cheapest first.
     """
 
     best: float | None
@@ -37,6 +38,7 @@ class Proof:
     meeting: int
     rounding: float
     members: list[tuple[float, ...]] | None = None
+    front: Population | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> Proof | None:
@@ -44,17 +46,18 @@ class Proof:
         goal = problem.goal
         if any(figure not in FIGURES for figure, _ in goal.optimise):
             return None
-        members = None
+        members = found = None
         if len(goal.optimise) > 1:
             proven = proven_front(problem)
-            figures = figures_of(problem.space, problem.tables, goal, proven.population)
+            found = proven.population
+            figures = figures_of(problem.space, problem.tables, goal, found)
             members = list(_points(figures, goal))
         else:
             proven = proven_best(problem)
         inside = inside_of(problem, ROUGH)
         best = proven.values[0] if proven.values else None
         meeting = max(inside.count, len(proven.values))  # a rounded count may miss the last few
-        return cls(best, proven.gap, meeting, inside.rounding, members)
+        return cls(best, proven.gap, meeting, inside.rounding, members, found)
 
     def sentence(self, goal: Goal, found: pd.DataFrame) -> str:
         """How near a search has come."""
@@ -75,13 +78,14 @@ class Proof:
 
     def as_json(self) -> dict[str, Any]:
         """As plain values; of the members their number."""
-        values = asdict(self)
+        values = asdict(replace(self, front=None))
+        del values["front"]
         values["members"] = None if self.members is None else len(self.members)
         values["gap"] = self.gap if math.isfinite(self.gap) else None
         return values
 
 
-def warm_start(problem: Problem, most: int) -> Population:
+def warm_start(problem: Problem, proof: Proof, most: int) -> Population:
     """Architectures to begin a search with: members of the exact front, evenly spread where they are many.
 
     The first is the optimum.
@@ -89,15 +93,21 @@ def warm_start(problem: Problem, most: int) -> Population:
     For a goal of one figure it is the front of NN-Mass against the first cost that the goal names. Where none
     is found, even draws from inside the bounds take its place.
     """
+    members = proof.front if proof.front is not None else _front_of_maximum(problem)
+    if not len(members):
+        return problem.graph.population(inside_of(problem).draw(most, np.random.default_rng(0)))
+    ends = (len(members) - 1, 0) if problem.goal.optimise[0][1] == MAXIMIZE else (0, len(members) - 1)
+    spread = np.linspace(*ends, min(most, len(members))).round().astype(int)
+    return np.asarray(members[spread])
+
+
+def _front_of_maximum(problem: Problem) -> Population:
+    """The front that a goal of one figure lies on, the cheapest first."""
     aims = (figure for figure, _ in problem.goal.optimise)
     bounded = (bound.figure for bound in problem.goal.bounds)
     cost = next((figure for figure in (*aims, *bounded) if figure in COSTS), "flops")
-    paths = front(problem.graph, FIGURES.index(cost), limits(problem.graph, problem.goal.bounds)).paths
-    if not len(paths):
-        return problem.graph.population(inside_of(problem).draw(most, np.random.default_rng(0)))
-    ends = (len(paths) - 1, 0) if problem.goal.optimise[0][1] == MAXIMIZE else (0, len(paths) - 1)
-    spread = np.linspace(*ends, min(most, len(paths))).round().astype(int)
-    return problem.graph.population(paths.cells[spread])
+    found = front(problem.graph, FIGURES.index(cost), limits(problem.graph, problem.goal.bounds))
+    return problem.graph.population(found.paths.cells)
 
 
 def shortly(count: int) -> str:

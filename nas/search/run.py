@@ -89,7 +89,7 @@ class Run:
     def _first(self) -> Population | None:
         """What a warm start begins with: at most half of the trials, but one at least."""
         most = min(WARM, (self.request.trials + 1) // 2)
-        return warm_start(self.problem, most) if self.request.warm_start and self.proof else None
+        return warm_start(self.problem, self.proof, most) if self.request.warm_start and self.proof else None
 
     def _wanted(self) -> str:
         """What no trial met, and what to do about it."""

@@ -96,7 +96,8 @@ def test_a_warm_start_finds_the_optimum_at_once(cost: str) -> None:
 
 def test_a_warm_start_is_kept_short() -> None:
     problem = Problem.of(Question("densenet", {"flops": "600M"}))
-    assert len(warm_start(problem, 50)) == 50
+    proof = Proof.of(problem)
+    assert proof is not None and len(warm_start(problem, proof, 50)) == 50
 
 
 def test_a_resumed_run_keeps_its_warm_start(tmp_path: Path) -> None:
