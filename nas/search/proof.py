@@ -55,7 +55,8 @@ class Proof:
         else:
             proven = proven_best(problem)
         inside = inside_of(problem, ROUGH)
-        best = proven.values[0] if proven.values else None
+        first = 0 if found is None else -1  # a front is the cheapest first
+        best = proven.values[first] if proven.values else None
         meeting = max(inside.count, len(proven.values))  # a rounded count may miss the last few
         return cls(best, proven.gap, meeting, inside.rounding, members, found)
 

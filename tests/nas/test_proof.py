@@ -49,6 +49,7 @@ def test_a_front_counts_its_members() -> None:
     problem = Problem.of(Question("resnet", pareto="params"))
     proof = Proof.of(problem)
     assert proof is not None and proof.members is not None
+    assert proof.best == max(mass for mass, _ in proof.members)
     found = pd.DataFrame(proof.members[:5], columns=["nn_mass", "params"])
     said = proof.sentence(problem.goal, pd.concat([found, found + 0.5]))
     assert said == "found 5 of the 382 points of the proven front (6.5e4 architectures in the space)"
