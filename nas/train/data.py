@@ -1,47 +1,41 @@
-"""Data sets as tensors: images of one size and their classes, to train on, to choose by, to test on."""
+"""Data sets: images to train on, to choose by, to test on, and the names of their classes."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-from nas.train.order import NAMED
+from nas.train.images import DataError, Files, Images, InMemory
+from nas.train.order import NAMED, Keep
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
     from torchvision.datasets import ImageFolder
 
 TEST_FOLDERS = ("test", "val")
+FITS_IN_MEMORY = 2 * 2**30
+"""Bytes of pixels up to which a folder of images is kept in memory."""
+
+_IMAGENET_SIDE, _IMAGENET_ZOOM = 224, 0.875
+"""Images of ImageNet are resized to 256 pixels and their middle 224 are taken, as is usual."""
+_SPREAD_OVER = 20_000
 
 
-@dataclass(frozen=True)
-class Images:
-    """Images and their labels.
+AnyImages = TypeVar("AnyImages", bound=Images)
 
-    Attributes:
-        pixels: uint8, of shape (N, C, side, side).
-        labels: int64, of shape (N,).
-    """
 
-    pixels: Tensor
-    labels: Tensor
+class Spread(NamedTuple):
+    """Mean and standard deviation of each channel, for pixels from 0 to 1; of shape (C,)."""
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, which: Tensor) -> Images:
-        """Some of them."""
-        return Images(self.pixels[which], self.labels[which])
-
-    def to(self, device: torch.device) -> Images:
-        """The same on a device."""
-        return Images(self.pixels.to(device), self.labels.to(device))
+    mean: Tensor
+    deviation: Tensor
 
 
 @dataclass(frozen=True)
@@ -65,12 +59,17 @@ class Data:
     @property
     def channels(self) -> int:
         """Channels of an image: 3, or 1 for grey ones."""
-        return self.train.pixels.shape[1]
+        return self.train.channels
 
     @property
     def side(self) -> int:
         """Side of an image, in pixels."""
-        return self.train.pixels.shape[2]
+        return self.train.side
+
+    def to(self, device: torch.device) -> Data:
+        """The same, to be had on a device."""
+        held_out = self.held_out and self.held_out.to(device)
+        return replace(self, train=self.train.to(device), test=self.test.to(device), held_out=held_out)
 
     def hold_out(self, share: float, seed: int) -> Data:
         """Keep a share of each class's training images from training.
@@ -80,8 +79,7 @@ class Data:
         """
         if not share:
             return self
-        generator = torch.Generator().manual_seed(seed)
-        order = torch.randperm(len(self.train), generator=generator)
+        order = _shuffled(len(self.train), seed)
         kept = torch.zeros(len(self.train), dtype=torch.bool)
         for label, name in enumerate(self.classes):
             of_class = order[self.train.labels[order] == label]
@@ -94,31 +92,61 @@ class Data:
             kept[of_class[:count]] = True
         return replace(self, train=self.train.take(~kept), held_out=self.train.take(kept))
 
+    @cached_property
+    def spread(self) -> Spread:
+        """Of the training images, or of so many of them drawn with a fixed seed."""
+        order = _shuffled(len(self.train), seed=0)[:_SPREAD_OVER]
+        sums = torch.zeros(2, self.channels, dtype=torch.float64)
+        for pixels, _ in self.train.batches(order, 500):
+            values = pixels.transpose(0, 1).flatten(1).double() / 255
+            sums += torch.stack([values.mean(1), values.square().mean(1)]).cpu() * len(pixels)
+        mean, square = sums / len(order)
+        deviation = (square - mean.square()).clamp(min=1 / 255**2).sqrt()
+        return Spread(mean.float(), deviation.float())
+
 
 def load(
-    name: str, folder: Path, download: bool = False, side: int | None = None, limit: int | None = None
+    name: str,
+    folder: Path,
+    download: bool = False,
+    side: int | None = None,
+    limit: int | None = None,
+    keep: Keep | None = None,
+    workers: int | None = None,
 ) -> Data:
     """A data set by name, or from a folder of images.
 
     Args:
         name: One of `NAMED`, or another for `folder/train/CLASS/*` with `folder/test` or `folder/val`.
         download: Let torchvision download what is missing.
-        side: Resize the images of a folder to this side.
+        side: Resize the images of a folder to this side; without it they must be square and of one size, but
+            those of "imagenet" are resized to 224.
         limit: Keep so many images of either part at most, drawn with a fixed seed.
+        keep: Keep the images of a folder in memory, or read them when they are needed; by their size if not
+            given.
+        workers: Processes that read images; as many as the machine has processors, up to 16, if not given.
 
     Raises:
         RequestError: There is no such data set, or it is not whole.
     """
     if name in NAMED:
         return _named(name, folder, download, limit)
-    return _from_folder(name, folder, side, limit)
+    if name == "imagenet":
+        side = side or _IMAGENET_SIDE
+    short_side = side and round(side / (_IMAGENET_ZOOM if name == "imagenet" else 1))
+    files = partial(_files, side=side, short_side=short_side, workers=workers or min(16, os.cpu_count() or 1))
+    return _from_folder(name, folder, files, limit, keep)
 
 
-def _kept(count: int, limit: int | None) -> Tensor:
-    """Which of so many images are kept, in random but always the same order if not all are."""
-    if limit is None or limit >= count:
-        return torch.arange(count)
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:limit]
+def _shuffled(count: int, seed: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
+
+def _limited(images: AnyImages, limit: int | None) -> AnyImages:
+    """All images, or so many of them, in a random order that is always the same."""
+    if limit is None or limit >= len(images):
+        return images
+    return images.take(_shuffled(len(images), seed=0)[:limit])
 
 
 def _named(name: str, folder: Path, download: bool, limit: int | None) -> Data:
@@ -135,18 +163,20 @@ def _named(name: str, folder: Path, download: bool, limit: int | None) -> Data:
     except RuntimeError as error:
         way = "add --download, or say where it is with --data" if not download else "try again"
         raise RequestError(f"{name} in {folder}: {error}; {way}") from None
-    parts = (part.take(_kept(len(part), limit)) for part in (_in_memory(train), _in_memory(test)))
+    parts = (_limited(_in_memory(part), limit) for part in (train, test))
     return Data(name, tuple(train.classes), *parts)
 
 
-def _in_memory(dataset: Any) -> Images:
+def _in_memory(dataset: Any) -> InMemory:
     """What torchvision's small data sets hold: (N, H, W, C) arrays, or (N, H, W) tensors."""
     pixels = torch.as_tensor(dataset.data)
     pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
-    return Images(pixels.contiguous(), torch.as_tensor(dataset.targets))
+    return InMemory(pixels.contiguous(), torch.as_tensor(dataset.targets))
 
 
-def _from_folder(name: str, folder: Path, side: int | None, limit: int | None) -> Data:
+def _from_folder(
+    name: str, folder: Path, files: Callable[[ImageFolder], Files], limit: int | None, keep: Keep | None
+) -> Data:
     from torchvision.datasets import ImageFolder
 
     parts = {}
@@ -161,29 +191,31 @@ def _from_folder(name: str, folder: Path, side: int | None, limit: int | None) -
     for missing in set(train.classes) ^ set(test.classes):
         has, lacks = ("train", tested) if missing in train.classes else (tested, "train")
         raise RequestError(f"{folder}: class {missing!r} is in {has}/ and not in {lacks}/")
-    return Data(name, tuple(train.classes), *(_decoded(part, side, limit) for part in (train, test)))
-
-
-def _decoded(files: ImageFolder, side: int | None, limit: int | None) -> Images:
-    """The images of a folder, decoded once."""
-    from torch.utils.data import DataLoader, Subset
-    from torchvision.transforms import v2
-
-    resize = [] if side is None else [v2.Resize(side, antialias=True), v2.CenterCrop(side)]
-    files.transform = v2.Compose([v2.PILToTensor(), *resize])
-    width, height = files[0][0].shape[:0:-1]
-    if width != height:
-        raise RequestError(f"{files.imgs[0][0]} is {width}x{height} pixels, not square; give --image-size")
-    workers = min(8, os.cpu_count() or 1)
-    kept = _kept(len(files), limit)
-    pixels = torch.empty(len(kept), 3, height, width, dtype=torch.uint8)
-    done = 0
+    found = [_limited(files(part), limit) for part in (train, test)]
+    size = sum(3 * part.side**2 * len(part) for part in found)
+    if keep == "disk" or (keep is None and size > FITS_IN_MEMORY):
+        return Data(name, tuple(train.classes), *found)
     try:
-        for images, _ in DataLoader(Subset(files, kept.tolist()), batch_size=256, num_workers=workers):
-            pixels[done : done + len(images)] = images
-            done += len(images)
-    except RuntimeError as error:
-        if "stack expects each tensor to be equal size" not in str(error):
-            raise
-        raise RequestError(f"{files.root}: the images differ in size; give --image-size") from None
-    return Images(pixels, torch.tensor(files.targets)[kept])
+        return Data(name, tuple(train.classes), *(part.in_memory() for part in found))
+    except DataError as error:
+        raise RequestError(str(error)) from None
+
+
+def _files(found: ImageFolder, side: int | None, short_side: int | None, workers: int) -> Files:
+    """The files of a folder, to be seen at a side, or as they are if they are squares of one size."""
+    from PIL import Image, UnidentifiedImageError
+
+    first = found.imgs[0][0]
+    try:
+        width, height = Image.open(first).size
+    except UnidentifiedImageError:
+        raise RequestError(f"{first} cannot be read as an image") from None
+    if side is None and width != height:
+        raise RequestError(f"{first} is {width}x{height} pixels, not square; give --image-size")
+    return Files(
+        paths=tuple(path for path, _ in found.imgs),
+        labels=torch.tensor(found.targets),
+        side=side or width,
+        short_side=short_side,
+        workers=workers,
+    )

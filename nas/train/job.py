@@ -1,10 +1,11 @@
-"""The jobs of a training run: each network with each seed, its row in the table and how it ended."""
+"""The jobs of a training run: each network with each seed, how far it has come, and its row in the table."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
@@ -31,36 +32,81 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What its checkpoint is called."""
+        """What its files are called.
+
+        >>> Job(1, None, 0).name
+        'row1-seed0'
+        """
         return f"row{self.row}-seed{self.seed}"
 
 
-@dataclass
+class Accuracy(NamedTuple):
+    """Accuracy on the test set, in percent."""
+
+    top1: float
+    top5: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How far a job has come.
 
     Attributes:
-        epochs: What each epoch came to.
         status: One of the words above.
+        epochs: What each epoch came to.
+        test: The test set with the last weights, where others were held out to choose by.
+        best_test: The test set with the weights that did best on the held-out ones.
+        compiled: Whether the network was compiled; why not, if that failed.
         reason: Why it failed.
-        test: Top-1 and top-5 on the test set at the end, where others were held out to choose by.
     """
 
-    epochs: list[Epoch] = dataclasses.field(default_factory=list)
     status: str = WAITING
+    epochs: tuple[Epoch, ...] = ()
+    test: Accuracy | None = None
+    best_test: Accuracy | None = None
+    compiled: str = ""
     reason: str = ""
-    test: tuple[float, float] | None = None
+
+    @property
+    def best(self) -> Epoch | None:
+        """The first of the epochs with the largest accuracy."""
+        return max(self.epochs, key=lambda epoch: epoch.top1, default=None)
+
+    def after(self, epoch: Epoch) -> Self:
+        """After one more epoch."""
+        return dataclasses.replace(self, epochs=(*self.epochs, epoch))
+
+    def ended(self, status: str, reason: str = "") -> Self:
+        """With another status."""
+        return dataclasses.replace(self, status=status, reason=" ".join(reason.split()))
+
+    def as_values(self) -> dict[str, Any]:
+        """Plain values; the inverse of `of_values`."""
+        values = dataclasses.asdict(self)
+        values["epochs"] = [dataclasses.asdict(epoch) for epoch in self.epochs]
+        for name in ("test", "best_test"):
+            values[name] = values[name] and list(values[name])
+        return values
+
+    @classmethod
+    def of_values(cls, values: dict[str, Any]) -> Self:
+        """What `as_values` gave."""
+        given = dict(values, epochs=tuple(Epoch(**epoch) for epoch in values["epochs"]))
+        for name in ("test", "best_test"):
+            given[name] = given[name] and Accuracy(*given[name])
+        return cls(**given)
 
 
-def table(jobs: dict[Job, Outcome], dataset: str, recipe: str, device: str) -> pd.DataFrame:
+def table(outcomes: Mapping[Job, Outcome], dataset: str, recipe: str, device: str) -> pd.DataFrame:
     """The rows of trained.csv: a job each, its network's figures and what its last epoch came to."""
-    return pd.DataFrame([_row(job, outcome, dataset, recipe, device) for job, outcome in jobs.items()])
+    return pd.DataFrame([_row(job, outcome, dataset, recipe, device) for job, outcome in outcomes.items()])
 
 
 def _row(job: Job, outcome: Outcome, dataset: str, recipe: str, device: str) -> dict[str, Any]:
     last = outcome.epochs[-1] if outcome.epochs else None
-    best = max(outcome.epochs, key=lambda epoch: epoch.top1, default=None)
-    held_out = outcome.test is not None
+    chosen = outcome.best if outcome.best_test else None
+    shown = outcome.test or (last and Accuracy(last.top1, last.top5))
+    memory = [epoch.gpu_memory_mb for epoch in outcome.epochs if epoch.gpu_memory_mb is not None]
     return {
         "row": job.row,
         "arch": str(job.architecture),
@@ -70,21 +116,39 @@ def _row(job: Job, outcome: Outcome, dataset: str, recipe: str, device: str) -> 
         "seed": job.seed,
         "epochs": len(outcome.epochs),
         "train_loss": last and last.train_loss,
-        "top1": outcome.test[0] if outcome.test else last and last.top1,
-        "top5": outcome.test[1] if outcome.test else last and last.top5,
-        "held_out_top1": last.top1 if last and held_out else None,
-        "held_out_best_top1": best.top1 if best and held_out else None,
+        "top1": shown and shown.top1,
+        "top5": shown and shown.top5,
+        "held_out_top1": last.top1 if last and outcome.test else None,
+        "best_epoch": chosen and chosen.number,
+        "best_held_out_top1": chosen and chosen.top1,
+        "best_top1": outcome.best_test and outcome.best_test.top1,
+        "best_top5": outcome.best_test and outcome.best_test.top5,
         "images_per_second": last and last.images_per_second,
+        "waiting": last and last.waiting,
+        "gpu_memory_mb": max(memory, default=None),
         "seconds": sum(epoch.seconds for epoch in outcome.epochs),
         "device": device,
+        "compiled": outcome.compiled,
         "status": outcome.status,
         "reason": outcome.reason,
     }
+
+
+def curves(outcomes: Mapping[Job, Outcome]) -> pd.DataFrame:
+    """The rows of curves.csv: an epoch of a job each."""
+    columns = ["row", "seed", *(field.name for field in dataclasses.fields(Epoch))]
+    rows = [
+        {"row": job.row, "seed": job.seed, **dataclasses.asdict(epoch)}
+        for job, outcome in outcomes.items()
+        for epoch in outcome.epochs
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def summary(trained: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the seeds of each network that was trained to the end."""
     done = trained[trained["status"] == DONE]
     groups = done.groupby(["row", "arch", "nn_mass", "flops", "macs", "params"], sort=False)
-    found = groups["top1"].agg(seeds="count", top1_mean="mean", top1_std="std").reset_index()
-    return found.assign(top5_mean=groups["top5"].mean().to_numpy())
+    means = {f"{name}_mean": (name, "mean") for name in ("top1", "top5", "best_top1")}
+    found = groups.agg(seeds=("seed", "count"), top1_std=("top1", "std"), **means)
+    return found.reset_index().dropna(axis=1, how="all")

@@ -1,7 +1,8 @@
 """The loop: one network trained by one recipe, step by step, from any step on.
 
 The loop is written out, in plain torch: what a library for it would add (devices, precision, processes) is a
-few lines here, and a state that can be taken up bit for bit needs its hands on every random number.
+few lines here, and a state that can be taken up bit for bit needs its hands on every random number. Each of
+them follows from the seed and the number of the epoch, the step and the process, so none has to be kept.
 """
 
 from __future__ import annotations
@@ -10,16 +11,21 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.train.augment import augmentation, mixing
-from nas.train.data import Data, Images
+from nas.train.chance import derived
+from nas.train.classifier import Classifier
+from nas.train.clock import WaitingClock
+from nas.train.compiled import Compile, Forward, compiled, wanted
+from nas.train.data import Data
+from nas.train.images import Batch, Images
+from nas.train.processes import ALONE, Processes
 from nas.train.recipe import Recipe
 from search_spaces import Architecture
 
@@ -41,6 +47,8 @@ class Epoch:
         top5: Share whose class was among the first five.
         seconds: Time spent training.
         images_per_second: Training images a second.
+        waiting: Share of that time spent waiting for data.
+        gpu_memory_mb: Largest memory in use on a GPU, in MiB.
     """
 
     number: int
@@ -49,6 +57,8 @@ class Epoch:
     top5: float
     seconds: float
     images_per_second: float
+    waiting: float
+    gpu_memory_mb: float | None
 
 
 class Training:
@@ -56,22 +66,29 @@ class Training:
 
     Attributes:
         model: The module, with the weights so far.
+        forward: How it is run.
         epoch: Epochs done.
         step: Steps done in the epoch under way.
     """
 
     def __init__(
-        self, architecture: Architecture, data: Data, recipe: Recipe, seed: int, device: torch.device
+        self,
+        architecture: Architecture,
+        data: Data,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device,
+        processes: Processes = ALONE,
+        compiling: Compile = "auto",
     ) -> None:
-        self.recipe, self.seed, self.device = recipe, seed, device
+        processes.check(recipe.batch)
+        self.recipe, self.seed, self.device, self._processes = recipe, seed, device, processes
         torch.manual_seed(seed)
-        grey = len(architecture.input_shape) == 3 and data.channels == 1
-        self._channels = 3 if grey else data.channels
-        self.model = architecture.build().to(device)
+        self.model = Classifier.untrained(architecture, data).to(device)
         self.model.to(memory_format=torch.channels_last)
-        self._train = data.train.to(device)
-        self._test = (data.held_out or data.test).to(device)
-        self._mean, self._deviation = _spread(self._train)
+        self._train, self._tested_on = data.train, data.held_out or data.test
+        whole = len(data.train) // processes.count * processes.count
+        self._batch = min(recipe.batch, whole)
         self._augment = augmentation(recipe, data.side)
         self._mix = mixing(recipe, len(data.classes))
         self._criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
@@ -89,64 +106,65 @@ class Training:
             else None
         )
         self.epoch, self.step = 0, 0
-        self._loss, self._seconds = torch.zeros((), device=device), 0.0
+        self._loss, self._seconds, self._waited = torch.zeros((), device=device), 0.0, 0.0
+        self.forward = self._forward(wanted(compiling, device, recipe.epochs * self.steps))
 
     @property
     def steps(self) -> int:
         """Steps an epoch: the last images of an order that do not fill a batch are left out."""
-        return max(len(self._train) // self.recipe.batch, 1)
+        return len(self._train) // self._batch
 
     @property
-    def tested(self) -> nn.Module:
+    def tested(self) -> Classifier:
         """What is tested and kept: the moving average of the weights, if there is one."""
-        return self.model if self._average is None else self._average.module
+        return self.model if self._average is None else cast(Classifier, self._average.module)
 
-    def run_epoch(self, stop: Callable[[], bool] = lambda: False) -> Epoch | None:
+    def run_epoch(self, pause: Callable[[], bool] = lambda: False) -> Epoch | None:
         """Train to the end of the epoch under way, then test.
 
         Args:
-            stop: Asked after each step.
+            pause: Asked after each step.
 
         Returns:
-            What the epoch came to; nothing if it was stopped before its end.
+            What the epoch came to; nothing if it was paused before its end, to be called again.
 
         Raises:
             DivergedError: The loss is not finite.
+            nas.train.images.DataError: An image cannot be read, or a process that reads images has died.
         """
-        start, before = time.perf_counter(), self._seconds
-        if self.step == 0:
-            torch.manual_seed(_derived(self.seed, self.epoch))
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        start, clock = time.perf_counter(), WaitingClock(self.device)
         self.model.train()
-        for images, labels in self._batches():
-            self._loss += self._step(images, labels)
+        for pixels, labels in clock.around(self._batches()):
+            self._loss += self._step(pixels, labels)
             self.step += 1
-            self._seconds = before + time.perf_counter() - start
-            if stop() and self.step < self.steps:
+            if pause() and self.step < self.steps:
+                self._count(start, clock)
                 return None
-        loss = self._loss.item() / self.steps
-        self._seconds = before + time.perf_counter() - start
+        loss = (self._processes.sum(self._loss) / self._processes.count).item() / self.steps
+        self._count(start, clock)
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss} in epoch {self.epoch + 1}; try a smaller lr")
-        seconds = self._seconds
+        self._processes.average(self.tested.buffers())
+        seconds, waited = self._seconds, self._waited
         self.epoch, self.step = self.epoch + 1, 0
-        self._loss, self._seconds = torch.zeros((), device=self.device), 0.0
-        images_done = self.steps * min(self.recipe.batch, len(self._train))
-        return Epoch(self.epoch, loss, *self.test(self._test), seconds, images_done / seconds)
+        self._loss, self._seconds, self._waited = torch.zeros((), device=self.device), 0.0, 0.0
+        top1, top5 = self.test(self._tested_on)
+        return Epoch(
+            number=self.epoch,
+            train_loss=loss,
+            top1=top1,
+            top5=top5,
+            seconds=seconds,
+            images_per_second=self.steps * self._batch / seconds,
+            waiting=waited / seconds,
+            gpu_memory_mb=_memory(self.device),
+        )
 
     def test(self, images: Images) -> tuple[float, float]:
         """Top-1 and top-5 accuracy on some images, in percent."""
-        model = self.tested.eval()
-        hits = torch.zeros(2, dtype=torch.long, device=self.device)
-        with torch.no_grad():
-            for start in range(0, len(images), _TESTED_AT_ONCE):
-                pixels = images.pixels[start : start + _TESTED_AT_ONCE].to(self.device)
-                labels = images.labels[start : start + _TESTED_AT_ONCE].to(self.device)
-                with self._autocast():
-                    logits = model(self._normalised(pixels))
-                ranks = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
-                hits += torch.stack([ranks[:, 0].sum(), ranks.sum()])
-        top1, top5 = (100 * hits / len(images)).tolist()
-        return top1, top5
+        return accuracy(self.tested, images, self.device, self._processes)
 
     def state(self) -> dict[str, Any]:
         """Everything that going on needs, as tensors and plain values."""
@@ -159,7 +177,7 @@ class Training:
             "step": self.step,
             "loss": self._loss,
             "seconds": self._seconds,
-            "random": torch.get_rng_state(),
+            "waited": self._waited,
         }
 
     def take_up(self, state: dict[str, Any]) -> None:
@@ -170,23 +188,24 @@ class Training:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self.epoch, self.step = state["epoch"], state["step"]
-        self._loss, self._seconds = state["loss"].to(self.device), state["seconds"]
-        torch.set_rng_state(state["random"])
+        self._loss = state["loss"].to(self.device)
+        self._seconds, self._waited = state["seconds"], state["waited"]
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of the epoch under way that are still to come."""
-        generator = torch.Generator().manual_seed(_derived(self.seed, self.epoch))
-        order = torch.randperm(len(self._train), generator=generator).to(self.device)
-        for step in range(self.step, self.steps):
-            which = order[step * self.recipe.batch : (step + 1) * self.recipe.batch]
-            yield self._train.pixels[which], self._train.labels[which]
+    def _batches(self) -> Iterator[Batch]:
+        """The batches still to come in the epoch under way; of several processes, the part of each."""
+        seed = derived(self.seed, self.epoch)
+        order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(seed))
+        each = self._batch // self._processes.count
+        left = self._processes.share(order, self._batch)[self.step * each :]
+        return self._train.batches(left, each, self._augment, seed)
 
-    def _step(self, images: Tensor, labels: Tensor) -> Tensor:
-        inputs, targets = self._normalised(self._augment(images)), labels
+    def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        torch.manual_seed(derived(self.seed, self.epoch, self.step, self._processes.rank))
+        inputs, targets = _scaled(pixels), labels
         if self._mix is not None:
             inputs, targets = self._mix(inputs, targets)
-        with self._autocast():
-            loss: Tensor = self._criterion(self.model(inputs), targets)
+        with _autocast(self.device):
+            loss: Tensor = self._criterion(self.forward.run(inputs), targets)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -195,28 +214,68 @@ class Training:
             self._average.update_parameters(self.model)
         return loss.detach()
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        images = ((images.float() - self._mean) / self._deviation).to(memory_format=torch.channels_last)
-        return images.expand(-1, self._channels, -1, -1)
+    def _forward(self, compiling: bool) -> Forward:
+        model = self._processes.together(self.model, self.device).train()
+        if not compiling:
+            return Forward(model)
+        pixels = self.model.example(self._batch // self._processes.count)
+        labels = torch.zeros(len(pixels), dtype=torch.long, device=self.device)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        def one_step(run: Callable[[Tensor], Tensor]) -> None:
+            with _autocast(self.device):
+                loss = self._criterion(run(pixels.to(memory_format=torch.channels_last)), labels)
+            loss.backward()
+
+        return compiled(model, one_step)
+
+    def _count(self, start: float, clock: WaitingClock) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        self._seconds += time.perf_counter() - start
+        self._waited += clock.seconds()
 
 
-def _spread(images: Images) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel over the training images."""
-    count = images.pixels.numel() / images.pixels.shape[1]
-    mean, variance = torch.zeros(2, 1, images.pixels.shape[1], 1, 1, device=images.pixels.device)
-    chunks = torch.split(images.pixels, _TESTED_AT_ONCE)
-    for chunk in chunks:
-        mean += chunk.float().sum((0, 2, 3), keepdim=True) / count
-    for chunk in chunks:
-        variance += (chunk.float() - mean).square().sum((0, 2, 3), keepdim=True) / count
-    return mean, variance.sqrt().clamp(min=1)
+def accuracy(
+    model: nn.Module, images: Images, device: torch.device, processes: Processes = ALONE
+) -> tuple[float, float]:
+    """Top-1 and top-5 accuracy of a model that takes pixels from 0 to 1, in percent."""
+    model.eval()
+    hits = torch.zeros(2, dtype=torch.long, device=device)
+    part = torch.arange(processes.rank, len(images), processes.count)
+    with torch.no_grad():
+        for pixels, labels in images.batches(part, _TESTED_AT_ONCE):
+            with _autocast(device):
+                logits = model(_scaled(pixels))
+            ranks = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
+            hits += torch.stack([ranks[:, 0].sum(), ranks.sum()])
+    top1, top5 = (100 * processes.sum(hits) / len(images)).tolist()
+    return top1, top5
+
+
+def _scaled(pixels: Tensor) -> Tensor:
+    """Pixels from 0 to 1."""
+    return pixels.to(memory_format=torch.channels_last).float() / 255
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def _memory(device: torch.device) -> float | None:
+    return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
 
 
 def _moving(decay: float) -> Any:
-    return get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def update(averaged: Any, current: Any, count: Tensor) -> None:
+        if averaged[0].is_floating_point():
+            average(averaged, current, count)
+        else:  # Whole numbers, such as which channels a cell links: their average could be rounded to others.
+            for mine, theirs in zip(averaged, current, strict=True):
+                mine.copy_(theirs)
+
+    return update
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -233,8 +292,3 @@ def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> L
     if not warm:
         return cosine
     return SequentialLR(optimizer, [LinearLR(optimizer, 1 / (warm + 1), total_iters=warm), cosine], [warm])
-
-
-def _derived(seed: int, epoch: int) -> int:
-    """A seed for one epoch."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])

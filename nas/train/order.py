@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal, get_args
 
 from nas.train.recipe import Recipe
 from search_spaces import RequestError
@@ -12,6 +12,8 @@ NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")
 """Data sets that torchvision knows."""
 DATASETS = (*NAMED, "imagenet", "folder")
 """All data sets; the last two are folders of images."""
+
+Keep = Literal["memory", "disk"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Order:
         holdout: Share of the training images that is held out.
         side: Side that images of a folder are resized to.
         limit: Images of either part that are kept at most.
+        keep: Where the images of a folder are kept; by their size if not given.
     """
 
     archs: tuple[str, ...]
@@ -39,6 +42,7 @@ class Order:
     holdout: float = 0.0
     side: int | None = None
     limit: int | None = None
+    keep: Keep | None = None
 
     def __post_init__(self) -> None:
         if self.dataset not in DATASETS:
@@ -47,8 +51,19 @@ class Order:
             raise RequestError(
                 f"--image-size {self.side}: {self.dataset} has one size of its own; leave it out"
             )
+        if self.keep is not None and self.keep not in get_args(Keep):
+            raise RequestError(f"--keep {self.keep}: expected one of {', '.join(get_args(Keep))}")
         if not 0 <= self.holdout < 1:
             raise RequestError(f"--holdout {self.holdout}: expected a share from 0 to below 1")
+
+    def differing(self, other: Order) -> list[str]:
+        """What another order asks for differently, in words."""
+        said = []
+        for field in dataclasses.fields(self):
+            mine, theirs = getattr(self, field.name), getattr(other, field.name)
+            if mine != theirs:
+                said.append(f"{field.name} {mine} and not {theirs}")
+        return said
 
     def as_json(self) -> dict[str, Any]:
         """The order as plain values; the inverse of `of_json`."""

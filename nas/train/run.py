@@ -1,107 +1,115 @@
-"""A training run: its jobs one after another, each kept after every epoch and taken up where it stopped."""
+"""A training run: its jobs one after another or side by side, and the tables that are kept of them."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import pandas as pd
 import torch
 
 import search_spaces
-from nas.train import checkpoint, job
+from nas.train import job
+from nas.train.board import Board
 from nas.train.data import Data, load
+from nas.train.figure import draw
 from nas.train.fit import fitted
 from nas.train.folder import TrainFolder
-from nas.train.job import Job, Outcome
-from nas.train.loop import DivergedError, Epoch, Training
+from nas.train.job import DONE, FAILED, Job, Outcome
+from nas.train.one import Means, OnStep, Report, train
 from nas.train.order import Order
 
-OnEpoch: TypeAlias = Callable[[Job, Epoch, int], None]
+
+def loaded(order: Order, download: bool = False, workers: int | None = None) -> Data:
+    """The data set of an order, with what is held out.
+
+    Raises:
+        RequestError: There is no such data set, or it is not whole.
+    """
+    whole = load(order.dataset, Path(order.data), download, order.side, order.limit, order.keep, workers)
+    return whole.hold_out(order.holdout, seed=0)
 
 
 class TrainRun:
     """Networks being trained.
 
     Attributes:
+        order: What was asked for.
+        folder: Where everything is kept.
         outcomes: Each job with how far it has come.
+        unsaved: Why the tables could not be written the last time, if so.
     """
 
-    def __init__(self, order: Order, device: torch.device, download: bool = False) -> None:
-        self.order, self.device, self.recipe = order, device, order.values
-        whole = load(order.dataset, Path(order.data), download, order.side, order.limit)
-        self.data: Data = whole.hold_out(order.holdout, seed=0)
-        architectures = [fitted(search_spaces.parse(arch), self.data) for arch in order.archs]
+    def __init__(self, order: Order, data: Data, means: Means) -> None:
+        means.processes.check(order.values.batch)
+        self.order, self._means, self.unsaved = order, means, ""
+        self._data = data
+        architectures = [fitted(search_spaces.parse(arch), data) for arch in order.archs]
         self.outcomes = {
             Job(row, architecture, seed): Outcome()
             for row, architecture in enumerate(architectures, 1)
             for seed in order.seeds
         }
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """The table so far."""
+        count = self._means.processes.count
+        device = f"{count} x {self._means.device.type}" if count > 1 else str(self._means.device)
+        return job.table(self.outcomes, self.order.dataset, self.order.recipe, device)
+
     def run(
         self,
         folder: TrainFolder,
         stop: Callable[[], bool] = lambda: False,
-        on_epoch: OnEpoch = lambda job, epoch, epochs: None,
+        report: Report = lambda job, outcome: None,
+        on_step: OnStep = lambda job, epochs: None,
+        devices: list[torch.device] | None = None,
     ) -> None:
         """Train what is not done.
 
         Args:
             folder: Where everything is kept.
             stop: Asked after each step; what was done until then is kept.
-            on_epoch: Called after each epoch, with the number of epochs.
+            report: Told of a job's outcome after each epoch and at its end.
+            on_step: Told after each step; not where jobs run side by side.
+            devices: Run a job on each of these at a time; one may be named several times.
         """
-        self._folder = folder
-        for one, outcome in self.outcomes.items():
-            if stop():
-                break
-            try:
-                self._train(one, outcome, stop, on_epoch)
-            except (DivergedError, OSError, torch.OutOfMemoryError) as error:
-                outcome.status, outcome.reason = job.FAILED, " ".join(str(error).split())
-            self._save_tables()
-        ended = all(outcome.status in (job.DONE, job.FAILED) for outcome in self.outcomes.values())
-        self._folder.save_state("finished" if ended else "interrupted")
+        board = Board(folder.path / "tensorboard") if self._means.processes.first else None
 
-    @property
-    def table(self) -> pd.DataFrame:
-        """The table so far."""
-        return job.table(self.outcomes, self.order.dataset, self.order.recipe, str(self.device))
+        def note(one: Job, outcome: Outcome) -> None:
+            self.outcomes[one] = outcome
+            self._save_tables(folder)
+            if board and outcome.epochs:
+                board.add(one, outcome.epochs[-1])
+            report(one, outcome)
 
-    def _train(self, one: Job, outcome: Outcome, stop: Callable[[], bool], on_epoch: OnEpoch) -> None:
-        path = self._folder.checkpoint(one.name)
-        training = Training(one.architecture, self.data, self.recipe, one.seed, self.device)
-        if path.exists():
-            kept = checkpoint.load(path, self.device)
-            outcome.epochs = [Epoch(*values) for values in kept["epochs"]]
-            training.take_up(kept["training"])
-        outcome.status = job.RUNNING
-        while training.epoch < self.recipe.epochs:
-            epoch = training.run_epoch(stop)
-            if epoch is not None:
-                outcome.epochs.append(epoch)
-            values = [list(dataclasses.astuple(done)) for done in outcome.epochs]
-            state = {"training": training.state(), "epochs": values, "arch": str(one.architecture)}
-            checkpoint.save(path, state)
-            if epoch is not None:
-                self._save_tables()
-                on_epoch(one, epoch, self.recipe.epochs)
-            if stop() and training.epoch < self.recipe.epochs:
-                outcome.status = job.INTERRUPTED
-                return
-        if self.data.held_out is not None:
-            outcome.test = training.test(self.data.test)
-        outcome.status = job.DONE
+        if devices:
+            from nas.train.parallel import train_side_by_side
 
-    def _save_tables(self) -> None:
-        trained = self.table
-        self._folder.save(self._folder.trained, trained)
-        self._folder.save(self._folder.summary, job.summary(trained))
-        curves = [
-            {"row": one.row, "seed": one.seed, **dataclasses.asdict(epoch)}
-            for one, outcome in self.outcomes.items()
-            for epoch in outcome.epochs
-        ]
-        self._folder.save(self._folder.curves, pd.DataFrame(curves))
+            train_side_by_side(list(self.outcomes), self.order, folder, self._means, devices, stop, note)
+        else:
+            data = self._data.to(self._means.device)
+            for one in self.outcomes:
+                if self._means.processes.any(stop()):
+                    break
+                path = folder.checkpoint(one.name)
+                note(one, train(one, data, self.order.values, path, self._means, stop, note, on_step))
+        ended = all(outcome.status in (DONE, FAILED) for outcome in self.outcomes.values())
+        if self._means.processes.first:
+            self._save_tables(folder)
+            draw(job.curves(self.outcomes), folder.path / "curves.png")
+            folder.save_state("finished" if ended else "interrupted")
+
+    def _save_tables(self, folder: TrainFolder) -> None:
+        if not self._means.processes.first:
+            return
+        try:
+            trained = self.table
+            folder.save(folder.trained, trained)
+            folder.save(folder.summary, job.summary(trained))
+            folder.save(folder.curves, job.curves(self.outcomes))
+            self.unsaved = ""
+        except OSError as error:
+            # The network in training is not to blame: it goes on, and the next table may be written again.
+            self.unsaved = str(error)

@@ -6,10 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from nas.train.data import Data, load
+from nas.train.fit import fitted
+from nas.train.loop import Training
+from nas.train.recipe import Recipe
+from search_spaces import DenseNet
 
 CLASSES = ("blue", "green", "red")
 SIDE = 8
+CPU = torch.device("cpu")
+SMALL = DenseNet(width_mult=1, depths=(3, 2, 2), links=(5, 0, 0))
+"""A network of the smallest kind that still has random links."""
+RECIPE = Recipe(epochs=3, batch=12, lr=0.05, weight_decay=5e-4, warmup=0.5, mixup=0.2, average=0.9, erase=0.5)
+"""A recipe with everything in it."""
+PLAIN = Recipe(epochs=3, batch=12, lr=0.05, weight_decay=5e-4)
 
 
 def write_images(folder: Path, each: int, side: int = SIDE) -> Path:
@@ -29,3 +42,36 @@ def write_images(folder: Path, each: int, side: int = SIDE) -> Path:
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the data set."""
     return write_images(tmp_path_factory.mktemp("data") / "colours", each=24)
+
+
+@pytest.fixture(scope="session")
+def data(images: Path) -> Data:
+    """The data set in memory."""
+    return load("folder", images)
+
+
+@pytest.fixture(scope="session")
+def on_disk(images: Path) -> Data:
+    """The data set read from its files when it is needed."""
+    return load("folder", images, keep="disk", workers=2)
+
+
+def training(data: Data, recipe: Recipe = RECIPE, seed: int = 0) -> Training:
+    """The small network about to be trained."""
+    return Training(fitted(SMALL, data), data, recipe, seed, CPU)
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two states are equal to the last bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)  # type: ignore[arg-type]
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)  # type: ignore
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))  # type: ignore
+    return one == other
+
+
+def weights(made: Training) -> dict[str, object]:
+    """All that a training's future depends on."""
+    return {name: value for name, value in made.state().items() if name not in ("seconds", "waited")}

@@ -1,0 +1,136 @@
+"""Several jobs side by side, each in a process with a device of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING
+
+import torch
+
+from nas.command_line import interruptions
+from nas.train.folder import TrainFolder
+from nas.train.job import FAILED, WAITING, Job, Outcome
+from nas.train.one import Means, Report, train
+from nas.train.order import Order
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
+
+_ASKED_EVERY = 0.2
+"""Seconds between two looks at whether to stop."""
+
+
+@dataclass
+class _Worker:
+    """A process that trains one job after another on a device.
+
+    Attributes:
+        job: What it trains now.
+        outcome: How far that has come.
+    """
+
+    device: torch.device
+    process: BaseProcess
+    ours: Connection
+    job: Job | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+
+
+def train_side_by_side(
+    jobs: Sequence[Job],
+    order: Order,
+    folder: TrainFolder,
+    means: Means,
+    devices: Sequence[torch.device],
+    stop: Callable[[], bool],
+    report: Report,
+) -> None:
+    """Train jobs, as many at a time as there are devices.
+
+    A process that dies takes only its own job with it, which ends as failed.
+
+    Args:
+        jobs: What to train.
+        order: How, and on what data: each process reads them for itself.
+        folder: Where checkpoints are.
+        means: By what, but for the device.
+        devices: One for each process; the same may be given several times.
+        stop: Asked several times a second.
+        report: Told of a job's outcome after each epoch and at its end.
+    """
+    context = multiprocessing.get_context("spawn")
+    stopping = context.Event()
+    threads = max((os.cpu_count() or 1) // len(devices), 1)
+
+    def started(device: torch.device) -> _Worker:
+        ours, theirs = context.Pipe()
+        given = (theirs, order, folder, replace(means, device=device), threads, stopping, os.getpid())
+        process = context.Process(target=_work, args=given)
+        process.start()
+        theirs.close()
+        return _Worker(device, process, ours)
+
+    waiting, busy = list(jobs), [started(device) for device in devices[: len(jobs)]]
+    for worker in busy:
+        _give(worker, waiting)
+    while busy:
+        if stop():
+            stopping.set()
+            waiting.clear()
+        for connection in wait([worker.ours for worker in busy], timeout=_ASKED_EVERY):
+            worker = next(worker for worker in busy if worker.ours is connection)
+            try:
+                ended, worker.outcome = worker.ours.recv()
+                assert worker.job is not None
+                report(worker.job, worker.outcome)
+            except (EOFError, ConnectionError):
+                worker.process.join()
+                if worker.job is not None:
+                    reason = f"its process ended with exit code {worker.process.exitcode}"
+                    report(worker.job, worker.outcome.ended(FAILED, reason))
+                busy.remove(worker)
+                if waiting:
+                    busy.append(started(worker.device))
+                    _give(busy[-1], waiting)
+            else:
+                if ended:
+                    _give(worker, waiting)
+
+
+def _give(worker: _Worker, waiting: list[Job]) -> None:
+    """Give a worker the next job; without one it ends."""
+    worker.job, worker.outcome = (waiting.pop(0) if waiting else None), Outcome(WAITING)
+    worker.ours.send(worker.job)
+
+
+def _work(
+    ours: Connection,
+    order: Order,
+    folder: TrainFolder,
+    means: Means,
+    threads: int,
+    stopping: Event,
+    parent: int,
+) -> None:
+    """Train the jobs that come, until none does or the parent is gone."""
+    from nas.train.run import loaded
+
+    if means.device.type == "cpu":
+        torch.set_num_threads(threads)
+    data = loaded(order).to(means.device)
+    with interruptions() as interrupted:
+
+        def stop() -> bool:
+            return stopping.is_set() or interrupted() or os.getppid() != parent
+
+        while (job := ours.recv()) is not None:
+            path = folder.checkpoint(job.name)
+            outcome = train(
+                job, data, order.values, path, means, stop, lambda job, outcome: ours.send((False, outcome))
+            )
+            ours.send((True, outcome))

@@ -1,0 +1,109 @@
+"""The processes that train one network together: one, or those that torchrun has started."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from search_spaces import RequestError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Processes:
+    """A process among those that train one network.
+
+    Attributes:
+        rank: Its number; the first one, 0, writes and speaks.
+        count: How many there are.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @classmethod
+    def started(cls, device: torch.device) -> Processes:
+        """The present one among those that torchrun has started, joined to the others; or alone.
+
+        Tensors travel between GPUs by NCCL, and everything else by Gloo.
+        """
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return cls()
+        if not dist.is_initialized():
+            dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        return cls(dist.get_rank(), dist.get_world_size())
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes and speaks."""
+        return self.rank == 0
+
+    def share(self, order: Tensor, batch: int) -> Tensor:
+        """The process's part of each batch of an order, of all but what does not fill a batch.
+
+        >>> Processes(rank=1, count=2).share(torch.arange(9), 4)
+        tensor([2, 3, 6, 7])
+        """
+        each = batch // self.count
+        whole = len(order) // batch * batch
+        parts: Tensor = order[:whole].view(-1, batch)[:, self.rank * each : (self.rank + 1) * each]
+        return parts.reshape(-1)
+
+    def check(self, batch: int) -> None:
+        """Check that a batch divides among the processes.
+
+        Raises:
+            RequestError: It does not.
+        """
+        if batch % self.count:
+            more = -(-batch // self.count) * self.count
+            raise RequestError(
+                f"batch {batch} does not divide among {self.count} processes; try --set batch={more}"
+            )
+
+    def together(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """The model with its gradients averaged over the processes."""
+        if self.count == 1:
+            return model
+        devices = [device] if device.type == "cuda" else None
+        with warnings.catch_warnings():
+            # Newer torch would have it called forward_sync_buffers, which older torch does not know.
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+
+    def sum(self, values: Tensor) -> Tensor:
+        """The sum over the processes."""
+        if self.count > 1:
+            dist.all_reduce(values)
+        return values
+
+    def average(self, values: Iterable[Tensor]) -> None:
+        """Replace values by their mean over the processes."""
+        if self.count > 1:
+            for value in values:
+                if value.is_floating_point():
+                    value.copy_(self.sum(value.clone()) / self.count)
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so in any of them."""
+        return flag if self.count == 1 else bool(self.sum(torch.tensor(int(flag))).item())
+
+    def told(self, value: T) -> T:
+        """The first process's value, in all of them."""
+        if self.count == 1:
+            return value
+        told = [value]
+        dist.broadcast_object_list(told, device=torch.device("cpu"))
+        return told[0]
+
+
+ALONE = Processes()

@@ -1,0 +1,116 @@
+"""Exported files: the same network in other programs' hands, or a line that says what is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import nas
+from nas.export import export
+from nas.export.formats import FORMATS
+from nas.train.classifier import Classifier
+from nas.train.data import Spread
+from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet
+from tests.conftest import Command
+from tests.nas.train.conftest import images
+
+__all__ = ["images"]
+
+SPREAD = Spread(torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.4]))
+FAMILIES = {
+    "densenet": DenseNet(width_mult=1, depths=(3, 2, 2), links=(5, 0, 0), resolution=8, num_classes=3),
+    "mlp": MLP(in_features=3 * 8 * 8, num_classes=3),
+    "mobilenet": MobileNet(
+        width_mult=0.35, depths=(1,) * 7, expansions=(1, 2, 2, 2, 2, 2, 2), resolution=8, num_classes=3
+    ),
+    "resnet": ResNet(depths=(1, 1, 1, 1), width_per_group=8, resolution=8, num_classes=3),
+}
+
+
+def classifier(family: str) -> Classifier:
+    torch.manual_seed(0)
+    return Classifier(FAMILIES[family], SPREAD, ("a", "b", "c"), 8).eval()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_file_is_the_same_network(form: str, family: str, tmp_path: Path) -> None:
+    made = classifier(family)
+    path = tmp_path / f"network{FORMATS[form].suffix}"
+    assert export(made, path, form) < 1e-4
+    assert [kept.name for kept in tmp_path.iterdir()] == [path.name]
+    pixels = made.example(5)
+    with torch.no_grad():
+        torch.testing.assert_close(FORMATS[form].run(path, made)(pixels), made(pixels), atol=1e-4, rtol=1e-3)
+
+
+def test_files_say_what_they_are(tmp_path: Path) -> None:
+    import onnx
+    from safetensors import safe_open
+
+    made = classifier("mlp")
+    export(made, tmp_path / "n.onnx", "onnx")
+    told = {entry.key: entry.value for entry in onnx.load(tmp_path / "n.onnx").metadata_props}
+    export(made, tmp_path / "n.safetensors", "safetensors")
+    with safe_open(tmp_path / "n.safetensors", "pt") as file:
+        for facts in (told, file.metadata()):
+            assert facts["arch"] == str(made.architecture) and json.loads(facts["classes"]) == ["a", "b", "c"]
+            assert "(1, 3, 8, 8)" in facts["input"]
+
+
+def test_another_network_is_not_let_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, other = classifier("mlp"), classifier("mlp")
+    with torch.no_grad():
+        other.mean += 1
+    broken = FORMATS["state_dict"]
+    monkeypatch.setitem(
+        FORMATS,
+        "state_dict",
+        type(broken)(broken.suffix, (), lambda _, path: broken.write(other, path), broken.run),
+    )
+    with pytest.raises(AssertionError, match="another network"):
+        export(made, tmp_path / "n.pt", "state_dict")
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    absent = ("onnx", "onnxruntime")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name in absent else found(name, *rest)
+    )
+    with pytest.raises(RequestError, match=r"needs onnx, onnxruntime, not installed: .*\[export\]"):
+        export(classifier("mlp"), tmp_path / "n.onnx", "onnx")
+
+
+def test_a_network_is_trained_exported_and_run(command: Command, tmp_path: Path, images: Path) -> None:
+    given = ("--dataset", "folder", "--data", str(images), "--set", "batch=12", "lr=0.05", "epochs=1")
+    done = command("nas.train", "--arch", "mlp:mlp_8", *given, "--seeds", "3,4", "--out", "run")
+    assert done.returncode == 0, done.stderr
+    done = command("nas.export", "run", "--seed", "4", "--format", "onnx", "state_dict")
+    assert done.returncode == 0, done.stderr
+    assert "run/export/row1-seed4.onnx" in done.stdout and "takes pixels from 0 to 1" in done.stdout
+    module = nas.load(tmp_path / "run", row=1, seed=4)
+    kept = torch.load(tmp_path / "run" / "export" / "row1-seed4.pt", weights_only=True)
+    assert all(torch.equal(value, kept[name]) for name, value in module.state_dict().items())
+    run = FORMATS["onnx"].run(tmp_path / "run" / "export" / "row1-seed4.onnx", module)
+    pixels = module.example(4)
+    with torch.no_grad():
+        torch.testing.assert_close(run(pixels), module(pixels), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere"], "nowhere is not the folder of a training"),
+        (["nowhere", "--format", "tflite"], "invalid choice: 'tflite'"),
+        (["nowhere", "--row", "0"], "'0' is not a whole number of at least 1"),
+    ],
+)
+def test_nonsense_gets_one_line(command: Command, arguments: list[str], said: str) -> None:
+    done = command("nas.export", *arguments)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1

@@ -1,0 +1,244 @@
+"""The command as users run it: alone, interrupted, side by side, data-parallel, asked for nonsense."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from nas.command_line import run
+from nas.train.__main__ import main
+from nas.train.checkpoint import Checkpoint
+from tests.conftest import Command, environment
+from tests.nas.train.conftest import CPU, SMALL, same
+
+ARGUMENTS = ("--dataset", "folder", "--set", "batch=12", "lr=0.05")
+PATIENCE = 240
+"""Seconds after which a command hangs."""
+TIMED = ["images_per_second", "seconds", "waiting"]
+
+
+def begin(folder: Path, *arguments: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """The command, begun in a folder."""
+    return subprocess.Popen(
+        [sys.executable, *launcher, "-m", "nas.train", *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def until(there: Path, process: subprocess.Popen[str]) -> None:
+    """Wait for a file, or for the end of the process."""
+    while not there.exists() and process.poll() is None:
+        time.sleep(0.01)
+
+
+def trained(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "trained.csv")
+
+
+def weights(folder: Path, job: str) -> dict[str, object]:
+    return dict(Checkpoint.load(folder / "checkpoints" / f"{job}.pt", CPU).weights)
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing has broken, of rows of a table."""
+    folder = tmp_path_factory.mktemp("whole")
+    pd.DataFrame({"rank": [1, 2, 3], "arch": ["mlp:mlp_16", str(SMALL), "mlp:mlp_8"]}).to_csv(
+        folder / "found.csv"
+    )
+    given = ["found.csv", "--rows", "2,3", "--data", str(images), *ARGUMENTS, "epochs=12", "--out", "run"]
+    process = begin(folder, *given)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    assert output.endswith("Kept in run\n") and max(map(len, output.splitlines())) <= 80
+    assert errors.count("\n") == 24 and "row 2 seed 0 epoch 12/12 loss " in errors
+    return folder / "run"
+
+
+def test_rows_of_a_table_are_trained(whole: Path) -> None:
+    assert trained(whole)["status"].eq("done").all() and trained(whole)["epochs"].eq(12).all()
+    assert [arch.partition(":")[0] for arch in trained(whole)["arch"]] == ["densenet", "mlp"]
+    asked = json.loads((whole / "run.json").read_text())["order"]
+    assert asked["values"]["epochs"] == 12 and asked["values"]["momentum"] == 0.9
+
+
+def test_an_interrupted_command_goes_on_to_the_same_table(whole: Path, images: Path, tmp_path: Path) -> None:
+    given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
+    process = begin(tmp_path, *given, "--out", "run")
+    until(tmp_path / "run" / "checkpoints" / "row1-seed0.pt", process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130, errors
+    assert "go on with: python -m nas.train --resume run" in errors
+    assert not trained(tmp_path / "run")["status"].eq("done").all()
+    process = begin(tmp_path, "--resume", "run", "--recipe", "quick", "--set", "epochs=12")
+    assert process.wait(PATIENCE) == 0, process.communicate(timeout=PATIENCE)
+    tables = [trained(folder).drop(columns=TIMED) for folder in (whole, tmp_path / "run")]
+    pd.testing.assert_frame_equal(*tables)
+    for job in ("row1-seed0", "row2-seed0"):
+        assert same(weights(whole, job), weights(tmp_path / "run", job))
+
+
+def test_side_by_side_and_a_killed_process(whole: Path, images: Path, tmp_path: Path) -> None:
+    long = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
+    process = begin(tmp_path, *long, "--seeds", "0,1", "--parallel", "2", "--out", "run")
+    until(tmp_path / "run" / "checkpoints" / "row1-seed0.pt", process)
+    workers = [
+        child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
+    ]
+    assert len(workers) == 2
+    workers[0].kill()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    table = trained(tmp_path / "run")
+    assert sorted(table["status"]) == ["done", "done", "done", "failed"]
+    assert table["reason"].dropna().tolist() == ["its process ended with exit code -9"]
+    resumed = begin(tmp_path, "--resume", "run", "--parallel", "2")
+    assert resumed.wait(PATIENCE) == 0, resumed.communicate(timeout=PATIENCE)
+    table = trained(tmp_path / "run")
+    assert table["status"].eq("done").all()
+    assert same(weights(whole, "row2-seed0"), weights(tmp_path / "run", "row2-seed0"))
+
+
+def test_two_processes_train_one_network(whole: Path, images: Path, tmp_path: Path) -> None:
+    """The same batches, so the same weights but for rounding, where no layer looks at the batch."""
+    given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    process = begin(tmp_path, *given, "--out", "run", launcher=launcher)
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    assert output.count("Kept in run") == 1 and errors.count("epoch 12/12") == 2
+    one, two = trained(whole), trained(tmp_path / "run")
+    assert two["device"].tolist() == ["2 x cpu"] * 2 and two["status"].eq("done").all()
+    assert two["train_loss"].iloc[1] == pytest.approx(one["train_loss"].iloc[1], rel=1e-3)
+    assert two["top1"].iloc[1] == one["top1"].iloc[1]
+    assert two["top1"].iloc[0] == pytest.approx(one["top1"].iloc[0], abs=15)
+
+
+def test_two_processes_that_are_stopped_go_on(images: Path, tmp_path: Path) -> None:
+    given = ["--arch", str(SMALL), "--data", str(images), *ARGUMENTS, "epochs=40"]
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    process = begin(tmp_path, *given, "--out", "run", launcher=launcher)
+    until(tmp_path / "run" / "checkpoints" / "row1-seed0.pt", process)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert trained(tmp_path / "run")["status"].tolist() == ["interrupted"]
+    alone = begin(tmp_path, "--resume", "run", "--set", "batch=12")
+    assert alone.wait(PATIENCE) == 0, alone.communicate(timeout=PATIENCE)
+    assert trained(tmp_path / "run")["epochs"].tolist() == [40]
+
+
+def test_training_needs_neither_optuna_nor_fvcore_nor_what_draws(images: Path, tmp_path: Path) -> None:
+    """Trained in an interpreter in which these packages cannot be imported."""
+    absent = ["optuna", "fvcore", "rich", "matplotlib", "tensorboard"]
+    arguments = ["--arch", "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=1", "--out", "run"]
+    code = (
+        "import sys, importlib.abc, importlib.util\n"
+        "class Absent(importlib.abc.MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {absent}: raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "found = importlib.util.find_spec\n"
+        f"importlib.util.find_spec = lambda name, *rest: None if name in {absent} else found(name, *rest)\n"
+        "from nas.train.__main__ import main\n"
+        f"sys.exit(main({arguments}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mlp:w8" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
+
+
+HAND = ["--arch", "mlp:mlp_8", "--dataset", "folder"]
+NONSENSE = {
+    "nothing to train": (["--dataset", "folder"], "give a table to train rows of, or --arch"),
+    "rows of nothing": ([*HAND, "--top", "3"], "--top and --rows choose rows of a table"),
+    "no data set": (["--arch", "mlp:mlp_8"], "give --dataset"),
+    "unknown data set": (["--arch", "mlp:mlp_8", "--dataset", "cifar"], "unknown data set 'cifar'"),
+    "no such table": (["none.csv", "--dataset", "folder"], "none.csv: there is no such file"),
+    "unknown recipe": ([*HAND, "--recipe", "quik"], "did you mean quick?"),
+    "unknown value": ([*HAND, "--set", "lrr=1"], "did you mean lr?"),
+    "not a pair": ([*HAND, "--set", "lr"], "is not NAME=VALUE"),
+    "a value out of range": ([*HAND, "--set", "epochs=0"], "epochs is 0"),
+    "no images": ([*HAND, "--data", "."], "expected ./train/CLASS"),
+    "rows of no number": (["t.csv", "--rows", "1,x", "--dataset", "folder"], "'x' is not a whole number"),
+    "not downloaded": (["--arch", "mlp:mlp_8", "--dataset", "cifar10"], "add --download"),
+    "not a run": (["--resume", "nowhere"], "nowhere is not the folder of a training"),
+    "a size that is fixed": (
+        ["--arch", "mlp:mlp_8", "--dataset", "cifar10", "--image-size", "9"],
+        "leave it out",
+    ),
+    "no such device": ([*HAND, "--device", "tpu"], "--device 'tpu': expected cpu, cuda"),
+    "a GPU that is not there": ([*HAND, "--device", "cuda:99"], "--device cuda:99: torch sees"),
+    "no time": ([*HAND, "--checkpoint-minutes", "0"], "'0' is not a number of minutes"),
+    "side by side with nothing": ([*HAND, "--parallel", "--device", "cpu"], "as --parallel 2"),
+}
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command says of arguments that it refuses, in this process."""
+    with pytest.raises(SystemExit) as ended:
+        run(main, arguments)
+    errors = capsys.readouterr().err
+    assert ended.value.code == 2 and errors.count("\n") == 1, errors
+    return errors
+
+
+@pytest.mark.parametrize(("arguments", "said"), NONSENSE.values(), ids=NONSENSE)
+def test_nonsense_gets_one_line(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said in refused(arguments, capsys)
+
+
+def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
+    done = command("nas.train", "--arch", "mlp:mlp_8", "--dataset", "cifar")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: unknown data set 'cifar'") and done.stderr.count("\n") == 1
+
+
+RESUMED = {
+    "another recipe": (["--recipe", "cifar"], "recipe quick and not cifar"),
+    "other values": (["--set", "lr=0.1"], "values Recipe(epochs=12"),
+    "other seeds": (["--seeds", "0,1"], "seeds (0,) and not (0, 1)"),
+    "other networks": (["--arch", "mlp:mlp_16"], "archs ("),
+    "another folder": (["--out", "x"], "leave out --out"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), RESUMED.values(), ids=RESUMED)
+def test_a_run_goes_on_as_it_was_asked_for(
+    whole: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused(["--resume", str(whole), *arguments], capsys)
+
+
+def test_rows_that_a_table_lacks_are_named(tmp_path: Path) -> None:
+    from nas.train.chosen import from_table
+    from search_spaces import RequestError
+
+    pd.DataFrame({"arch": ["mlp:mlp_8"]}).to_csv(tmp_path / "t.csv")
+    with pytest.raises(RequestError, match="has rows 1 to 1, not 2"):
+        from_table(tmp_path / "t.csv", None, [2])
+    (tmp_path / "no.csv").write_bytes(b"\x00\xff\x00")
+    with pytest.raises(RequestError, match=r"no\.csv"):
+        from_table(tmp_path / "no.csv", None, None)

@@ -1,0 +1,106 @@
+"""Data sets: where they come from, what is held out, and what is wrong with them."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nas.train.data import Data, load
+from nas.train.fit import fitted
+from search_spaces import MLP, MobileNet, RequestError, ResNet
+from tests.nas.train.conftest import SMALL, write_images
+
+
+def test_a_holdout_is_even_and_repeats(data: Data) -> None:
+    split = data.hold_out(0.25, seed=0)
+    assert split.held_out is not None
+    assert split.held_out.labels.bincount().tolist() == [6, 6, 6] and len(split.train) == 54
+    assert torch.equal(split.held_out.labels, data.hold_out(0.25, seed=0).held_out.labels)  # type: ignore
+    with pytest.raises(RequestError, match="too few to hold some out"):
+        data.hold_out(0.001, seed=0)
+
+
+def test_a_limit_keeps_some_and_always_the_same(images: Path) -> None:
+    first, again = (load("folder", images, limit=10) for _ in range(2))
+    assert len(first.train) == len(first.test) == 10
+    assert torch.equal(first.train.labels, again.train.labels)
+    assert len(load("folder", images, limit=1000).train) == 72
+
+
+def test_networks_are_rebuilt_for_the_data(data: Data) -> None:
+    assert fitted(SMALL, data).constants() == {"resolution": 8, "num_classes": 3}
+    assert fitted(MLP(), data).constants() == {"in_features": 3 * 8 * 8, "num_classes": 3}
+    for architecture in (MobileNet(), ResNet()):
+        assert fitted(architecture, data).build()(torch.rand(2, 3, 8, 8)).shape == (2, 3)
+
+
+def test_a_network_too_deep_says_for_what_it_is(tmp_path: Path) -> None:
+    tiny = load("folder", write_images(tmp_path / "small", each=3, side=4))
+    with pytest.raises(RequestError, match="resolution is 4, expected a whole number of at least 5"):
+        fitted(SMALL, tiny)
+
+
+def write_cifar(folder: Path) -> Path:
+    """CIFAR-10 in the layout that torchvision reads, of 30 images; its checksums are not the real ones."""
+    batches = folder / "cifar-10-batches-py"
+    batches.mkdir(parents=True)
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    (batches / "batches.meta").write_bytes(pickle.dumps({"label_names": names}))
+    generator = np.random.default_rng(0)
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        pixels = generator.integers(0, 256, (5, 3072), np.uint8)
+        (batches / name).write_bytes(pickle.dumps({"data": pixels, "labels": [0, 1, 2, 3, 4]}))
+    return folder
+
+
+def test_torchvisions_sets_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *given: True)
+    data = load("cifar10", write_cifar(tmp_path))
+    assert (len(data.train), len(data.test), data.channels, data.side) == (25, 5, 3, 32)
+    assert len(data.classes) == 10 and data.train.labels[:5].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_is_not_downloaded_is_said(tmp_path: Path) -> None:
+    for name in ("cifar10", "cifar100", "mnist", "fashionmnist"):
+        with pytest.raises(RequestError, match=f"{name} in .*add --download"):
+            load(name, tmp_path)
+
+
+def test_grey_images_suit_every_family(tmp_path: Path) -> None:
+    """Files in the layout of MNIST, grey, 28 pixels wide."""
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for part in ("train", "t10k"):
+        header = np.array([2051, 6, 28, 28], ">i4").tobytes()
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(header + generator.bytes(6 * 28 * 28))
+        header = np.array([2049, 6], ">i4").tobytes()
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(header + bytes(range(6)))
+    data = load("mnist", tmp_path)
+    assert (data.channels, data.side, len(data.train)) == (1, 28, 6)
+    from nas.train.classifier import Classifier
+
+    for architecture in (MLP(), SMALL):
+        model = Classifier.untrained(fitted(architecture, data), data).eval()
+        assert model(model.example()).shape == (2, 10) and model.example().shape == (2, 1, 28, 28)
+
+
+def test_what_is_wrong_with_a_folder_is_named(images: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(images, broken)
+    shutil.rmtree(broken / "test" / "red")
+    with pytest.raises(RequestError, match=r"class 'red' is in train/ and not in test/"):
+        load("folder", broken)
+    shutil.rmtree(broken / "test")
+    with pytest.raises(RequestError, match=r"expected .*/train/CLASS"):
+        load("folder", broken)
+    shutil.copytree(images / "test", broken / "val")
+    assert len(load("folder", broken).test) == 24

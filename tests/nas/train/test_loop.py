@@ -1,0 +1,165 @@
+"""The loop: what is learnt, and that it goes on bit for bit from wherever it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import search_spaces
+from nas.train.data import Data
+from nas.train.fit import fitted
+from nas.train.loop import DivergedError, Epoch, Training
+from nas.train.recipe import RECIPES
+from search_spaces import MLP, Architecture
+from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL, same, training, weights
+
+
+def run(made: Training) -> list[Epoch]:
+    epochs = []
+    while made.epoch < made.recipe.epochs:
+        epoch = made.run_epoch()
+        assert epoch is not None
+        epochs.append(epoch)
+    return epochs
+
+
+def test_a_network_learns(data: Data) -> None:
+    last = run(training(data, replace(PLAIN, epochs=6)))[-1]
+    assert last.top1 > 80 and last.top5 == 100
+    assert last.images_per_second == pytest.approx(72 / last.seconds)
+    assert 0 < last.waiting < 1 and last.gpu_memory_mb is None
+
+
+@pytest.mark.parametrize("kept", ["data", "on_disk"])
+@pytest.mark.parametrize("stop_after", [1, 6, 11])
+def test_a_stopped_training_goes_on_bit_for_bit(
+    kept: str, stop_after: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    data: Data = request.getfixturevalue(kept)
+    unbroken = training(data)
+    expected = run(unbroken)
+    stopped, steps = training(data), iter(range(1, 100))
+    epochs = []
+    while (epoch := stopped.run_epoch(lambda: next(steps) >= stop_after)) is not None:
+        epochs.append(epoch)
+    torch.save(stopped.state(), tmp_path / "state.pt")
+    torch.manual_seed(99)
+    resumed = training(data)
+    resumed.take_up(torch.load(tmp_path / "state.pt", weights_only=True))
+    epochs += run(resumed)
+    assert same(weights(resumed), weights(unbroken))
+    figures = [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in epochs]
+    assert figures == [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in expected]
+
+
+def test_a_pause_changes_nothing(data: Data) -> None:
+    unbroken, paused = training(data), training(data)
+    run(unbroken)
+    while paused.epoch < 3:
+        paused.run_epoch(lambda: True)
+    assert same(weights(paused), weights(unbroken))
+
+
+def test_seeds_differ_and_repeat(data: Data) -> None:
+    first, again, other = (training(data, seed=seed) for seed in (0, 0, 1))
+    for made in (first, again, other):
+        made.run_epoch()
+    assert same(weights(first), weights(again)) and not same(weights(first), weights(other))
+
+
+def test_what_other_programs_draw_changes_nothing(data: Data) -> None:
+    alone, disturbed = training(data), training(data)
+    run(alone)
+
+    def draw() -> bool:
+        torch.rand(1)
+        return True
+
+    while disturbed.epoch < 3:
+        disturbed.run_epoch(draw)
+    assert same(weights(alone), weights(disturbed))
+
+
+def test_averaged_weights_link_the_same_channels(data: Data) -> None:
+    made = training(data, replace(RECIPE, average=0.999))
+    picked = {name: value.clone() for name, value in made.model.named_buffers() if "picked" in name}
+    assert sum(map(len, picked.values())) == 5
+    run(made)
+    averaged = dict(made.tested.named_buffers())
+    assert made.tested is not made.model and same({name: averaged[name] for name in picked}, picked)
+
+
+def test_an_average_lies_between_the_first_and_the_last_weights(data: Data) -> None:
+    made = training(data, replace(RECIPE, average=1.0, epochs=1))
+    first = made.tested.network[-1][-1].weight.clone()  # type: ignore[index, union-attr]
+    run(made)
+    assert not torch.equal(first, made.model.network[-1][-1].weight)  # type: ignore[index, union-attr]
+
+
+def test_a_loss_that_is_no_number_ends_the_training(data: Data) -> None:
+    wild = replace(RECIPE, lr=1e6, warmup=0, epochs=1)
+    with pytest.raises(DivergedError, match="in epoch 1; try a smaller lr"):
+        Training(fitted(MLP(depth=6), data), data, wild, 0, CPU).run_epoch()
+
+
+def test_the_learning_rate_rises_and_falls(data: Data) -> None:
+    made = training(data, replace(PLAIN, warmup=1, lr=0.1))
+    rates = []
+
+    def note() -> bool:
+        rates.append(made._optimizer.param_groups[0]["lr"])
+        return False
+
+    while made.epoch < 3:
+        made.run_epoch(note)
+    assert len(rates) == 18 and max(rates) == pytest.approx(0.1) and rates[-1] == pytest.approx(0, abs=1e-9)
+    assert rates[:6] == sorted(rates[:6]) and rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_norms_and_biases_do_not_decay(data: Data) -> None:
+    made = training(data, replace(PLAIN, weight_decay=0.5))
+    groups = made._optimizer.param_groups
+    assert [group["weight_decay"] for group in groups] == [0.5, 0.0]
+    assert all(weight.ndim > 1 for weight in groups[0]["params"])
+    assert sum(len(group["params"]) for group in groups) == len(list(made.model.parameters()))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_whole(name: str, data: Data) -> None:
+    assert training(data, replace(RECIPES[name], epochs=1, batch=24)).run_epoch() is not None
+
+
+@pytest.mark.parametrize("space", search_spaces.names())
+def test_every_space_trains(space: str, data: Data) -> None:
+    known = search_spaces.get(space)
+    architecture: Architecture = known.of_options([0] * len(known.choices))
+    made = Training(fitted(architecture, data), data, replace(PLAIN, batch=36, epochs=1), 0, CPU)
+    epoch = made.run_epoch()
+    assert epoch is not None and made.model(made.model.example()).shape == (2, 3)
+
+
+def test_compiling_leaves_no_trace(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compiled(model: torch.nn.Module) -> torch.nn.Module:
+        return model
+
+    monkeypatch.setattr(torch, "compile", compiled)  # the real one takes half a minute
+    made = Training(fitted(SMALL, data), data, RECIPE, 0, CPU, compiling="on")
+    assert made.forward.compiled and same(weights(made), weights(training(data)))
+
+
+def test_where_compiling_fails_training_goes_on_without(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(model: torch.nn.Module) -> object:
+        def run(pixels: torch.Tensor) -> torch.Tensor:
+            model(pixels)
+            raise RuntimeError("no compiler\nand more")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", broken)
+    made = Training(fitted(SMALL, data), data, RECIPE, 0, CPU, compiling="on")
+    assert not made.forward.compiled and made.forward.failure == "RuntimeError: no compiler"
+    assert same(weights(made), weights(training(data)))
+    assert made.run_epoch() is not None

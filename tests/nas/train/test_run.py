@@ -1,0 +1,252 @@
+"""A run: its tables, its failures, what is taken up and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pickle
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+import nas
+import search_spaces
+from nas.train import job
+from nas.train.checkpoint import Checkpoint
+from nas.train.folder import TrainFolder
+from nas.train.images import Files
+from nas.train.job import Accuracy, Job, Outcome
+from nas.train.loop import Epoch, accuracy
+from nas.train.one import Means
+from nas.train.order import Order
+from nas.train.recipe import RECIPES
+from nas.train.run import TrainRun, loaded
+from search_spaces import RequestError
+from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SIDE, SMALL, same
+
+MEANS = Means(CPU)
+
+
+def order(images: Path, *archs: str, **changes: object) -> Order:
+    made = Order(archs, "folder", str(images), "quick", replace(PLAIN, epochs=2))
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def trained(asked: Order, path: Path, means: Means = MEANS) -> TrainRun:
+    """A run in a new folder, or the one that is there gone on with."""
+    run = TrainRun(asked, loaded(asked), means)
+    run.run(TrainFolder.open(path) if path.exists() else TrainFolder.create(asked, path))
+    return run
+
+
+def test_the_table_says_what_was_reached(images: Path, tmp_path: Path) -> None:
+    asked = order(images, str(SMALL), "mlp:mlp_8", seeds=(0, 1))
+    trained(asked, tmp_path / "run")
+    kept = pd.read_csv(tmp_path / "run" / "trained.csv")
+    assert kept["status"].eq("done").all() and kept["epochs"].eq(2).all()
+    assert kept[["row", "seed"]].to_numpy().tolist() == [[1, 0], [1, 1], [2, 0], [2, 1]]
+    fit = search_spaces.parse(kept["arch"].iloc[0])
+    assert (fit.constants()["resolution"], fit.constants()["num_classes"]) == (SIDE, 3)
+    assert kept["params"].iloc[0] == fit.figures().params
+    assert kept[["best_epoch", "best_top1", "held_out_top1"]].isna().all().all()
+    summary = pd.read_csv(tmp_path / "run" / "summary.csv")
+    seeds = kept.groupby("row")["top1"]
+    assert summary["seeds"].tolist() == [2, 2]
+    assert summary["top1_mean"].tolist() == pytest.approx(seeds.mean().tolist())
+    assert summary["top1_std"].tolist() == pytest.approx(seeds.std().tolist())
+    assert len(pd.read_csv(tmp_path / "run" / "curves.csv")) == 8
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert list((tmp_path / "run" / "tensorboard" / "row2-seed1").glob("events*"))
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert state["status"] == "finished" and state["order"]["values"] == dataclasses.asdict(asked.values)
+
+
+def test_the_accuracy_is_that_of_the_loaded_network(images: Path, tmp_path: Path) -> None:
+    asked = order(images, str(SMALL), values=RECIPE, holdout=0.25)
+    trained(asked, tmp_path / "run")
+    kept = pd.read_csv(tmp_path / "run" / "trained.csv").iloc[0]
+    data = loaded(asked)
+    last, best = nas.load(tmp_path / "run", 1), nas.load(tmp_path / "run", 1, seed=0, best=True)
+    assert accuracy(last, data.test, CPU) == pytest.approx((kept["top1"], kept["top5"]))
+    assert accuracy(best, data.test, CPU) == pytest.approx((kept["best_top1"], kept["best_top5"]))
+    assert accuracy(best, data.held_out, CPU)[0] == pytest.approx(kept["best_held_out_top1"])  # type: ignore
+    curves = pd.read_csv(tmp_path / "run" / "curves.csv")
+    assert kept["best_epoch"] == curves["number"][curves["top1"].idxmax()]
+    assert kept["held_out_top1"] == pytest.approx(curves["top1"].iloc[-1])
+    assert last.classes == data.classes and not last.training
+
+
+def test_what_cannot_be_loaded_is_said(images: Path, tmp_path: Path) -> None:
+    asked = order(images, str(SMALL), "mlp:mlp_8")
+    run, steps = TrainRun(asked, loaded(asked), MEANS), iter(range(100))
+    run.run(TrainFolder.create(asked, tmp_path / "run"), stop=lambda: next(steps) >= 8)
+    for arguments, said in (
+        ({"row": 1}, r"row 1 has done 1 of 2 epochs; go on with python -m nas\.train --resume"),
+        ({"row": 2}, "row 2 has not been trained"),
+        ({"row": 3}, "has rows 1 to 2, not 3"),
+        ({"seed": 5}, "has seeds 0, not 5"),
+        ({"best": True}, "no images were held out"),
+    ):
+        with pytest.raises(RequestError, match=said):
+            nas.load(tmp_path / "run", **arguments)  # type: ignore[arg-type]
+
+
+def test_one_failure_does_not_stop_the_next(images: Path, tmp_path: Path) -> None:
+    asked = order(images, "mlp:mlp_8", str(SMALL))
+    folder = TrainFolder.create(asked, tmp_path / "run")
+    (folder.path / "checkpoints" / ".row1-seed0.pt.unfinished").mkdir()  # the first cannot be written
+    run = TrainRun(asked, loaded(asked), MEANS)
+    run.run(folder)
+    assert run.table["status"].tolist() == ["failed", "done"]
+    assert "the checkpoint cannot be written" in run.table["reason"].iloc[0]
+    assert pd.read_csv(folder.summary)["row"].tolist() == [2]
+    (folder.path / "checkpoints" / ".row1-seed0.pt.unfinished").rmdir()
+    assert trained(asked, folder.path).table["status"].tolist() == ["done", "done"]
+
+
+def test_a_diverged_network_is_a_line_in_the_table(images: Path, tmp_path: Path) -> None:
+    wild = replace(PLAIN, epochs=1, lr=1e6)
+    trained(order(images, "mlp:w8_d6_t0", values=wild, seeds=(0, 1)), tmp_path / "run")
+    kept = pd.read_csv(tmp_path / "run" / "trained.csv")
+    assert kept["status"].tolist() == ["failed"] * 2 and kept["reason"].str.contains("smaller lr").all()
+    assert len(kept["arch"].unique()) == 1
+
+
+def test_a_file_size_limit_fails_the_large_network_alone(images: Path, tmp_path: Path) -> None:
+    """A real limit of the system, that the large checkpoint breaks and the tables do not."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        run = trained(order(images, str(SMALL), "mlp:mlp_8"), tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert run.table["status"].tolist() == ["failed", "done"]
+    assert "File too large" in run.table["reason"].iloc[0]
+    assert run.table["epochs"].tolist() == [1, 2]
+
+
+def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = order(images, "mlp:mlp_8", keep="disk")
+    data = loaded(asked)
+    assert isinstance(data.train, Files)
+    gone = replace(data, train=replace(data.train, paths=("gone.png", *data.train.paths[1:])))
+    run = TrainRun(asked, replace(data), MEANS)
+    _ = data.spread
+    gone.__dict__["spread"] = data.spread
+    run._data = gone
+    run.run(TrainFolder.create(asked, tmp_path / "gone"))
+    assert run.table["reason"].tolist() == ["gone.png cannot be read as an image (FileNotFoundError)"]
+
+    from nas.train import augment
+
+    monkeypatch.setattr(augment.Augment, "__call__", lambda self, image: os.kill(os.getpid(), 9))
+    run = TrainRun(asked, data, MEANS)
+    run.run(TrainFolder.create(asked, tmp_path / "dead"))
+    assert run.table["status"].tolist() == ["failed"] and "DataLoader worker" in run.table["reason"].iloc[0]
+
+
+def test_tables_that_cannot_be_written_do_not_end_the_training(images: Path, tmp_path: Path) -> None:
+    asked = order(images, "mlp:mlp_8")
+    folder = TrainFolder.create(asked, tmp_path / "run")
+    folder.trained.mkdir()
+    run = TrainRun(asked, loaded(asked), MEANS)
+    run.run(folder)
+    assert run.table["status"].tolist() == ["done"] and "trained.csv" in run.unsaved
+
+
+def test_checkpoints_within_an_epoch(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[int] = []
+    save = Checkpoint.save
+
+    def note(self: Checkpoint, path: Path) -> None:
+        saved.append(self.training["step"] if self.training else -1)
+        save(self, path)
+
+    monkeypatch.setattr(Checkpoint, "save", note)
+    asked = order(images, str(SMALL), values=replace(RECIPE, epochs=2))
+    often = trained(asked, tmp_path / "often", Means(CPU, minutes=1e-9))
+    assert saved == [1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, -1]
+    once = trained(asked, tmp_path / "once")
+    timed = ["seconds", "images_per_second", "waiting"]
+    pd.testing.assert_frame_equal(once.table.drop(columns=timed), often.table.drop(columns=timed))
+
+
+def test_another_recipe_or_network_is_refused(images: Path, tmp_path: Path) -> None:
+    asked = order(images, "mlp:mlp_8")
+    trained(asked, tmp_path / "run")
+    for other in (
+        replace(asked, values=replace(PLAIN, epochs=5)),
+        replace(asked, archs=("mlp:mlp_16",)),
+    ):
+        run = TrainRun(other, loaded(other), MEANS)
+        with pytest.raises(RequestError, match="another network or by another recipe"):
+            run.run(TrainFolder(tmp_path / "run", other))
+
+
+def test_what_is_done_stays(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = order(images, "mlp:mlp_8", holdout=0.25)
+    first = trained(asked, tmp_path / "run")
+    monkeypatch.setattr("nas.train.one.Training", None)
+    pd.testing.assert_frame_equal(trained(asked, tmp_path / "run").table, first.table)
+
+
+def test_a_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (os.system, ("touch " + str(tmp_path / "ran"),))
+
+    path = tmp_path / "evil.pt"
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(RequestError, match=r"evil\.pt is no checkpoint"):
+        Checkpoint.load(path, CPU)
+    torch.save({"arch": Evil()}, path)
+    with pytest.raises(RequestError, match=r"evil\.pt is no checkpoint"):
+        Checkpoint.load(path, CPU)
+    torch.save({"arch": "mlp:mlp_8"}, path)
+    with pytest.raises(RequestError, match=r"evil\.pt is no checkpoint"):
+        Checkpoint.load(path, CPU)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_outcomes_survive_being_stored() -> None:
+    epochs = tuple(Epoch(number, 1.5, 10.0 * number, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2))
+    outcome = Outcome("done", epochs, Accuracy(1.0, 2.0), Accuracy(3.0, 4.0), "yes", "")
+    assert Outcome.of_values(json.loads(json.dumps(outcome.as_values()))) == outcome
+    assert Outcome.of_values(Outcome().as_values()) == Outcome()
+    assert outcome.best == epochs[1]
+
+
+def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
+    small = search_spaces.parse("mlp:mlp_8")
+    epoch = Epoch(1, 1.5, 50.0, 90.0, 2.0, 50.0, 0.1, 12.5)
+    outcomes = {
+        Job(1, small, 0): Outcome("done", (epoch,)),
+        Job(1, small, 1): Outcome("failed", (epoch,), reason="no"),
+        Job(2, small, 0): Outcome(),
+    }
+    table = job.table(outcomes, "folder", "quick", "cuda")
+    assert table["gpu_memory_mb"].iloc[0] == 12.5
+    summary = job.summary(table)
+    assert summary["seeds"].tolist() == [1] and summary["top1_mean"].tolist() == [50.0]
+    assert job.summary(table.iloc[1:]).empty
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_orders_survive_being_stored(name: str) -> None:
+    asked = Order(("mlp:mlp_8",), "folder", "data", name, RECIPES[name], (0, 1), keep="disk", side=32)
+    assert Order.of_json(json.loads(json.dumps(asked.as_json()))) == asked
+    assert asked.differing(replace(asked, holdout=0.5)) == ["holdout 0.0 and not 0.5"]
+    assert asked.differing(asked) == []
+
+
+def test_loading_gives_the_same_network_every_time(images: Path, tmp_path: Path) -> None:
+    trained(order(images, str(SMALL)), tmp_path / "run")
+    first, again = (nas.load(tmp_path / "run").state_dict() for _ in range(2))
+    assert same(dict(first), dict(again))
