@@ -7,6 +7,7 @@ import os
 import platform
 from datetime import date
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ import pandas as pd
 from nas.files import write_whole
 
 FOLDER = Path("results/benchmarks")
+PACKAGES = ("optuna", "torch", "numpy", "pandas", "fvcore")
 
 
 def save(name: str, table: pd.DataFrame, command: str) -> None:
@@ -26,10 +28,18 @@ def save(name: str, table: pd.DataFrame, command: str) -> None:
         "processor": processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        **{package: version(package) for package in ("optuna", "torch", "numpy", "pandas", "fvcore")},
+        "gpu": gpu(),
+        **{package: version(package) for package in PACKAGES if find_spec(package)},
     }
     write_whole(FOLDER / f"{name}.json", json.dumps(facts, indent=2) + "\n")
     print(table.to_string(index=False), flush=True)
+
+
+def gpu() -> str | None:
+    """The GPU's name, if there is one."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def processor() -> str:

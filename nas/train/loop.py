@@ -29,7 +29,8 @@ from nas.train.processes import ALONE, Processes
 from nas.train.recipe import Recipe
 from search_spaces import Architecture
 
-_TESTED_AT_ONCE = 1000
+_TESTED_AT_ONCE = 250
+"""Images; with many more a CPU spends its time on fetching memory anew."""
 
 
 class DivergedError(Exception):
