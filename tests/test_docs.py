@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,10 @@ from nas import score
 from nas.budget import quantity
 from search_spaces import Space, registry
 from tests.conftest import REPOSITORY, environment
+from tests.nas.train.conftest import images
 from tests.search_spaces.conformance import Conformance
+
+__all__ = ["images"]
 
 README = REPOSITORY / "README.md"
 EXACT = REPOSITORY / "docs" / "exact.md"
@@ -76,6 +80,22 @@ def test_the_commands_of_the_pages_work(words: list[str], tmp_path: Path) -> Non
     if "--resume" in words:
         run(["nas.search", "--space", "mlp", "--out", words[-1]], REPOSITORY, tmp_path)
     run(words, REPOSITORY, tmp_path)
+
+
+def test_the_way_from_a_budget_to_a_file_works(images: Path, tmp_path: Path) -> None:
+    """The commands of the README one after another, on images that are there and few."""
+    (block,) = re.findall(r"## From a budget to a file\n+```sh\n(.*?)```", README.read_text(), re.DOTALL)
+    few = f"--dataset folder --data {images} --set epochs=1 batch=12"
+    block = block.replace("--dataset cifar10 --data data --download", few)
+    assert few in block
+    for line in block.splitlines():
+        command = shlex.split(line.replace("--flops 10M", "--flops 10M --trials 50 --top 2"))
+        done = subprocess.run(
+            [sys.executable, *command[1:]], cwd=tmp_path, capture_output=True, text=True, env=environment()
+        )
+        assert done.returncode == 0, done.stderr
+    assert done.stdout == "torch.Size([2, 3])\n"
+    assert (tmp_path / "trained" / "export" / "row1.onnx").exists()
 
 
 def test_the_code_of_the_readme_works() -> None:

@@ -11,7 +11,9 @@ import torch
 
 import nas
 from nas.export import export
+from nas.export.__main__ import main
 from nas.export.formats import FORMATS
+from nas.train.__main__ import main as train
 from nas.train.classifier import Classifier
 from nas.train.data import Spread
 from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet
@@ -87,20 +89,18 @@ def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         export(classifier("mlp"), tmp_path / "n.onnx", "onnx")
 
 
-def test_a_network_is_trained_exported_and_run(command: Command, tmp_path: Path, images: Path) -> None:
-    given = ("--dataset", "folder", "--data", str(images), "--set", "batch=12", "lr=0.05", "epochs=1")
-    done = command("nas.train", "--arch", "mlp:mlp_8", *given, "--seeds", "3,4", "--out", "run")
-    assert done.returncode == 0, done.stderr
-    done = command("nas.export", "run", "--seed", "4", "--format", "onnx", "state_dict")
-    assert done.returncode == 0, done.stderr
-    assert "run/export/row1-seed4.onnx" in done.stdout and "takes pixels from 0 to 1" in done.stdout
-    module = nas.load(tmp_path / "run", row=1, seed=4)
+def test_the_command_exports_what_was_trained(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ["--dataset", "folder", "--data", str(images), "--set", "batch=12", "lr=0.05", "epochs=1"]
+    assert train(["--arch", "mlp:mlp_8", *given, "--seeds", "3,4", "--out", "run"]) == 0
+    assert main(["run", "--seed", "4", "--format", "onnx", "state_dict"]) == 0
+    said = capsys.readouterr().out
+    assert "run/export/row1-seed4.onnx" in said and "takes pixels from 0 to 1" in said
+    module = nas.load("run", row=1, seed=4)
     kept = torch.load(tmp_path / "run" / "export" / "row1-seed4.pt", weights_only=True)
     assert all(torch.equal(value, kept[name]) for name, value in module.state_dict().items())
-    run = FORMATS["onnx"].run(tmp_path / "run" / "export" / "row1-seed4.onnx", module)
-    pixels = module.example(4)
-    with torch.no_grad():
-        torch.testing.assert_close(run(pixels), module(pixels), atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize(
