@@ -30,7 +30,7 @@ def export(classifier: Classifier, path: Path, form: str) -> float:
 
     Raises:
         RequestError: The format needs packages that are not installed, or the file cannot be written.
-        AssertionError: The file is not the same network.
+        RuntimeError: The file is not the same network.
     """
     format_ = FORMATS[form]
     missing = [package for package in format_.packages if importlib.util.find_spec(package) is None]
@@ -60,6 +60,7 @@ def _difference(run: Run, classifier: Classifier) -> float:
             expected, got = classifier(pixels), run(pixels)
             difference = (got - expected).abs().max().item()
             allowed = _TOLERANCE * max(expected.abs().max().item(), 1)
-            assert difference <= allowed, "the file is another network"
+            if not difference <= allowed:
+                raise RuntimeError(f"a logit of the file differs by {difference}, more than {allowed}")
             largest = max(largest, difference)
     return largest

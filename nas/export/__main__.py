@@ -8,6 +8,7 @@ from pathlib import Path
 from nas.command_line import DONE, Parser, at_least, run
 from nas.export import export
 from nas.export.formats import FORMATS
+from nas.train.folder import TrainFolder
 from nas.train.trained import load
 from search_spaces import RequestError
 
@@ -21,9 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"cannot write {out}: {error.strerror}") from None
-    seed = "" if options.seed is None else f"-seed{options.seed}"
+    seeds = TrainFolder.open(options.folder).order.seeds
+    best = "-best" if options.best else ""
+    name = f"row{options.row}-seed{seeds[0] if options.seed is None else options.seed}{best}"
     for form in options.format:
-        path = out / f"row{options.row}{seed}{FORMATS[form].suffix}"
+        path = out / f"{name}{FORMATS[form].suffix}"
         difference = export(classifier, path, form)
         size = path.stat().st_size / 2**20
         print(f"{path}  {size:.2f} MiB, logits differ from the module's by at most {difference:.1e}")

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from nas.command_line import DONE, INTERRUPTED, REQUEST_WRONG, Parser, at_least, interruptions, run
+from nas.command_line import DONE, INTERRUPTED, Parser, at_least, interruptions, run
 from nas.train.folder import TrainFolder
 from nas.train.order import DATASETS, Keep, Order
 from nas.train.recipe import RECIPES, recipe
@@ -20,9 +20,11 @@ from search_spaces import RequestError
 if TYPE_CHECKING:
     import torch
 
+    from nas.train.data import Data
     from nas.train.processes import Processes
     from nas.train.run import TrainRun
 
+NOTHING_DONE = 1
 _EPILOG = (
     "On several GPUs: `torchrun --nproc-per-node N -m nas.train ...` trains each network on all of them,"
     " --parallel as many networks at a time. docs/training.md says what is kept and what the figures mean."
@@ -43,10 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         processes = Processes.started(device)
         try:
             return _train(order, kept, options, device, processes, interrupted)
-        except RequestError:
-            if processes.first:
-                raise
-            return REQUEST_WRONG  # the first process says it for all
         finally:
             if processes.count > 1:
                 torch.distributed.destroy_process_group()
@@ -94,18 +92,19 @@ def _train(
     processes: Processes,
     interrupted: Callable[[], bool],
 ) -> int:
+    from nas.train.job import FAILED
     from nas.train.one import Means
     from nas.train.progress import shown
-    from nas.train.run import TrainRun, loaded
+    from nas.train.run import TrainRun
 
     devices = _devices(options.parallel, device, processes)
     # Where networks have processes of their own, those read the images.
-    data = loaded(replace(order, keep="disk") if devices else order, options.download, options.workers)
+    data = _loaded(replace(order, keep="disk") if devices else order, options, processes)
     means = Means(device, processes, options.compile, options.checkpoint_minutes)
     training = TrainRun(order, data, means)
     folder = kept or _created(order, options.out, processes)
     with shown(order.values.epochs, quiet=not processes.first) as progress:
-        training.run(folder, interrupted, progress.report, progress.on_step, devices)
+        training.run(folder, interrupted, progress.report, progress.on_step, devices, options.workers)
     if not processes.first:
         return INTERRUPTED if interrupted() else DONE
     resume = f"python -m nas.train --resume {shlex.quote(str(folder.path))}"
@@ -116,7 +115,21 @@ def _train(
         return INTERRUPTED
     _print(training)
     print(f"Kept in {folder.path}")
+    if (training.table["status"] == FAILED).all():
+        print("no network was trained to the end", file=sys.stderr)
+        return NOTHING_DONE
     return DONE
+
+
+def _loaded(order: Order, options: argparse.Namespace, processes: Processes) -> Data:
+    """The data set; where it may have to be downloaded, the first process is alone with it at first."""
+    from nas.train.run import loaded
+
+    workers = options.workers or max(min(16, os.cpu_count() or 1) // processes.count, 1)
+    if options.download and processes.first:
+        loaded(order, download=True, workers=workers)
+    processes.told(None)
+    return loaded(order, workers=workers)
 
 
 def _created(order: Order, out: Path | None, processes: Processes) -> TrainFolder:
@@ -190,6 +203,8 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise RequestError(f"--set {text!r} is not NAME=VALUE, such as lr=0.05")
+        if name in changes:
+            raise RequestError(f"--set gives {name} twice; give it one value")
         changes[name] = value
     return changes
 

@@ -30,6 +30,6 @@ class Board:
         if job.name not in self._writers:
             self._writers[job.name] = SummaryWriter(self._folder / job.name, purge_step=epoch.number)
         for name, value in dataclasses.asdict(epoch).items():
-            if name != "number" and value is not None:
+            if name != "number" and isinstance(value, float):
                 self._writers[job.name].add_scalar(name, value, epoch.number)
         self._writers[job.name].flush()

@@ -14,9 +14,13 @@ from torch import Tensor
 
 from nas.files import write_whole
 from nas.train.classifier import Classifier
-from nas.train.data import Spread
-from nas.train.job import Outcome
+from nas.train.data import Data, Spread
+from nas.train.job import Job, Outcome
+from nas.train.recipe import Recipe
 from search_spaces import RequestError, parse
+
+_DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError,
+            pickle.UnpicklingError)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Checkpoint:
         recipe: Values of its recipe.
         classes: Names of the classes.
         side: Side of the images.
+        images: How many are trained on.
         outcome: How far it has come.
         weights: State of the module that is tested.
         best: That of the epoch that did best on held-out images.
@@ -38,6 +43,7 @@ class Checkpoint:
     recipe: dict[str, Any]
     classes: list[str]
     side: int
+    images: int
     outcome: dict[str, Any]
     weights: dict[str, Tensor]
     best: dict[str, Tensor] | None = None
@@ -54,17 +60,37 @@ class Checkpoint:
         write_whole(path, buffer.getvalue())
 
     @classmethod
-    def load(cls, path: Path, device: torch.device) -> Checkpoint:
-        """Read what `save` wrote.
+    def load(cls, path: Path) -> Checkpoint:
+        """Read what `save` wrote, into the memory of the CPU.
 
         Raises:
             RequestError: The file is damaged, or holds more than tensors and plain values.
         """
         try:
-            return cls(**torch.load(path, map_location=device, weights_only=True))
-        except (OSError, RuntimeError, EOFError, ValueError, TypeError, pickle.UnpicklingError) as error:
-            reason = str(error).partition("\n")[0]
-            raise RequestError(f"{path} is no checkpoint of ours ({reason})") from None
+            kept = cls(**torch.load(path, map_location="cpu", weights_only=True))
+            kept.so_far()
+        except _DAMAGED:
+            raise RequestError(
+                f"{path} is damaged, or no checkpoint of ours; delete it to train that network anew"
+            ) from None
+        return kept
+
+    def check(self, path: Path, job: Job, recipe: Recipe, data: Data) -> None:
+        """Check that a job would go on as it began.
+
+        Raises:
+            RequestError: It is of another network, recipe or data set.
+        """
+        now = {
+            "network": (self.arch, str(job.architecture)),
+            "recipe": (self.recipe, dataclasses.asdict(recipe)),
+            "classes": (self.classes, list(data.classes)),
+            "size of images": (self.side, data.side),
+            "number of training images": (self.images, len(data.train)),
+        }
+        for name, (before, after) in now.items():
+            if before != after:
+                raise RequestError(f"{path} is of another {name}: {before}, now {after}; start a new run")
 
     def so_far(self) -> Outcome:
         """How far the job has come."""

@@ -25,15 +25,17 @@ def from_table(path: Path, top: int | None, rows: Sequence[int] | None) -> list[
         RequestError: It is no table of architectures, or it has no such rows.
     """
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, index_col=False)
     except FileNotFoundError:
         raise RequestError(f"{path}: there is no such file; {_EXPECTED}") from None
     except (OSError, ValueError) as error:
         raise RequestError(f"{path} is no table ({error}); {_EXPECTED}") from None
     if "arch" not in table.columns or table.empty:
         raise RequestError(f"{path} has no column 'arch' with architectures in it; {_EXPECTED}")
-    wanted = list(range(1, (top or len(table)) + 1)) if rows is None else list(rows)
-    for row in wanted:
-        if not 1 <= row <= len(table):
-            raise RequestError(f"{path} has rows 1 to {len(table)}, not {row}")
-    return [search_spaces.parse(str(table["arch"][row - 1])) for row in wanted]
+    if rows is not None and top is not None:
+        raise RequestError("--top and --rows both choose rows; give one")
+    wanted = rows if rows is not None else range(1, (top or len(table)) + 1)
+    if not 1 <= min(wanted) <= max(wanted) <= len(table):
+        asked = f"--top {top}" if rows is None else f"row {max(wanted)}"
+        raise RequestError(f"{path} has rows 1 to {len(table)}, not {asked}")
+    return [search_spaces.parse(str(table["arch"].iloc[row - 1])) for row in wanted]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +21,13 @@ class Forward:
     """How a model is run in training.
 
     Attributes:
-        run: Pixels to logits.
+        run: The model, compiled or not: pixels to logits.
         compiled: Whether it is compiled.
         seconds: What compiling took.
         failure: Why compiling failed, if it did.
     """
 
-    run: Callable[[Tensor], Tensor]
+    run: nn.Module
     compiled: bool = False
     seconds: float = 0.0
     failure: str = ""
@@ -47,7 +47,9 @@ def compiled(model: nn.Module, one_step: Callable[[Callable[[Tensor], Tensor]], 
     """
     before = [buffer.clone() for buffer in model.buffers()]
     start = time.perf_counter()
-    run: Callable[[Tensor], Tensor] = torch.compile(model)
+    # Else torch.compile gives up, without a word, after a few networks of one class.
+    torch.compiler.reset()
+    run = cast(nn.Module, torch.compile(model))
     try:
         for _ in range(2):
             one_step(run)

@@ -25,7 +25,7 @@ FITS_IN_MEMORY = 2 * 2**30
 
 _IMAGENET_SIDE, _IMAGENET_ZOOM = 224, 0.875
 """Images of ImageNet are resized to 256 pixels and their middle 224 are taken, as is usual."""
-_SPREAD_OVER = 20_000
+_SPREAD_OVER = 10_000
 
 
 AnyImages = TypeVar("AnyImages", bound=Images)
@@ -97,7 +97,7 @@ class Data:
         """Of the training images, or of so many of them drawn with a fixed seed."""
         order = _shuffled(len(self.train), seed=0)[:_SPREAD_OVER]
         sums = torch.zeros(2, self.channels, dtype=torch.float64)
-        for pixels, _ in self.train.batches(order, 500):
+        for pixels, _ in self.train.batches(order, 100):
             values = pixels.transpose(0, 1).flatten(1).double() / 255
             sums += torch.stack([values.mean(1), values.square().mean(1)]).cpu() * len(pixels)
         mean, square = sums / len(order)
@@ -160,8 +160,8 @@ def _named(name: str, folder: Path, download: bool, limit: int | None) -> Data:
     }
     try:
         train, test = (kinds[name](folder, train=train, download=download) for train in (True, False))
-    except RuntimeError as error:
-        way = "add --download, or say where it is with --data" if not download else "try again"
+    except (RuntimeError, OSError) as error:
+        way = "add --download, or say where it is with --data" if not download else "see --data, or try again"
         raise RequestError(f"{name} in {folder}: {error}; {way}") from None
     parts = (_limited(_in_memory(part), limit) for part in (train, test))
     return Data(name, tuple(train.classes), *parts)
@@ -184,13 +184,15 @@ def _from_folder(
     for part in ("train", tested):
         try:
             parts[part] = ImageFolder(str(folder / part))
-        except FileNotFoundError as error:
+        except OSError as error:
             layout = f"expected {folder}/train/CLASS/*.png and {folder}/test/CLASS/*.png"
             raise RequestError(f"{folder / part}: {error}; {layout}") from None
     train, test = parts["train"], parts[tested]
     for missing in set(train.classes) ^ set(test.classes):
         has, lacks = ("train", tested) if missing in train.classes else (tested, "train")
         raise RequestError(f"{folder}: class {missing!r} is in {has}/ and not in {lacks}/")
+    if len(train.classes) < 2:
+        raise RequestError(f"{folder} has one class, {train.classes[0]!r}; expected at least two")
     found = [_limited(files(part), limit) for part in (train, test)]
     size = sum(3 * part.side**2 * len(part) for part in found)
     if keep == "disk" or (keep is None and size > FITS_IN_MEMORY):
@@ -203,12 +205,12 @@ def _from_folder(
 
 def _files(found: ImageFolder, side: int | None, short_side: int | None, workers: int) -> Files:
     """The files of a folder, to be seen at a side, or as they are if they are squares of one size."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     first = found.imgs[0][0]
     try:
         width, height = Image.open(first).size
-    except UnidentifiedImageError:
+    except (OSError, ValueError, Image.DecompressionBombError):
         raise RequestError(f"{first} cannot be read as an image") from None
     if side is None and width != height:
         raise RequestError(f"{first} is {width}x{height} pixels, not square; give --image-size")

@@ -27,7 +27,8 @@ def draw(curves: pd.DataFrame, path: Path) -> None:
         loss.plot(epochs["number"], epochs["train_loss"], marker=".", linewidth=1.2, label=label)
         accuracy.plot(epochs["number"], epochs["top1"], marker=".", linewidth=1.2, label=label)
     loss.set(xlabel="epoch", ylabel="training loss")
-    accuracy.set(xlabel="epoch", ylabel="top-1 accuracy, %")
+    where = "held-out images" if (curves["tested_on"] == "held_out").any() else "test set"
+    accuracy.set(xlabel="epoch", ylabel=f"top-1 accuracy on the {where}, %")
     for axes in (loss, accuracy):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

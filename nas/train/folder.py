@@ -7,12 +7,14 @@ import platform
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from nas.files import write_whole
 from nas.train.order import Order
 from search_spaces import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RUNS = Path("results/trained")
 
@@ -69,6 +71,18 @@ class TrainFolder:
     def checkpoint(self, name: str) -> Path:
         """Where the checkpoint of a job is."""
         return self.path / "checkpoints" / f"{name}.pt"
+
+    def failures(self) -> dict[tuple[int, int], str]:
+        """Why networks failed, by row and seed, as the table of an earlier part of the run says."""
+        import pandas as pd
+
+        try:
+            table = pd.read_csv(self.trained)
+            failed = table[table["status"] == "failed"]
+            jobs = zip(failed["row"].astype(int), failed["seed"].astype(int), strict=True)
+            return dict(zip(jobs, failed["reason"].astype(str), strict=True))
+        except (OSError, ValueError, KeyError):
+            return {}
 
     def save_state(self, status: str) -> None:
         """Write run.json."""

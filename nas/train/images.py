@@ -179,7 +179,7 @@ class Files:
             multiprocessing_context=_START,
             collate_fn=_together,
             pin_memory=self.device.type == "cuda",
-            prefetch_factor=4,
+            prefetch_factor=2,
             generator=torch.Generator(),  # else the loader draws from the random state of the training
         )
         for read in loader:
@@ -210,13 +210,16 @@ class _Reader(Dataset[Any]):
             self._view = v2.Compose([v2.Resize(files.short_side, antialias=True), v2.CenterCrop(files.side)])
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor] | str:
-        from torchvision.datasets.folder import default_loader
+        from PIL import Image
         from torchvision.transforms.v2.functional import pil_to_tensor
 
         path, side = self._files.paths[index], self._files.side
         try:
-            pixels = pil_to_tensor(default_loader(path))
-        except (OSError, ValueError, SyntaxError) as error:
+            with Image.open(path) as image:
+                if image.mode.startswith(("I", "F")):
+                    return f"{path} has more than 8 bits a colour (mode {image.mode}); convert it"
+                pixels = pil_to_tensor(image.convert("RGB"))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return f"{path} cannot be read as an image ({type(error).__name__})"
         if self._augment is None or not self._augment.any_size:
             pixels = self._view(pixels)

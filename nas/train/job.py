@@ -149,6 +149,8 @@ def summary(trained: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the seeds of each network that was trained to the end."""
     done = trained[trained["status"] == DONE]
     groups = done.groupby(["row", "arch", "nn_mass", "flops", "macs", "params"], sort=False)
-    means = {f"{name}_mean": (name, "mean") for name in ("top1", "top5", "best_top1")}
-    found = groups.agg(seeds=("seed", "count"), top1_std=("top1", "std"), **means)
-    return found.reset_index().dropna(axis=1, how="all")
+    of_seeds = {
+        f"{name}_{how}": (name, how) for name in ("top1", "top5", "best_top1") for how in ("mean", "std")
+    }
+    found = groups.agg(seeds=("seed", "count"), **of_seeds)
+    return found.reset_index()

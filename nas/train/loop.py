@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -44,7 +44,8 @@ class Epoch:
     Attributes:
         number: From 1.
         train_loss: Mean loss over its steps.
-        top1: Share of the tested images whose class was named first, in percent.
+        tested_on: "test" or "held_out".
+        top1: Share of those images whose class was named first, in percent.
         top5: Share whose class was among the first five.
         seconds: Time spent training.
         images_per_second: Training images a second.
@@ -54,6 +55,7 @@ class Epoch:
 
     number: int
     train_loss: float
+    tested_on: str
     top1: float
     top5: float
     seconds: float
@@ -82,14 +84,13 @@ class Training:
         processes: Processes = ALONE,
         compiling: Compile = "auto",
     ) -> None:
-        processes.check(recipe.batch)
+        processes.check(recipe.batch, len(data.train))
         self.recipe, self.seed, self.device, self._processes = recipe, seed, device, processes
         torch.manual_seed(seed)
         self.model = Classifier.untrained(architecture, data).to(device)
         self.model.to(memory_format=torch.channels_last)
-        self._train, self._tested_on = data.train, data.held_out or data.test
-        whole = len(data.train) // processes.count * processes.count
-        self._batch = min(recipe.batch, whole)
+        self._train, self._test = data.train, data.test
+        self._tested_on = data.held_out or data.test
         self._augment = augmentation(recipe, data.side)
         self._mix = mixing(recipe, len(data.classes))
         self._criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
@@ -113,7 +114,7 @@ class Training:
     @property
     def steps(self) -> int:
         """Steps an epoch: the last images of an order that do not fill a batch are left out."""
-        return len(self._train) // self._batch
+        return len(self._train) // self.recipe.batch
 
     @property
     def tested(self) -> Classifier:
@@ -142,12 +143,12 @@ class Training:
             self.step += 1
             if pause() and self.step < self.steps:
                 self._count(start, clock)
+                self._check_loss(self._loss.item())
                 return None
         loss = (self._processes.sum(self._loss) / self._processes.count).item() / self.steps
         self._count(start, clock)
-        if not math.isfinite(loss):
-            raise DivergedError(f"the loss is {loss} in epoch {self.epoch + 1}; try a smaller lr")
-        self._processes.average(self.tested.buffers())
+        self._check_loss(loss)
+        self._agree()
         seconds, waited = self._seconds, self._waited
         self.epoch, self.step = self.epoch + 1, 0
         self._loss, self._seconds, self._waited = torch.zeros((), device=self.device), 0.0, 0.0
@@ -155,10 +156,11 @@ class Training:
         return Epoch(
             number=self.epoch,
             train_loss=loss,
+            tested_on="test" if self._tested_on is self._test else "held_out",
             top1=top1,
             top5=top5,
             seconds=seconds,
-            images_per_second=self.steps * self._batch / seconds,
+            images_per_second=self.steps * self.recipe.batch / seconds,
             waiting=waited / seconds,
             gpu_memory_mb=_memory(self.device),
         )
@@ -168,7 +170,8 @@ class Training:
         return accuracy(self.tested, images, self.device, self._processes)
 
     def state(self) -> dict[str, Any]:
-        """Everything that going on needs, as tensors and plain values."""
+        """Everything that going on needs, as tensors and plain values; to be asked for in all processes."""
+        self._agree()
         return {
             "model": self.model.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
@@ -180,6 +183,10 @@ class Training:
             "seconds": self._seconds,
             "waited": self._waited,
         }
+
+    def _agree(self) -> None:
+        """Make one of what each process has of its own: statistics of batch norm, and the loss."""
+        self._processes.average([*self.model.buffers(), *self.tested.buffers(), self._loss])
 
     def take_up(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
@@ -196,8 +203,8 @@ class Training:
         """The batches still to come in the epoch under way; of several processes, the part of each."""
         seed = derived(self.seed, self.epoch)
         order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(seed))
-        each = self._batch // self._processes.count
-        left = self._processes.share(order, self._batch)[self.step * each :]
+        each = self.recipe.batch // self._processes.count
+        left = self._processes.share(order, self.recipe.batch)[self.step * each :]
         return self._train.batches(left, each, self._augment, seed)
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
@@ -216,10 +223,14 @@ class Training:
         return loss.detach()
 
     def _forward(self, compiling: bool) -> Forward:
-        model = self._processes.together(self.model, self.device).train()
-        if not compiling:
-            return Forward(model)
-        pixels = self.model.example(self._batch // self._processes.count)
+        self.model.train()
+        forward = self._compiled() if compiling else Forward(self.model)
+        if self._processes.any(bool(forward.failure)):
+            forward = Forward(self.model, failure=forward.failure or "in another process")
+        return replace(forward, run=self._processes.together(forward.run, self.device))
+
+    def _compiled(self) -> Forward:
+        pixels = self.model.example(self.recipe.batch // self._processes.count)
         labels = torch.zeros(len(pixels), dtype=torch.long, device=self.device)
 
         def one_step(run: Callable[[Tensor], Tensor]) -> None:
@@ -227,7 +238,11 @@ class Training:
                 loss = self._criterion(run(pixels.to(memory_format=torch.channels_last)), labels)
             loss.backward()
 
-        return compiled(model, one_step)
+        return compiled(self.model, one_step)
+
+    def _check_loss(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss is {loss} in epoch {self.epoch + 1}; try a smaller lr")
 
     def _count(self, start: float, clock: WaitingClock) -> None:
         if self.device.type == "cuda":
@@ -239,14 +254,13 @@ class Training:
 def accuracy(
     model: nn.Module, images: Images, device: torch.device, processes: Processes = ALONE
 ) -> tuple[float, float]:
-    """Top-1 and top-5 accuracy of a model that takes pixels from 0 to 1, in percent."""
+    """Top-1 and top-5 accuracy of a model that takes pixels from 0 to 1, in percent; in float32."""
     model.eval()
     hits = torch.zeros(2, dtype=torch.long, device=device)
     part = torch.arange(processes.rank, len(images), processes.count)
     with torch.no_grad():
         for pixels, labels in images.batches(part, _TESTED_AT_ONCE):
-            with _autocast(device):
-                logits = model(_scaled(pixels))
+            logits = model(_scaled(pixels))
             ranks = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
             hits += torch.stack([ranks[:, 0].sum(), ranks.sum()])
     top1, top5 = (100 * processes.sum(hits) / len(images)).tolist()
@@ -288,7 +302,7 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
     """Linear warm-up, then a cosine to 0 at the last step."""
-    warm = round(min(recipe.warmup, recipe.epochs) * steps)
+    warm = round(min(recipe.warmup, recipe.epochs / 2) * steps)
     cosine = CosineAnnealingLR(optimizer, max(recipe.epochs * steps - warm, 1))
     if not warm:
         return cosine

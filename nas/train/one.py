@@ -20,7 +20,6 @@ from nas.train.job import DONE, FAILED, INTERRUPTED, RUNNING, Accuracy, Job, Out
 from nas.train.loop import DivergedError, Training
 from nas.train.processes import ALONE, Processes
 from nas.train.recipe import Recipe
-from search_spaces import RequestError
 
 Report: TypeAlias = Callable[[Job, Outcome], None]
 """Told of a job's outcome after each epoch and at its end."""
@@ -68,11 +67,11 @@ def train(
         on_step: Told after each step.
 
     Raises:
-        RequestError: The checkpoint is of another network or recipe, or damaged.
+        RequestError: The checkpoint is of another network, recipe or data set, or damaged.
     """
-    kept = Checkpoint.load(path, means.device) if path.exists() else None
+    kept = Checkpoint.load(path) if path.exists() else None
     if kept is not None:
-        _check(kept, path, job, recipe)
+        kept.check(path, job, recipe, data)
         if kept.so_far().status == DONE:
             return kept.so_far()
     one = _One(job, data, recipe, path, means, kept)
@@ -93,11 +92,6 @@ def _of_this_network(error: Exception) -> bool:
     known = isinstance(error, DataError | torch.OutOfMemoryError)
     # torch's loader raises a plain RuntimeError, wherever the program is, when one of its workers dies.
     return known or "DataLoader worker" in str(error)
-
-
-def _check(kept: Checkpoint, path: Path, job: Job, recipe: Recipe) -> None:
-    if kept.arch != str(job.architecture) or kept.recipe != dataclasses.asdict(recipe):
-        raise RequestError(f"{path} was trained as another network or by another recipe; start a new run")
 
 
 class _One:
@@ -124,6 +118,7 @@ class _One:
         )
         if self._kept is not None and self._kept.training is not None:
             training.take_up(self._kept.training)
+        self._kept = None
         forward = training.forward
         compiled = "yes" if forward.compiled else forward.failure and f"failed: {forward.failure}"
         self.outcome = dataclasses.replace(self.outcome, compiled=compiled).ended(RUNNING)
@@ -179,6 +174,7 @@ class _One:
                 recipe=dataclasses.asdict(self._recipe),
                 classes=list(self._data.classes),
                 side=self._data.side,
+                images=len(self._data.train),
                 outcome=self.outcome.as_values(),
                 weights=model.state_dict(),
                 best=self._best,
@@ -193,4 +189,4 @@ class _One:
 
 
 def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in weights.items()}
+    return {name: value.detach().cpu().clone() for name, value in weights.items()}

@@ -53,17 +53,16 @@ class Order:
             )
         if self.keep is not None and self.keep not in get_args(Keep):
             raise RequestError(f"--keep {self.keep}: expected one of {', '.join(get_args(Keep))}")
+        if any(seed >= 2**63 for seed in self.seeds):
+            raise RequestError(f"--seeds: {max(self.seeds)} is too large, expected less than 2**63")
         if not 0 <= self.holdout < 1:
             raise RequestError(f"--holdout {self.holdout}: expected a share from 0 to below 1")
 
     def differing(self, other: Order) -> list[str]:
         """What another order asks for differently, in words."""
-        said = []
-        for field in dataclasses.fields(self):
-            mine, theirs = getattr(self, field.name), getattr(other, field.name)
-            if mine != theirs:
-                said.append(f"{field.name} {mine} and not {theirs}")
-        return said
+        mine, theirs = ({**order.as_json(), **order.as_json()["values"]} for order in (self, other))
+        names = [name for name in mine if name != "values" and mine[name] != theirs[name]]
+        return [f"{name} {mine[name]} and not {theirs[name]}" for name in names]
 
     def as_json(self) -> dict[str, Any]:
         """The order as plain values; the inverse of `of_json`."""

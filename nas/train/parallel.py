@@ -47,6 +47,7 @@ def train_side_by_side(
     folder: TrainFolder,
     means: Means,
     devices: Sequence[torch.device],
+    workers: int | None,
     stop: Callable[[], bool],
     report: Report,
 ) -> None:
@@ -60,6 +61,7 @@ def train_side_by_side(
         folder: Where checkpoints are.
         means: By what, but for the device.
         devices: One for each process; the same may be given several times.
+        workers: Processes that read images for each of them; its share of the processors if not given.
         stop: Asked several times a second.
         report: Told of a job's outcome after each epoch and at its end.
     """
@@ -69,7 +71,8 @@ def train_side_by_side(
 
     def started(device: torch.device) -> _Worker:
         ours, theirs = context.Pipe()
-        given = (theirs, order, folder, replace(means, device=device), threads, stopping, os.getpid())
+        here = replace(means, device=device)
+        given = (theirs, order, folder, here, threads, workers or threads, stopping, os.getpid())
         process = context.Process(target=_work, args=given)
         process.start()
         theirs.close()
@@ -114,6 +117,7 @@ def _work(
     folder: TrainFolder,
     means: Means,
     threads: int,
+    workers: int,
     stopping: Event,
     parent: int,
 ) -> None:
@@ -122,7 +126,9 @@ def _work(
 
     if means.device.type == "cpu":
         torch.set_num_threads(threads)
-    data = loaded(order).to(means.device)
+    else:
+        torch.cuda.set_device(means.device)
+    data = loaded(order, workers=workers).to(means.device)
     with interruptions() as interrupted:
 
         def stop() -> bool:

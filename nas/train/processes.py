@@ -58,12 +58,17 @@ class Processes:
         parts: Tensor = order[:whole].view(-1, batch)[:, self.rank * each : (self.rank + 1) * each]
         return parts.reshape(-1)
 
-    def check(self, batch: int) -> None:
-        """Check that a batch divides among the processes.
+    def check(self, batch: int, images: int) -> None:
+        """Check that there are images for a batch, and that it divides among the processes.
 
         Raises:
-            RequestError: It does not.
+            RequestError: It does not, or leaves a process with less than the two that batch norm needs.
         """
+        if images < batch or batch < 2 * self.count:
+            raise RequestError(
+                f"batch {batch} of {images} training images in {self.count} process(es): expected"
+                f" {2 * self.count} to {images}; change it with --set batch=..."
+            )
         if batch % self.count:
             more = -(-batch // self.count) * self.count
             raise RequestError(

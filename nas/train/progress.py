@@ -59,7 +59,7 @@ class _Lines:
             print(f"{named} failed: {outcome.reason}", file=sys.stderr, flush=True)
         elif done > self._told.get(job.name, 0):
             left = sum(epoch.seconds for epoch in outcome.epochs) / done * (self._epochs - done)
-            rest = f", about {timedelta(seconds=round(left))} left" if left else ""
+            rest = f", about {timedelta(seconds=round(left))} left" if left >= 1 else ""
             print(f"{named} epoch {_said(outcome, self._epochs)}{rest}", file=sys.stderr, flush=True)
         self._told[job.name] = done
 
@@ -92,4 +92,5 @@ def _said(outcome: Outcome, epochs: int) -> str:
         return f"0/{epochs}"
     last = outcome.epochs[-1]
     speed = f"{last.images_per_second:,.0f} images/s"
-    return f"{last.number}/{epochs} loss {last.train_loss:.3f} top-1 {last.top1:.2f}% {speed}"
+    where = "held-out " if last.tested_on == "held_out" else ""
+    return f"{last.number}/{epochs} loss {last.train_loss:.3f} {where}top-1 {last.top1:.2f}% {speed}"

@@ -24,7 +24,8 @@ class Recipe:
         momentum: Momentum of SGD.
         nesterov: Nesterov's form of it.
         weight_decay: L2 penalty on weights of convolutions and linear layers; norms and biases have none.
-        warmup: Epochs over which the learning rate rises to `lr`, before the cosine takes it to 0.
+        warmup: Epochs, half of all at most, over which the learning rate rises to `lr`, before the cosine
+            takes it to 0.
         smoothing: Label smoothing.
         crop: "pad" by an eighth of the side and crop, "resized" from a random part of 8% to 100%, or "none".
         flip: Mirror half of the images.
@@ -54,6 +55,9 @@ class Recipe:
             value = getattr(self, name)
             if not least <= value <= most:
                 raise RequestError(f"{name} is {value}, expected {least:g} to {most:g}")
+        for name in ("mixup", "cutmix"):
+            if 0 < getattr(self, name) < _LEAST_ALPHA:
+                raise RequestError(f"{name} is {getattr(self, name)}, expected 0 or at least {_LEAST_ALPHA}")
         if self.crop not in get_args(Crop):
             raise RequestError(f"crop is {self.crop!r}, expected one of {', '.join(get_args(Crop))}")
 
@@ -69,6 +73,7 @@ class Recipe:
         return dataclasses.replace(self, **{name: _read(name, text) for name, text in given.items()})
 
 
+_LEAST_ALPHA = 0.001
 _RANGES = (
     ("epochs", 1, 100_000),
     ("batch", 2, 1_000_000),

@@ -11,11 +11,12 @@ import torch
 import search_spaces
 from nas.train import job
 from nas.train.board import Board
+from nas.train.checkpoint import Checkpoint
 from nas.train.data import Data, load
 from nas.train.figure import draw
 from nas.train.fit import fitted
 from nas.train.folder import TrainFolder
-from nas.train.job import DONE, FAILED, Job, Outcome
+from nas.train.job import DONE, FAILED, INTERRUPTED, Job, Outcome
 from nas.train.one import Means, OnStep, Report, train
 from nas.train.order import Order
 
@@ -26,7 +27,10 @@ def loaded(order: Order, download: bool = False, workers: int | None = None) -> 
     Raises:
         RequestError: There is no such data set, or it is not whole.
     """
-    whole = load(order.dataset, Path(order.data), download, order.side, order.limit, order.keep, workers)
+    keep = order.keep
+    if keep is None and order.values.crop == "resized" and (order.side or order.dataset == "imagenet"):
+        keep = "disk"  # in memory only the middle of each image would be left to take parts of
+    whole = load(order.dataset, Path(order.data), download, order.side, order.limit, keep, workers)
     return whole.hold_out(order.holdout, seed=0)
 
 
@@ -41,7 +45,7 @@ class TrainRun:
     """
 
     def __init__(self, order: Order, data: Data, means: Means) -> None:
-        means.processes.check(order.values.batch)
+        means.processes.check(order.values.batch, len(data.train))
         self.order, self._means, self.unsaved = order, means, ""
         self._data = data
         architectures = [fitted(search_spaces.parse(arch), data) for arch in order.archs]
@@ -65,6 +69,7 @@ class TrainRun:
         report: Report = lambda job, outcome: None,
         on_step: OnStep = lambda job, epochs: None,
         devices: list[torch.device] | None = None,
+        workers: int | None = None,
     ) -> None:
         """Train what is not done.
 
@@ -74,7 +79,12 @@ class TrainRun:
             report: Told of a job's outcome after each epoch and at its end.
             on_step: Told after each step; not where jobs run side by side.
             devices: Run a job on each of these at a time; one may be named several times.
+            workers: Processes that read images for each device.
+
+        Raises:
+            RequestError: A checkpoint in the folder is damaged, or of another training.
         """
+        self._take_up(folder)
         board = Board(folder.path / "tensorboard") if self._means.processes.first else None
 
         def note(one: Job, outcome: Outcome) -> None:
@@ -87,7 +97,8 @@ class TrainRun:
         if devices:
             from nas.train.parallel import train_side_by_side
 
-            train_side_by_side(list(self.outcomes), self.order, folder, self._means, devices, stop, note)
+            left = [one for one, outcome in self.outcomes.items() if outcome.status != DONE]
+            train_side_by_side(left, self.order, folder, self._means, devices, workers, stop, note)
         else:
             data = self._data.to(self._means.device)
             for one in self.outcomes:
@@ -100,6 +111,21 @@ class TrainRun:
             self._save_tables(folder)
             draw(job.curves(self.outcomes), folder.path / "curves.png")
             folder.save_state("finished" if ended else "interrupted")
+
+    def _take_up(self, folder: TrainFolder) -> None:
+        """Learn from the folder how far each job has come, before any table is written anew."""
+        failures = folder.failures()
+        for one in self.outcomes:
+            path, reason = folder.checkpoint(one.name), failures.get((one.row, one.seed))
+            if path.exists():
+                kept = Checkpoint.load(path)
+                kept.check(path, one, self.order.values, self._data)
+                outcome = kept.so_far()
+                self.outcomes[one] = outcome if outcome.status == DONE else outcome.ended(INTERRUPTED)
+            if reason is not None:
+                self.outcomes[one] = self.outcomes[one].ended(FAILED, reason)
+        if self._means.processes.first:
+            folder.save_state("running")
 
     def _save_tables(self, folder: TrainFolder) -> None:
         if not self._means.processes.first:

@@ -36,15 +36,13 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
         raise RequestError(f"{folder} has seeds {', '.join(map(str, seeds))}, not {seed}")
     if best and not run.order.holdout:
         raise RequestError(f"{folder}: no images were held out to choose the best weights by; take the last")
-    import torch
-
     from nas.train.checkpoint import Checkpoint
     from nas.train.job import DONE
 
     path = run.checkpoint(f"row{row}-seed{seeds[0] if seed is None else seed}")
     if not path.exists():
         raise RequestError(f"{folder}: row {row} has not been trained; python -m nas.train --resume {folder}")
-    kept = Checkpoint.load(path, torch.device("cpu"))
+    kept = Checkpoint.load(path)
     outcome = kept.so_far()
     if outcome.status != DONE:
         done = f"{len(outcome.epochs)} of {kept.recipe['epochs']} epochs"

@@ -17,12 +17,10 @@ import pytest
 from nas.command_line import run
 from nas.train.__main__ import main
 from nas.train.checkpoint import Checkpoint
-from tests.conftest import Command, environment
-from tests.nas.train.conftest import CPU, SMALL, same
+from tests.conftest import PATIENCE, Command, environment
+from tests.nas.train.conftest import SMALL, same
 
 ARGUMENTS = ("--dataset", "folder", "--set", "batch=12", "lr=0.05")
-PATIENCE = 240
-"""Seconds after which a command hangs."""
 TIMED = ["images_per_second", "seconds", "waiting"]
 
 
@@ -49,7 +47,7 @@ def trained(folder: Path) -> pd.DataFrame:
 
 
 def weights(folder: Path, job: str) -> dict[str, object]:
-    return dict(Checkpoint.load(folder / "checkpoints" / f"{job}.pt", CPU).weights)
+    return dict(Checkpoint.load(folder / "checkpoints" / f"{job}.pt").weights)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +111,13 @@ def test_side_by_side_and_a_killed_process(whole: Path, images: Path, tmp_path: 
     assert same(weights(whole, "row2-seed0"), weights(tmp_path / "run", "row2-seed0"))
 
 
+def test_a_run_of_which_nothing_came_says_so(command: Command, images: Path) -> None:
+    wild = ["--set", "batch=12", "lr=1e6", "epochs=1"]
+    done = command("nas.train", "--arch", "mlp:w8_d6_t0", "--dataset", "folder", "--data", str(images), *wild)
+    assert done.returncode == 1 and "failed: the loss is" in done.stderr
+    assert done.stderr.endswith("no network was trained to the end\n")
+
+
 def test_two_processes_train_one_network(whole: Path, images: Path, tmp_path: Path) -> None:
     """The same batches, so the same weights but for rounding, where no layer looks at the batch."""
     given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
@@ -135,7 +140,7 @@ def test_two_processes_that_are_stopped_go_on(images: Path, tmp_path: Path) -> N
     until(tmp_path / "run" / "checkpoints" / "row1-seed0.pt", process)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
-    assert trained(tmp_path / "run")["status"].tolist() == ["interrupted"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
     alone = begin(tmp_path, "--resume", "run", "--set", "batch=12")
     assert alone.wait(PATIENCE) == 0, alone.communicate(timeout=PATIENCE)
     assert trained(tmp_path / "run")["epochs"].tolist() == [40]
@@ -184,6 +189,11 @@ NONSENSE = {
     ),
     "no such device": ([*HAND, "--device", "tpu"], "--device 'tpu': expected cpu, cuda"),
     "a GPU that is not there": ([*HAND, "--device", "cuda:99"], "--device cuda:99: torch sees"),
+    "a large seed": ([*HAND, "--seeds", "9223372036854775808"], "is too large"),
+    "a value given twice": ([*HAND, "--set", "lr=1", "lr=2"], "--set gives lr twice"),
+    "a tiny alpha": ([*HAND, "--set", "mixup=1e-300"], "mixup is 1e-300, expected 0 or at least 0.001"),
+    "a file for a folder": ([*HAND, "--data", __file__], "expected"),
+    "a file for a set": (["--arch", "mlp:mlp_8", "--dataset", "cifar10", "--data", __file__], "cifar10 in"),
     "no time": ([*HAND, "--checkpoint-minutes", "0"], "'0' is not a number of minutes"),
     "side by side with nothing": ([*HAND, "--parallel", "--device", "cpu"], "as --parallel 2"),
 }
@@ -216,20 +226,18 @@ def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
     assert done.stderr.startswith("error: unknown data set 'cifar'") and done.stderr.count("\n") == 1
 
 
-RESUMED = {
-    "another recipe": (["--recipe", "cifar"], "recipe quick and not cifar"),
-    "other values": (["--set", "lr=0.1"], "values Recipe(epochs=12"),
-    "other seeds": (["--seeds", "0,1"], "seeds (0,) and not (0, 1)"),
-    "other networks": (["--arch", "mlp:mlp_16"], "archs ("),
-    "another folder": (["--out", "x"], "leave out --out"),
-}
+RESUMED = (
+    (["--recipe", "cifar"], "recipe quick and not cifar"),
+    (["--set", "lr=0.1"], "lr 0.05 and not 0.1"),
+    (["--seeds", "0,1"], "seeds (0,) and not (0, 1)"),
+    (["--arch", "mlp:mlp_16"], "archs ("),
+    (["--out", "x"], "leave out --out"),
+)
 
 
-@pytest.mark.parametrize(("arguments", "said"), RESUMED.values(), ids=RESUMED)
-def test_a_run_goes_on_as_it_was_asked_for(
-    whole: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert said in refused(["--resume", str(whole), *arguments], capsys)
+def test_a_run_goes_on_as_it_was_asked_for(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in RESUMED:
+        assert said in refused(["--resume", str(whole), *arguments], capsys)
 
 
 def test_rows_that_a_table_lacks_are_named(tmp_path: Path) -> None:
@@ -237,8 +245,12 @@ def test_rows_that_a_table_lacks_are_named(tmp_path: Path) -> None:
     from search_spaces import RequestError
 
     pd.DataFrame({"arch": ["mlp:mlp_8"]}).to_csv(tmp_path / "t.csv")
-    with pytest.raises(RequestError, match="has rows 1 to 1, not 2"):
+    with pytest.raises(RequestError, match="has rows 1 to 1, not row 2"):
         from_table(tmp_path / "t.csv", None, [2])
+    with pytest.raises(RequestError, match="has rows 1 to 1, not --top 300000000"):
+        from_table(tmp_path / "t.csv", 300_000_000, None)
+    with pytest.raises(RequestError, match="--top and --rows both"):
+        from_table(tmp_path / "t.csv", 1, [1])
     (tmp_path / "no.csv").write_bytes(b"\x00\xff\x00")
     with pytest.raises(RequestError, match=r"no\.csv"):
         from_table(tmp_path / "no.csv", None, None)

@@ -102,6 +102,9 @@ def test_a_file_that_is_no_image_is_named(images: Path, tmp_path: Path) -> None:
         load("folder", folder)
     with pytest.raises(DataError, match=r"red/001\.png cannot be read as an image"):
         pixels(load("folder", folder, keep="disk").train)
+    Image.new("I;16", (SIDE, SIDE)).save(folder / "train" / "red" / "001.png")
+    with pytest.raises(RequestError, match=r"001\.png has more than 8 bits a colour"):
+        load("folder", folder)
     Image.new("RGB", (SIDE, SIDE + 1)).save(folder / "train" / "red" / "001.png")
     with pytest.raises(RequestError, match=r"is 8x9 pixels, not 8x8 as expected; give --image-size"):
         load("folder", folder)

@@ -119,6 +119,12 @@ def test_the_learning_rate_rises_and_falls(data: Data) -> None:
     assert rates[:6] == sorted(rates[:6]) and rates[5:] == sorted(rates[5:], reverse=True)
 
 
+def test_a_short_training_cools_down_too(data: Data) -> None:
+    made = training(data, replace(PLAIN, epochs=1, warmup=2))
+    made.run_epoch()
+    assert made._optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
+
+
 def test_norms_and_biases_do_not_decay(data: Data) -> None:
     made = training(data, replace(PLAIN, weight_decay=0.5))
     groups = made._optimizer.param_groups
@@ -141,24 +147,35 @@ def test_every_space_trains(space: str, data: Data) -> None:
     assert epoch is not None and made.model(made.model.example()).shape == (2, 3)
 
 
-def test_compiling_leaves_no_trace(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    def compiled(model: torch.nn.Module) -> torch.nn.Module:
-        return model
+def test_compiling_leaves_no_trace_however_many(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More networks than torch.compile takes of one class; with a compiler that takes no half minute each."""
+    graphs = []
 
-    monkeypatch.setattr(torch, "compile", compiled)  # the real one takes half a minute
-    made = Training(fitted(SMALL, data), data, RECIPE, 0, CPU, compiling="on")
-    assert made.forward.compiled and same(weights(made), weights(training(data)))
+    def compiler(graph: torch.fx.GraphModule, inputs: object) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda model: real(model, backend=compiler))
+    for depth in range(2, 12):
+        mlp = fitted(MLP(depth=depth), data)
+        made = Training(mlp, data, RECIPE, 0, CPU, compiling="on")
+        assert made.forward.compiled and len(graphs) == depth - 1
+        assert same(weights(made), weights(Training(mlp, data, RECIPE, 0, CPU)))
+    assert made.run_epoch() is not None
 
 
 def test_where_compiling_fails_training_goes_on_without(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(model: torch.nn.Module) -> object:
-        def run(pixels: torch.Tensor) -> torch.Tensor:
-            model(pixels)
+    class Broken(torch.nn.Module):
+        def __init__(self, model: torch.nn.Module) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            self.model(pixels)
             raise RuntimeError("no compiler\nand more")
 
-        return run
-
-    monkeypatch.setattr(torch, "compile", broken)
+    monkeypatch.setattr(torch, "compile", Broken)
     made = Training(fitted(SMALL, data), data, RECIPE, 0, CPU, compiling="on")
     assert not made.forward.compiled and made.forward.failure == "RuntimeError: no compiler"
     assert same(weights(made), weights(training(data)))

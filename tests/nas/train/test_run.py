@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import resource
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from nas.train.job import Accuracy, Job, Outcome
 from nas.train.loop import Epoch, accuracy
 from nas.train.one import Means
 from nas.train.order import Order
+from nas.train.processes import Processes
 from nas.train.recipe import RECIPES
 from nas.train.run import TrainRun, loaded
 from search_spaces import RequestError
@@ -186,7 +188,7 @@ def test_another_recipe_or_network_is_refused(images: Path, tmp_path: Path) -> N
         replace(asked, archs=("mlp:mlp_16",)),
     ):
         run = TrainRun(other, loaded(other), MEANS)
-        with pytest.raises(RequestError, match="another network or by another recipe"):
+        with pytest.raises(RequestError, match=r"is of another (recipe|network)"):
             run.run(TrainFolder(tmp_path / "run", other))
 
 
@@ -204,19 +206,65 @@ def test_a_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
 
     path = tmp_path / "evil.pt"
     path.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(RequestError, match=r"evil\.pt is no checkpoint"):
-        Checkpoint.load(path, CPU)
+    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
+        Checkpoint.load(path)
     torch.save({"arch": Evil()}, path)
-    with pytest.raises(RequestError, match=r"evil\.pt is no checkpoint"):
-        Checkpoint.load(path, CPU)
+    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
+        Checkpoint.load(path)
     torch.save({"arch": "mlp:mlp_8"}, path)
-    with pytest.raises(RequestError, match=r"evil\.pt is no checkpoint"):
-        Checkpoint.load(path, CPU)
+    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
+        Checkpoint.load(path)
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_damaged_checkpoint_is_named_and_nothing_lost(images: Path, tmp_path: Path) -> None:
+    asked = order(images, "mlp:mlp_8", "mlp:mlp_16")
+    first = trained(asked, tmp_path / "run")
+    damaged = tmp_path / "run" / "checkpoints" / "row1-seed0.pt"
+    for content in (b"", damaged.read_bytes()[:1000], b"PK"):
+        damaged.write_bytes(content)
+        with pytest.raises(RequestError, match=r"row1-seed0\.pt is damaged.*delete it to train"):
+            trained(asked, tmp_path / "run")
+    assert pd.read_csv(tmp_path / "run" / "trained.csv")["status"].tolist() == ["done", "done"]
+    damaged.unlink()
+    timed = ["seconds", "images_per_second", "waiting"]
+    again = trained(asked, tmp_path / "run")
+    pd.testing.assert_frame_equal(again.table.drop(columns=timed), first.table.drop(columns=timed))
+
+
+def test_a_run_stopped_again_keeps_what_is_done(images: Path, tmp_path: Path) -> None:
+    asked = order(images, "mlp:mlp_8", str(SMALL), "mlp:mlp_16")
+    trained(asked, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / "row1-seed0.pt").unlink()
+    run = TrainRun(asked, loaded(asked), MEANS)
+    run.run(TrainFolder.open(tmp_path / "run"), stop=lambda: True)
+    kept = pd.read_csv(tmp_path / "run" / "trained.csv")
+    assert kept["status"].tolist() == ["waiting", "done", "done"]
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_other_data_are_refused(images: Path, tmp_path: Path) -> None:
+    trained(order(images, "mlp:mlp_8"), tmp_path / "run")
+    shutil.copytree(images, tmp_path / "fewer")
+    (tmp_path / "fewer" / "train" / "red" / "000.png").unlink()
+    other = order(tmp_path / "fewer", "mlp:mlp_8")
+    run = TrainRun(other, loaded(other), MEANS)
+    with pytest.raises(RequestError, match="another number of training images: 72, now 71"):
+        run.run(TrainFolder.open(tmp_path / "run"))
+
+
+def test_a_batch_needs_images(images: Path) -> None:
+    asked = order(images, "mlp:mlp_8", values=replace(PLAIN, batch=73))
+    with pytest.raises(RequestError, match=r"expected 2 to 72; change it with --set batch="):
+        TrainRun(asked, loaded(asked), MEANS)
+    with pytest.raises(RequestError, match=r"batch 6 of 72 .* in 4 process\(es\): expected 8 to 72"):
+        Processes(count=4).check(6, 72)
+    with pytest.raises(RequestError, match="does not divide among 4 processes; try --set batch=16"):
+        Processes(count=4).check(13, 72)
+
+
 def test_outcomes_survive_being_stored() -> None:
-    epochs = tuple(Epoch(number, 1.5, 10.0 * number, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2))
+    epochs = tuple(Epoch(number, 1.5, "test", 10.0 * number, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2))
     outcome = Outcome("done", epochs, Accuracy(1.0, 2.0), Accuracy(3.0, 4.0), "yes", "")
     assert Outcome.of_values(json.loads(json.dumps(outcome.as_values()))) == outcome
     assert Outcome.of_values(Outcome().as_values()) == Outcome()
@@ -225,7 +273,7 @@ def test_outcomes_survive_being_stored() -> None:
 
 def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
     small = search_spaces.parse("mlp:mlp_8")
-    epoch = Epoch(1, 1.5, 50.0, 90.0, 2.0, 50.0, 0.1, 12.5)
+    epoch = Epoch(1, 1.5, "test", 50.0, 90.0, 2.0, 50.0, 0.1, 12.5)
     outcomes = {
         Job(1, small, 0): Outcome("done", (epoch,)),
         Job(1, small, 1): Outcome("failed", (epoch,), reason="no"),
