@@ -83,19 +83,25 @@ def test_the_commands_of_the_pages_work(words: list[str], command: Command) -> N
     assert done.returncode == 0 and done.stdout, done.stderr
 
 
-def test_the_way_from_a_budget_to_a_file_works(images: Path, tmp_path: Path) -> None:
+def test_the_way_from_a_budget_to_a_file_works(command: Command, images: Path, tmp_path: Path) -> None:
     """The commands of the README one after another, on images that are there and few."""
     (block,) = re.findall(r"## From a budget to a file\n+```sh\n(.*?)```", README.read_text(), re.DOTALL)
     few = f"--dataset folder --data {images} --set epochs=1 batch=12"
     block = block.replace("--dataset cifar10 --data data --download", few)
     assert few in block
-    for line in block.splitlines():
-        command = shlex.split(line.replace("--flops 10M", "--flops 10M --trials 50 --top 2"))
-        done = subprocess.run(
-            [sys.executable, *command[1:]], cwd=tmp_path, capture_output=True, text=True, env=environment()
-        )
+    *commands, load = block.replace("--flops 10M", "--flops 10M --trials 50 --top 2").splitlines()
+    for line in commands:
+        _, _, module, *arguments = shlex.split(line)
+        done = command(module, *arguments)
         assert done.returncode == 0, done.stderr
-    assert done.stdout == "torch.Size([2, 3])\n"
+    loaded = subprocess.run(
+        [sys.executable, *shlex.split(load)[1:]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+    assert loaded.stdout == "torch.Size([2, 3])\n", loaded.stderr
     assert (tmp_path / "trained" / "export" / "row1-seed0.onnx").exists()
 
 

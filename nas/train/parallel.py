@@ -65,14 +65,16 @@ def train_side_by_side(
         stop: Asked several times a second.
         report: Told of a job's outcome after each epoch and at its end.
     """
-    context = multiprocessing.get_context("spawn")
+    # Forked from a process that has imported what they need and has not touched a GPU.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
     stopping = context.Event()
     threads = max((os.cpu_count() or 1) // len(devices), 1)
 
     def started(device: torch.device) -> _Worker:
         ours, theirs = context.Pipe()
         here = replace(means, device=device)
-        given = (theirs, order, folder, here, threads, workers or threads, stopping, os.getpid())
+        given = (theirs, order, folder, here, threads, workers or threads, stopping)
         process = context.Process(target=_work, args=given)
         process.start()
         theirs.close()
@@ -119,7 +121,6 @@ def _work(
     threads: int,
     workers: int,
     stopping: Event,
-    parent: int,
 ) -> None:
     """Train the jobs that come, until none does or the parent is gone."""
     from nas.train.run import loaded
@@ -129,6 +130,7 @@ def _work(
     else:
         torch.cuda.set_device(means.device)
     data = loaded(order, workers=workers).to(means.device)
+    parent = os.getppid()
     with interruptions() as interrupted:
 
         def stop() -> bool:

@@ -90,7 +90,7 @@ def closed_form_is_fvcores_count(space: Space, examples: int) -> None:
 class Conformance:
     """The suite; a subclass provides the space as a fixture."""
 
-    examples = 200
+    examples = 100
     """Random architectures that fvcore counts."""
 
     @pytest.fixture
