@@ -1,0 +1,38 @@
+"""Proxies in closed form: they look at the architecture alone, and cost microseconds."""
+
+from __future__ import annotations
+
+from nas.proxies.registry import register
+from nas.proxies.subject import Subject
+
+
+@register("nn_mass")
+def nn_mass(subject: Subject) -> float:
+    """NN-Mass: density of skip connections times width times depth, summed over cells or blocks.
+
+    Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780, equation 4.
+    """
+    return float(subject.architecture.figures().nn_mass)
+
+
+@register("params")
+def params(subject: Subject) -> float:
+    """Trainable parameters."""
+    return float(subject.architecture.figures().params)
+
+
+@register("flops")
+def flops(subject: Subject) -> float:
+    """Operations for one image, as fvcore counts them."""
+    return float(subject.architecture.figures().flops)
+
+
+@register("depth")
+def depth(subject: Subject) -> float:
+    """Layers on the way from the input to the output: the sum of the depths of cells or stages.
+
+    The choices named `depth` are added up: layers a cell in DenseNet and MLP, blocks a stage in MobileNetV2
+    and ResNet. It compares networks of one space only.
+    """
+    choices = subject.architecture.choices()
+    return float(sum(int(value) for name, value in choices.items() if name.startswith("depth")))

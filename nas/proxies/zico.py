@@ -1,0 +1,37 @@
+"""ZiCo: how large and how steady the gradients of a network at initialisation are."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from nas.proxies.layers import weighted
+from nas.proxies.registry import register
+from nas.proxies.subject import Subject
+
+
+@register("zico", "network", "images", "labels", "gradients")
+def zico(subject: Subject) -> float:
+    """ZiCo: the sum over layers of log of the sum over weights of mean |gradient| / its deviation.
+
+    Mean and deviation are over the halves of the batch; weights whose gradient is the same in both are left
+    out. More is better. It costs a forward and a backward pass of each half.
+
+    Source: Li et al., ICLR 2023, arXiv 2301.11300, equation 18.
+    """
+    network = subject.network()
+    weights = [layer.weight for layer in weighted(network)]
+    halves = []
+    for images, labels in zip(subject.images.chunk(2), subject.labels.chunk(2), strict=True):
+        loss = nn.functional.cross_entropy(network(images), labels)
+        halves.append([gradient.abs().double() for gradient in torch.autograd.grad(loss, weights)])
+    return sum(map(_steadiness, zip(*halves, strict=True)))
+
+
+def _steadiness(gradients: tuple[Tensor, ...]) -> float:
+    """Of one layer."""
+    deviation, mean = torch.std_mean(torch.stack(gradients), 0, correction=0)
+    steady = float((mean[deviation > 0] / deviation[deviation > 0]).sum())
+    return math.log(steady) if steady > 0 else 0.0

@@ -1,0 +1,206 @@
+"""Proxies: against cases worked out by hand, and a suite that every registered one passes."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import search_spaces
+from nas import proxies, score
+from nas.proxies import Subject
+from nas.proxies.registry import register
+from nas.train.data import Data
+from search_spaces import MLP, Architecture, DenseNet, MobileNet, RequestError, ResNet
+from tests.nas.train.conftest import data, images
+
+__all__ = ["data", "images"]
+
+SMALL: dict[str, Architecture] = {
+    "densenet": DenseNet(width_mult=1, depths=(4, 3, 3), links=(5, 10, 10), resolution=8, num_classes=3),
+    "mlp": MLP(depth=5, in_features=12, num_classes=3),
+    "mobilenet": MobileNet(
+        width_mult=0.35,
+        depths=(1, 2, 1, 1, 1, 1, 1),
+        expansions=(1,) + (2,) * 6,
+        resolution=16,
+        num_classes=3,
+    ),
+    "resnet": ResNet(depths=(1, 1, 1, 1), width_per_group=8, resolution=16, num_classes=3),
+}
+
+
+def linear(*rows: list[float]) -> nn.Linear:
+    layer = nn.Linear(len(rows[0]), len(rows), bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor(rows))
+    return layer
+
+
+def subject(network: nn.Module, images: list[list[float]], labels: list[int] | None = None) -> Subject:
+    """A subject with a network of our own making."""
+    pixels = torch.tensor(images)
+    return Subject(
+        SMALL["mlp"],
+        lambda: copy.deepcopy(network),
+        0,
+        pixels,
+        torch.tensor(labels or [0] * len(images)),
+        classes=2,
+    )
+
+
+def value(name: str, of: Subject) -> float:
+    return proxies.measure(name, of).value
+
+
+def test_ldi_of_known_singular_values() -> None:
+    """Two neurons of weights 3 and 1: both on for the first image, one for the second."""
+    network = nn.Sequential(linear([3.0, 0.0], [0.0, 1.0]), nn.ReLU(), linear([1.0, 1.0]))
+    assert value("ldi", subject(network, [[1.0, 1.0]])) == pytest.approx((3 + 1) / 2)
+    assert value("ldi", subject(network, [[1.0, -1.0]])) == pytest.approx((3 + 0) / 2)
+    assert value("ldi", subject(network, [[1.0, 1.0], [1.0, -1.0]])) == pytest.approx((2 + 1.5) / 2)
+
+
+def test_ldi_of_a_convolution_is_that_of_its_kernel() -> None:
+    convolution = nn.Conv2d(2, 2, 3, groups=2, bias=False)
+    nn.init.zeros_(convolution.weight)
+    with torch.no_grad():
+        convolution.weight[0, 0, 0, 0], convolution.weight[1, 0, 1, 1] = 3.0, 4.0
+    network = nn.Sequential(convolution, nn.Flatten(), nn.Linear(2 * 4, 2))
+    of = Subject(SMALL["densenet"], lambda: network, 0, torch.rand(2, 2, 4, 4), torch.tensor([0, 1]), 2)
+    assert value("ldi", of) == pytest.approx(3.5)
+
+
+def test_the_gradient_of_two_equal_logits() -> None:
+    """Softmax gives a half each, so the loss falls by a half for the right logit and rises for the other."""
+    of = subject(linear([1.0], [1.0]), [[1.0]], [0])
+    assert value("grad_norm", of) == pytest.approx(math.sqrt(0.5))
+    assert value("snip", of) == pytest.approx(1.0)
+
+
+def test_synflow_counts_all_paths() -> None:
+    """Of |w|, 1 + 2 + 3 + 4 = 10 flows through each of the two layers."""
+    network = nn.Sequential(linear([1.0, -2.0], [3.0, 4.0]), nn.ReLU(), linear([-1.0, 1.0]))
+    assert value("synflow", subject(network, [[5.0, -7.0]])) == pytest.approx(math.log(20))
+
+
+def test_naswot_of_opposite_patterns() -> None:
+    """Each image agrees with itself at both ReLUs and with the other at none: K = 2 I."""
+    network = nn.Sequential(linear([1.0, 0.0], [0.0, 1.0]), nn.ReLU(), linear([1.0, 1.0]))
+    assert value("naswot", subject(network, [[1.0, -1.0], [-1.0, 1.0]])) == pytest.approx(math.log(4))
+    assert value("naswot", subject(network, [[1.0, 1.0], [1.0, 1.0]])) == -math.inf
+
+
+def test_zen_of_the_identity_is_the_size_of_the_step() -> None:
+    of = subject(nn.Sequential(nn.Flatten(), nn.Linear(10_000, 2)), [[0.0] * 10_000] * 4)
+    assert value("zen", of) == pytest.approx(math.log(0.01 * 100), abs=0.02)
+
+
+def test_zen_gives_back_what_batch_norm_took() -> None:
+    """A normalised layer ten times as wide at its input has the score of one that is not normalised."""
+
+    class Norm(nn.Module):
+        def __init__(self, norm: bool) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm2d(1) if norm else nn.Identity()
+            self.head = nn.Linear(4096, 2)
+
+        def forward(self, images: Tensor) -> Tensor:
+            scores: Tensor = self.head(self.norm(10 * images).flatten(1))
+            return scores
+
+    with_norm, without = (
+        Subject(SMALL["mlp"], lambda norm=norm: Norm(norm), 0, torch.zeros(8, 1, 64, 64), torch.zeros(8), 2)
+        for norm in (True, False)
+    )
+    assert value("zen", with_norm) == pytest.approx(value("zen", without), abs=0.02)
+
+
+def test_zico_of_two_known_gradients() -> None:
+    """Gradients of a half and of one and a half: mean 1, deviation a half, for each of two weights."""
+    of = subject(linear([0.0], [0.0]), [[1.0], [3.0]], [0, 0])
+    assert value("zico", of) == pytest.approx(math.log(2 + 2))
+
+
+def test_closed_forms_are_the_figures() -> None:
+    for architecture in SMALL.values():
+        of = Subject.of_noise(architecture, 2)
+        assert {name: value(name, of) for name in ("nn_mass", "params", "flops")} == {
+            name: known for name, known in score(architecture).items() if name != "macs"
+        }
+    assert value("depth", Subject.of_noise(SMALL["densenet"], 2)) == 10
+    assert value("depth", Subject.of_noise(SMALL["mlp"], 2)) == 5
+    assert value("depth", Subject.of_noise(SMALL["mobilenet"], 2)) == 8
+
+
+@pytest.mark.parametrize("name", proxies.names())
+@pytest.mark.parametrize("family", SMALL)
+class TestEveryProxy:
+    """What holds for all of them on all families."""
+
+    def test_it_is_a_number_and_the_same_again(self, name: str, family: str) -> None:
+        state = torch.get_rng_state()
+        first, again = (value(name, Subject.of_noise(SMALL[family], 8)) for _ in range(2))
+        assert first == again and math.isfinite(first)
+        assert torch.equal(torch.get_rng_state(), state)
+
+    def test_twice_the_same_images_are_no_news(self, name: str, family: str) -> None:
+        """But for NASWOT, to which equal images cannot be told apart, and for Zen's own noise."""
+        if name in ("naswot", "zen"):
+            pytest.skip("depends on the batch, and says so")
+        of = Subject.of_noise(SMALL[family], 4)
+        doubled = Subject(
+            of.architecture,
+            of.build,
+            0,
+            of.images.repeat_interleave(2, 0),
+            of.labels.repeat_interleave(2),
+            of.classes,
+        )
+        assert value(name, doubled) == pytest.approx(value(name, of), rel=5e-2)
+
+
+def test_each_says_what_it_is() -> None:
+    for name in proxies.names():
+        proxy = proxies.get(name)
+        text = proxy.measure.__doc__ or ""
+        assert proxy.more_is_better is True
+        if proxy.needs:
+            assert all(part in text for part in ("Source:", "ore is better", "cost")), name
+
+
+def test_data_are_a_batch_of_training_images(data: Data) -> None:
+    from nas.train.fit import fitted
+
+    of = Subject.of_data(fitted(MLP(), data), data, batch=72)
+    assert of.images.shape == (72, 3, 8, 8) and of.labels.bincount().tolist() == [24, 24, 24]
+    torch.testing.assert_close(of.images.mean((0, 2, 3)), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(of.images.std((0, 2, 3)), torch.ones(3), atol=1e-3, rtol=0)
+    again = Subject.of_data(fitted(MLP(), data), data, batch=5)
+    assert torch.equal(again.images, of.images[:5])
+
+
+def test_users_register_their_own() -> None:
+    @register("answer", more_is_better=False)
+    def answer(of: Subject) -> float:
+        return 42.0
+
+    try:
+        assert value("answer", Subject.of_noise(SMALL["mlp"], 2)) == 42 and "answer" in proxies.names()
+        with pytest.raises(ValueError, match="a proxy answer already"):
+            register("answer")(answer)
+    finally:
+        from nas.proxies import registry
+
+        del registry._proxies["answer"]
+    with pytest.raises(RequestError, match="unknown score 'answer'; there are nn_mass"):
+        proxies.get("answer")
+
+
+def test_every_space_can_be_looked_at() -> None:
+    for name in search_spaces.names():
+        assert proxies.measure("depth", Subject.of_noise(search_spaces.get(name).architecture(), 2)).value > 0
