@@ -1,0 +1,76 @@
+"""The report of a study: how well each score predicts accuracy, as a table and as a figure."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nas import proxies
+from nas.study.statistics import kendall, r_squared, spearman, with_interval
+
+LOGARITHMS = ("nn_mass", "params", "flops", "depth", "grad_norm", "snip")
+"""Scores whose logarithm is drawn and fitted; the others are logarithms or means already."""
+
+
+def joined(trained: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """A row a network: its scores, and the mean and deviation of its accuracy over seeds.
+
+    Networks that were not trained to the end are left out.
+    """
+    done = trained[trained["status"] == "done"]
+    reached = done.groupby("arch", sort=False)["top1"].agg(seeds="count", top1="mean", top1_std="std")
+    return scores.merge(reached.reset_index(), on="arch")
+
+
+def axis(name: str, table: pd.DataFrame) -> NDArray[np.float64]:
+    """A score as it is drawn and fitted."""
+    values = table[name].to_numpy(float)
+    return np.log(np.maximum(values, np.finfo(float).tiny)) if name in LOGARITHMS else values
+
+
+def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """A row a score: rho, tau and R^2 with accuracy, their intervals, and its mean seconds a network.
+
+    rho and tau are signed so that 1 is a score that always prefers the better network.
+    """
+    accuracy = table["top1"].to_numpy(float)
+    rows = []
+    for name in names:
+        signed = axis(name, table) * (1 if proxies.get(name).more_is_better else -1)
+        row: dict[str, object] = {"score": name, "networks": len(table)}
+        for label, statistic in (("rho", spearman), ("tau", kendall), ("r2", r_squared)):
+            found = with_interval(statistic, signed, accuracy)
+            row |= {label: found.value, f"{label}_low": found.low, f"{label}_high": found.high}
+        rows.append(row | {"seconds": table[f"{name}_seconds"].mean()})
+    return pd.DataFrame(rows).sort_values("rho", ascending=False, ignore_index=True)
+
+
+def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
+    """A PNG: accuracy against every score, the best first."""
+    from matplotlib.figure import Figure
+
+    across = min(4, len(found))
+    down = math.ceil(len(found) / across)
+    drawn = Figure(figsize=(2.9 * across, 2.5 * down + 0.4), layout="constrained")
+    panels = drawn.subplots(down, across, squeeze=False, sharey=True).flatten()
+    for panel, (_, row) in zip(panels, found.iterrows(), strict=False):
+        name = str(row["score"])
+        panel.scatter(axis(name, table), table["top1"], s=14, color="tab:blue", alpha=0.8)
+        panel.set_title(f"{name}: rho {row['rho']:.2f}, R² {row['r2']:.2f}", fontsize=9)
+        panel.set_xlabel(f"log {name}" if name in LOGARITHMS else name, fontsize=8)
+        panel.tick_params(labelsize=8)
+        panel.grid(alpha=0.3)
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in panels[len(found) :]:
+        panel.set_visible(False)
+    for panel in panels[::across]:
+        panel.set_ylabel("top-1, %", fontsize=8)
+    drawn.suptitle(title, fontsize=10)
+    image = io.BytesIO()
+    drawn.savefig(image, dpi=130)
+    return image.getvalue()

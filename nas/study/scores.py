@@ -1,0 +1,51 @@
+"""The scores of a population: every proxy of every network, and the seconds that each took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nas import proxies
+from nas.files import write_whole
+from nas.proxies import Subject
+from nas.train.data import Data
+from search_spaces import Architecture
+
+
+def scored(
+    architectures: Sequence[Architecture],
+    data: Data,
+    names: Sequence[str],
+    batch: int,
+    path: Path,
+    stop: Callable[[], bool] = lambda: False,
+) -> pd.DataFrame:
+    """Score networks, and keep the table after each; those in it already are not scored again.
+
+    Args:
+        architectures: Fitted to the data.
+        data: Where the batch comes from that some proxies look at.
+        names: The proxies.
+        batch: Images in it.
+        path: The table.
+        stop: Asked after each network.
+
+    Returns:
+        arch, and for each proxy its value and a column `NAME_seconds`.
+    """
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    done = {row["arch"] for row in rows}
+    for architecture in architectures:
+        if stop():
+            break
+        if str(architecture) in done:
+            continue
+        subject = Subject.of_data(architecture, data, batch)
+        row: dict[Hashable, object] = {"arch": str(architecture)}
+        for name in names:
+            row[name], row[f"{name}_seconds"] = proxies.measure(name, subject)
+        rows.append(row)
+        write_whole(path, pd.DataFrame(rows).to_csv(index=False))
+    return pd.DataFrame(rows)
