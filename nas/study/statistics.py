@@ -44,12 +44,14 @@ def kendall(score: Values, accuracy: Values) -> float:
 
 
 def r_squared(score: Values, accuracy: Values) -> float:
-    """R^2 of the line of accuracy against the score; nan if either does not vary.
+    """R^2 of the line of accuracy against the score; nan if either does not vary or is not finite.
 
     >>> r_squared(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
     1.0
     """
-    return float(np.corrcoef(score, accuracy)[0, 1] ** 2) if _vary(score, accuracy) else float("nan")
+    if not (np.isfinite(score).all() and _vary(score, accuracy)):
+        return float("nan")
+    return float(np.corrcoef(score, accuracy)[0, 1] ** 2)
 
 
 def with_interval(
@@ -66,7 +68,7 @@ def with_interval(
 
 
 def _vary(*values: Values) -> bool:
-    return all(len(one) > 1 and np.ptp(one) > 0 for one in values)
+    return all(len(one) > 1 and one.min() < one.max() for one in values)
 
 
 @dataclass(frozen=True)

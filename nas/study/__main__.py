@@ -1,0 +1,237 @@
+"""The command `python -m nas.study`: train a population, and report which scores told the good networks."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import search_spaces
+from nas.budget import COSTS
+from nas.command_line import (
+    DONE,
+    INTERRUPTED,
+    Parser,
+    assignment,
+    at_least,
+    budgets,
+    interruptions,
+    pins,
+    run,
+)
+from nas.study.folder import StudyFolder
+from nas.study.population import Draw
+from nas.study.request import StudyRequest
+from nas.train.arguments import add_data, add_means, device_of, devices_of, loaded, order_of
+from search_spaces import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from nas.study.plan import Plan
+    from nas.train.data import Data
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Study as the arguments say; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    folder = StudyFolder.open(options.resume) if options.resume else None
+    if options.predict:
+        return _predict(folder, options)
+    request = folder.request if folder else _request(options)
+    with interruptions() as interrupted:
+        from nas.train.processes import ALONE
+
+        device = device_of(options.device)
+        data = loaded(request.order, options, ALONE)
+        if options.plan:
+            _show_plan(request, data, device)
+            return DONE
+        folder = folder or StudyFolder.create(request, options.out)
+        if not _train(folder, data, device, options, interrupted):
+            print(f"interrupted; go on with: python -m nas.study --resume {shlex.quote(str(folder.path))}",
+                  file=sys.stderr)  # fmt: skip
+            return INTERRUPTED
+    _report(folder)
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "nas.study",
+        description="Train a population of networks, and see how well scores tell which are good.",
+    )
+    what = parser.add_argument_group("which networks").add_argument
+    what("--space", help=f"one of {', '.join(search_spaces.names())}")
+    for cost in COSTS:
+        what(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
+    what("--fix", action="append", type=assignment, metavar="NAME=VALUE", help="pin a choice")
+    what("--count", type=at_least(3), default=24, help="how many to draw (24)")
+    what("--draw", choices=get_args(Draw), default="spread",
+         help="evenly over the networks, or spread over NN-Mass and parameters (spread)")  # fmt: skip
+    what("--draw-seed", type=at_least(0), default=0, help="seed of the draws (0)")
+    what("--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, by hand")
+    add_data(parser)
+    how = add_means(parser).add_argument
+    how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
+    how("--score-batch", type=at_least(2), default=64, metavar="N", help="images that some look at (64)")
+    how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
+    how("--out", type=Path, metavar="FOLDER", help="where to keep the study (results/studies/...)")
+    how("--resume", type=Path, metavar="FOLDER", help="go on with the study in this folder")
+    how("--predict", type=Path, metavar="TABLE",
+        help="predict the accuracy of a table's networks from the study that --resume names")  # fmt: skip
+    how("--score", default="nn_mass", help="score to predict by (nn_mass)")
+    return parser
+
+
+def _request(options: argparse.Namespace) -> StudyRequest:
+    from nas import proxies
+    from nas.study.population import drawn
+    from nas.train.chosen import by_hand
+
+    if not options.space and not options.arch:
+        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
+    names = tuple(proxies.get(name).name for name in options.scores or proxies.names())
+    archs = list(map(str, by_hand(options.arch or ())))
+    if options.space:
+        population = drawn(
+            options.space, options.count, options.draw, options.draw_seed, budgets(options), pins(options)
+        )
+        archs += population["arch"].tolist()
+    archs = list(dict.fromkeys(archs))
+    return StudyRequest(
+        space=options.space or "",
+        count=len(archs),
+        draw=options.draw,
+        seed=options.draw_seed,
+        budgets=budgets(options),
+        fix=pins(options),
+        scores=names,
+        batch=options.score_batch,
+        order=order_of(tuple(archs), options),
+    )
+
+
+def _train(
+    folder: StudyFolder,
+    data: Data,
+    device: torch.device,
+    options: argparse.Namespace,
+    interrupted: Callable[[], bool],
+) -> bool:
+    """Score and train what is not done; whether that came to its end."""
+    from nas.study.scores import scored
+    from nas.train.folder import TrainFolder
+    from nas.train.one import Means
+    from nas.train.processes import ALONE
+    from nas.train.progress import shown
+    from nas.train.run import TrainRun
+
+    request = folder.request
+    training = TrainRun(
+        request.order, data, Means(device, ALONE, options.compile, options.checkpoint_minutes)
+    )
+    architectures = list(dict.fromkeys(job.architecture for job in training.outcomes))
+    there = (folder.training / "run.json").exists()
+    kept = TrainFolder.open(folder.training) if there else TrainFolder.create(request.order, folder.training)
+    scored(architectures, data, request.scores, request.batch, folder.scores, interrupted)
+    with shown(request.order.values.epochs) as progress:
+        training.run(
+            kept,
+            interrupted,
+            progress.report,
+            progress.on_step,
+            devices_of(options.parallel, device, ALONE),
+            options.workers,
+        )
+    return not interrupted()
+
+
+def _show_plan(request: StudyRequest, data: Data, device: torch.device) -> None:
+    import numpy as np
+    import pandas as pd
+
+    from nas.score import score
+    from nas.show import show
+    from nas.study.plan import planned
+    from nas.train.fit import fitted
+
+    architectures = [fitted(search_spaces.parse(arch), data) for arch in request.order.archs]
+    table = pd.DataFrame([{"arch": str(one), **score(one)} for one in architectures])
+    show(table, family=architectures[0].family)
+    logs = np.log(table[["nn_mass", "params"]].clip(lower=1e-9).to_numpy(float)).T
+    print(f"correlation of log NN-Mass and log params: {np.corrcoef(logs)[0, 1]:.2f}")
+    plan = planned(architectures, data, request.order.values, len(request.order.seeds), device)
+    _say_plan(plan, device)
+
+
+def _say_plan(plan: Plan, device: torch.device) -> None:
+    print(
+        f"{plan.networks} networks, {plan.trainings} trainings of {plan.epochs} epochs on {device}: about"
+        f" {timedelta(seconds=round(plan.seconds))}"
+    )
+
+
+def _report(folder: StudyFolder) -> None:
+    import pandas as pd
+
+    from nas.files import write_whole
+    from nas.show import show
+    from nas.study import report
+
+    request = folder.request
+    trained = pd.read_csv(folder.training / "trained.csv")
+    table = report.joined(trained, pd.read_csv(folder.scores))
+    if len(table) < 3:
+        raise RequestError(f"{folder.path}: {len(table)} networks were trained to the end; 3 are needed")
+    found = report.correlations(table, request.scores)
+    write_whole(folder.table, table.to_csv(index=False))
+    write_whole(folder.correlations, found.to_csv(index=False))
+    title = f"{len(table)} networks of {request.space or 'a choice'} on {request.order.dataset}"
+    write_whole(folder.figure, report.figure(table, found, title))
+    seconds = float(trained["seconds"].sum())
+    folder.save_state("finished", {"networks": len(table), "device": str(trained["device"].iloc[0]),
+                                   "training_seconds": round(seconds)})  # fmt: skip
+    show(_readable(found))
+    print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
+    print(f"Kept in {folder.path}")
+
+
+def _readable(found: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = []
+    for _, row in found.iterrows():
+        said = {
+            label: f"{row[label]:.2f} [{row[f'{label}_low']:.2f}, {row[f'{label}_high']:.2f}]"
+            for label in ("rho", "tau", "r2")
+        }
+        rows.append({"score": row["score"], **said, "s": f"{row['seconds']:.3f}"})
+    return pd.DataFrame(rows)
+
+
+def _predict(folder: StudyFolder | None, options: argparse.Namespace) -> int:
+    import pandas as pd
+
+    from nas.show import show
+    from nas.study.predict import predicted
+    from nas.train.chosen import from_table
+
+    if folder is None:
+        raise RequestError("--predict needs the study to predict from; name its folder with --resume")
+    if not folder.table.exists():
+        raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
+    table = predicted(from_table(options.predict, None, None), pd.read_csv(folder.table), options.score)
+    show(table, family=str(table["arch"].iloc[0]).partition(":")[0])
+    if table["outside"].any():
+        print(f"{int(table['outside'].sum())} lie outside the range that the line was fitted on")
+    return DONE
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,57 @@
+"""Accuracy of networks that were not trained, predicted from a study by the line of one score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+import torch
+
+from nas import proxies
+from nas.proxies import Subject
+from nas.study.report import axis
+from nas.study.statistics import Line
+from search_spaces import Architecture, RequestError, parse
+
+CLOSED = ("nn_mass", "params", "flops", "depth")
+
+
+def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score: str) -> pd.DataFrame:
+    """Predict the accuracy of networks from those of a study.
+
+    Args:
+        architectures: Of the study's space; they are taken at the study's image size and classes.
+        table: The study's networks.csv.
+        score: A closed-form score.
+
+    Returns:
+        arch, the score, top1 as predicted, its 95% prediction interval as top1_low and top1_high, and whether
+        the score lies outside those the line was fitted on.
+
+    Raises:
+        RequestError: The score needs a network, or an architecture is of another family.
+    """
+    if score not in CLOSED:
+        raise RequestError(f"--score {score} needs data; expected one of {', '.join(CLOSED)}")
+    like = parse(str(table["arch"].iloc[0]))
+    fitted = [_like(architecture, like) for architecture in architectures]
+    values = [proxies.measure(score, _subject(architecture)).value for architecture in fitted]
+    wanted = pd.DataFrame({"arch": list(map(str, fitted)), score: values})
+    line = Line.fitted(axis(score, table), table["top1"].to_numpy(float))
+    at = axis(score, wanted)
+    middle, half = line.predict(at)
+    return wanted.assign(
+        top1=middle, top1_low=middle - half, top1_high=middle + half, outside=line.outside(at)
+    )
+
+
+def _like(architecture: Architecture, like: Architecture) -> Architecture:
+    if type(architecture) is not type(like):
+        raise RequestError(f"{architecture} is no {like.family}, of which the study's networks are")
+    return replace(architecture, **like.constants())
+
+
+def _subject(architecture: Architecture) -> Subject:
+    nothing = torch.empty(0)
+    return Subject(architecture, architecture.build, 0, nothing, nothing, 0)

@@ -1,0 +1,54 @@
+"""A study as it was asked for: a value that can be stored and taken up again."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_args
+
+from nas.study.population import Draw
+from nas.train.order import Order
+from search_spaces import RequestError
+from search_spaces.architecture import Value
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyRequest:
+    """A study as it was asked for.
+
+    Attributes:
+        space: Name of the space, or nothing where the networks were given by hand.
+        count: Networks to draw.
+        draw: How.
+        seed: Seed of the draws.
+        budgets: By cost.
+        fix: Choices that are pinned.
+        scores: Proxies to compare.
+        batch: Images that some of them look at.
+        order: How the networks are trained, with their specs.
+    """
+
+    space: str
+    count: int
+    draw: Draw
+    seed: int
+    budgets: dict[str, str]
+    fix: dict[str, Value]
+    scores: tuple[str, ...]
+    batch: int
+    order: Order
+
+    def __post_init__(self) -> None:
+        if self.draw not in get_args(Draw):
+            raise RequestError(f"--draw {self.draw}: expected one of {', '.join(get_args(Draw))}")
+        if self.count < 3:
+            raise RequestError(f"--count {self.count}: expected at least 3 networks to correlate")
+
+    def as_json(self) -> dict[str, Any]:
+        """The request as plain values; the inverse of `of_json`."""
+        return {**dataclasses.asdict(self), "order": self.order.as_json()}
+
+    @classmethod
+    def of_json(cls, values: dict[str, Any]) -> StudyRequest:
+        """The request that `as_json` gave."""
+        order = Order.of_json(values["order"])
+        return cls(**{**values, "order": order, "scores": tuple(values["scores"])})
