@@ -192,6 +192,7 @@ def _report(folder: StudyFolder) -> None:
     found = report.correlations(table, request.scores)
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
+    write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
     title = f"{len(table)} networks of {request.space or 'a choice'} on {request.order.dataset}"
     write_whole(folder.figure, report.figure(table, found, title))
     seconds = float(trained["seconds"].sum())

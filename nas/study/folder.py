@@ -26,6 +26,7 @@ class StudyFolder:
         scores: Every proxy of every network.
         table: Scores and accuracy, a row a network.
         correlations: How well each score predicts accuracy.
+        between: How well the scores agree with one another.
         figure: The same as a picture.
     """
 
@@ -34,6 +35,7 @@ class StudyFolder:
         self.training = path / "training"
         self.scores, self.table = path / "scores.csv", path / "networks.csv"
         self.correlations, self.figure = path / "correlations.csv", path / "study.png"
+        self.between = path / "between.csv"
 
     @classmethod
     def create(cls, request: StudyRequest, path: Path | None) -> StudyFolder:

@@ -32,8 +32,8 @@ def drawn(
     Args:
         space: Name of the space.
         count: How many.
-        how: "uniform", each as likely as any other; or "spread", as far apart as can be in the logarithms of
-            NN-Mass and of parameters, so that the two are as little correlated as the space allows.
+        how: "uniform", each as likely as any other; or "spread", at each mass of the same sizes, so that the
+            logarithms of NN-Mass and of parameters are as little correlated as the space allows.
         seed: The same seed gives the same networks.
         budgets: By cost.
         fix: Choices that are pinned.
@@ -49,26 +49,46 @@ def drawn(
     if how == "spread":
         pool = pool[pool["nn_mass"] > 0]
     if len(pool) < count:
-        raise RequestError(
-            f"--count {count}: the draws gave {len(pool)} different networks; widen the budgets"
-        )
+        raise RequestError(f"--count {count}: {len(pool)} different networks were drawn; widen the budgets")
     if how == "uniform":
         chosen = np.arange(count)
     else:
-        chosen = _far_apart(np.log(pool[["nn_mass", "params"]].to_numpy(float)), count)
+        mass, size = np.log(pool[["nn_mass", "params"]].to_numpy(float)).T
+        chosen = _crossed(mass, size, count)
     return pool.iloc[chosen][["arch", "nn_mass", "flops", "macs", "params"]].reset_index(drop=True)
 
 
-def _far_apart(points: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """Points each of which is, when it is chosen, the farthest from those chosen before.
+def _crossed(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """The networks nearest to the points of a grid of masses and sizes.
 
-    It begins with the one nearest to the middle; axes are scaled to their range.
+    The grid is the largest of those tried in which every mass goes with every size, so neither has an
+    advantage of range over the other.
     """
-    span = np.ptp(points, axis=0)
-    points = (points - points.min(0)) / np.where(span > 0, span, 1)
-    chosen = [int(np.square(points - 0.5).sum(1).argmin())]
-    nearest = np.full(len(points), np.inf)
-    while len(chosen) < count:
-        nearest = np.minimum(nearest, np.square(points - points[chosen[-1]]).sum(1))
-        chosen.append(int(nearest.argmax()))
-    return np.array(chosen)
+    bands = int(np.ceil(np.sqrt(count)))
+    grids = [
+        _grid(mass, size, tail, bands) for tail in (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
+    ]
+    masses, sizes = max(grids, key=lambda grid: (grid[0][1] - grid[0][0]) * (grid[1][1] - grid[1][0]))
+    spans = max(float(np.ptp(mass)), 1e-9), max(float(np.ptp(size)), 1e-9)
+    chosen: list[int] = []
+    for at_size in np.linspace(*sizes, -(-count // bands)):
+        for at_mass in np.linspace(*masses, bands):
+            far = np.hypot((mass - at_mass) / spans[0], (size - at_size) / spans[1])
+            far[chosen] = np.inf
+            chosen.append(int(far.argmin()))
+    return np.array(chosen[:count])
+
+
+def _grid(
+    mass: NDArray[np.float64], size: NDArray[np.float64], tail: float, bands: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Ends of mass, with this share of networks beyond each, and of the sizes that all bands of it have."""
+    ends = np.quantile(mass, [tail, 1 - tail])
+    centres = np.linspace(ends[0], ends[1], bands)
+    within = (mass >= ends[0]) & (mass <= ends[1])
+    of_band = np.where(within, np.abs(mass[:, None] - centres).argmin(1), -1)
+    found = [np.quantile(size[of_band == band], [0.02, 0.98]) for band in set(of_band.tolist()) - {-1}]
+    least, most = max(low for low, _ in found), min(high for _, high in found)
+    middle = (least + most) / 2
+    common = (least, most) if least < most else (middle, middle)
+    return (float(ends[0]), float(ends[1])), (float(common[0]), float(common[1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -38,7 +39,9 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
     fitted = [_like(architecture, like) for architecture in architectures]
     values = [proxies.measure(score, _subject(architecture)).value for architecture in fitted]
     wanted = pd.DataFrame({"arch": list(map(str, fitted)), score: values})
-    line = Line.fitted(axis(score, table), table["top1"].to_numpy(float))
+    known = axis(score, table)
+    fit = np.isfinite(known)
+    line = Line.fitted(known[fit], table["top1"].to_numpy(float)[fit])
     at = axis(score, wanted)
     middle, half = line.predict(at)
     return wanted.assign(

@@ -28,26 +28,40 @@ def joined(trained: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def axis(name: str, table: pd.DataFrame) -> NDArray[np.float64]:
-    """A score as it is drawn and fitted."""
+    """A score as it is drawn and fitted; nan where it has no logarithm, or is infinite."""
     values = table[name].to_numpy(float)
-    return np.log(np.maximum(values, np.finfo(float).tiny)) if name in LOGARITHMS else values
+    if name in LOGARITHMS:
+        return np.log(np.where(values > 0, values, np.nan))
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """A row a score: rho, tau and R^2 with accuracy, their intervals, and its mean seconds a network.
 
-    rho and tau are signed so that 1 is a score that always prefers the better network.
+    rho and tau are signed so that 1 is a score that always prefers the better network. R^2 is that of the
+    score as it is drawn, of `r2_networks`: those where it has a logarithm and is finite.
     """
     accuracy = table["top1"].to_numpy(float)
     rows = []
     for name in names:
-        signed = axis(name, table) * (1 if proxies.get(name).more_is_better else -1)
-        row: dict[str, object] = {"score": name, "networks": len(table)}
-        for label, statistic in (("rho", spearman), ("tau", kendall), ("r2", r_squared)):
-            found = with_interval(statistic, signed, accuracy)
+        signed = table[name].to_numpy(float) * (1 if proxies.get(name).more_is_better else -1)
+        drawn = axis(name, table)
+        fit = np.isfinite(drawn)
+        row: dict[str, object] = {"score": name, "networks": len(table), "r2_networks": int(fit.sum())}
+        for label, statistic, x, y in (
+            ("rho", spearman, signed, accuracy),
+            ("tau", kendall, signed, accuracy),
+            ("r2", r_squared, drawn[fit], accuracy[fit]),
+        ):
+            found = with_interval(statistic, x, y)
             row |= {label: found.value, f"{label}_low": found.low, f"{label}_high": found.high}
         rows.append(row | {"seconds": table[f"{name}_seconds"].mean()})
     return pd.DataFrame(rows).sort_values("rho", ascending=False, ignore_index=True)
+
+
+def between(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Spearman's rho of every two scores."""
+    return table[list(names)].corr(method="spearman").rename_axis("score").reset_index()
 
 
 def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:

@@ -58,6 +58,8 @@ def with_interval(
     statistic: Callable[[Values, Values], float], score: Values, accuracy: Values, seed: int = 0
 ) -> Interval:
     """A statistic, and its percentile interval over networks drawn with replacement."""
+    if not len(score):
+        return Interval(float("nan"), float("nan"), float("nan"))
     generator = np.random.default_rng(seed)
     drawn = generator.integers(0, len(score), (RESAMPLES, len(score)))
     values = np.array([statistic(score[which], accuracy[which]) for which in drawn])

@@ -1,0 +1,199 @@
+"""Studies: which networks are drawn, what is said of scores, and the command from draw to prediction."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas import proxies, score
+from nas.command_line import run
+from nas.study.__main__ import main
+from nas.study.population import drawn
+from nas.study.predict import predicted
+from nas.study.report import correlations, joined
+from nas.study.scores import scored
+from nas.study.statistics import Line, kendall, r_squared, spearman, with_interval
+from nas.train.data import Data
+from nas.train.fit import fitted
+from search_spaces import MLP, RequestError, ResNet
+from tests.conftest import Command
+from tests.nas.train.conftest import data, images
+
+__all__ = ["data", "images"]
+
+
+def correlation(table: pd.DataFrame) -> float:
+    return abs(float(np.corrcoef(np.log(table["nn_mass"]), np.log(table["params"]))[0, 1]))
+
+
+def test_a_spread_population_sets_mass_and_size_apart() -> None:
+    fix = {"width_mult": 2, "op": "conv3x3"}
+    spread, uniform = (drawn("densenet", 24, how, 0, {}, fix) for how in ("spread", "uniform"))
+    for table in (spread, uniform):
+        assert len(table) == 24 and table["arch"].is_unique and table["arch"].str.contains("k2_").all()
+        assert table["params"].tolist() == [score(arch)["params"] for arch in table["arch"]]
+    assert correlation(spread) < 0.1 < correlation(uniform)
+    for figure in ("nn_mass", "params"):
+        assert spread[figure].max() / spread[figure].min() > 2
+    assert drawn("densenet", 24, "spread", 0, {}, fix).equals(spread)
+    assert not drawn("densenet", 24, "spread", 1, {}, fix).equals(spread)
+
+
+def test_populations_keep_budgets_and_say_where_they_are_too_small() -> None:
+    table = drawn("mobilenet", 10, "uniform", 3, {"flops": "380M:400M"}, {})
+    assert table["flops"].between(380e6, 400e6).all()
+    with pytest.raises(RequestError, match="different networks were drawn; widen the budgets"):
+        drawn("mlp", 500, "uniform", 0, {}, {"width": 8, "depth": 4})
+
+
+def test_statistics_of_known_values() -> None:
+    up, down = np.array([1.0, 2.0, 3.0, 4.0]), np.array([9.0, 8.0, 4.0, 1.0])
+    assert spearman(up, up) == kendall(up, up) == 1 and r_squared(up, 3 - 2 * up) == pytest.approx(1)
+    assert spearman(up, down) == kendall(up, down) == -1
+    swapped = np.array([1.0, 3.0, 2.0, 4.0])  # one of six pairs is in another order
+    assert kendall(up, swapped) == pytest.approx(4 / 6) and spearman(up, swapped) == pytest.approx(0.8)
+    assert all(math.isnan(statistic(np.ones(4), up)) for statistic in (spearman, kendall, r_squared))
+    assert math.isnan(r_squared(np.array([1.0, -np.inf, 2.0]), up[:3]))
+
+
+@given(st.integers(0, 1000))
+def test_intervals_hold_the_value(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(2, 12))
+    found = with_interval(r_squared, values[0], values[0] + values[1])
+    assert 0 <= found.low <= found.high <= 1 and found.low <= found.value + 0.2
+
+
+def test_more_networks_make_narrower_intervals() -> None:
+    generator = np.random.default_rng(0)
+    accuracy = generator.normal(size=200)
+    noisy = accuracy + generator.normal(size=200)
+    few, many = (with_interval(spearman, noisy[:n], accuracy[:n]) for n in (12, 200))
+    assert many.high - many.low < few.high - few.low
+
+
+def test_the_line_is_that_of_least_squares_and_its_interval_holds_new_networks() -> None:
+    generator = np.random.default_rng(0)
+    held = 0
+    for _ in range(400):
+        score_, noise = generator.uniform(0, 10, 13), generator.normal(0, 2, 13)
+        accuracy = 3 * score_ + 5 + noise
+        line = Line.fitted(score_[:12], accuracy[:12])
+        known = scipy.stats.linregress(score_[:12], accuracy[:12])
+        assert (line.slope, line.intercept) == pytest.approx((known.slope, known.intercept))
+        middle, half = line.predict(score_[12:])
+        held += int(abs(middle[0] - accuracy[12]) <= half[0])
+    assert 0.92 <= held / 400 <= 0.98
+    assert line.outside(np.array([line.least, line.most, 11.0, -1.0])).tolist() == [False, False, True, True]
+
+
+def test_scores_are_kept_one_by_one(data: Data, tmp_path: Path) -> None:
+    networks = [fitted(MLP(depth=depth), data) for depth in (3, 4, 5)]
+    names = proxies.names()
+    asked = iter([False, True])
+    first = scored(networks, data, names, 8, tmp_path / "scores.csv", lambda: next(asked))
+    assert len(first) == 1
+    whole = scored(networks, data, names, 8, tmp_path / "scores.csv")
+    assert whole["arch"].tolist() == list(map(str, networks))
+    again = scored(networks, data, names, 8, tmp_path / "again.csv")
+    pd.testing.assert_frame_equal(whole[list(names)], again[list(names)])
+
+
+def test_a_perfect_score_is_found(tmp_path: Path) -> None:
+    accuracy = [10.0, 30.0, 20.0, 50.0, 40.0]
+    archs = [f"mlp:w8_d{depth}_t4" for depth in range(3, 8)]
+    trained = pd.DataFrame(
+        {"arch": archs * 2, "status": ["done"] * 9 + ["failed"], "top1": [*accuracy, *accuracy[:4], 0.0]}
+    )
+    scores = pd.DataFrame(
+        {"arch": archs, "naswot": accuracy, "naswot_seconds": 1.0, "zen": 5.0, "zen_seconds": 0.5}
+    )
+    table = joined(trained, scores)
+    assert table["top1"].tolist() == accuracy and table["seeds"].tolist() == [2, 2, 2, 2, 1]
+    found = correlations(table, ("zen", "naswot")).set_index("score")
+    assert found.index[0] == "naswot" and found.loc["naswot", ["rho", "tau", "r2"]].tolist() == pytest.approx(
+        [1, 1, 1]
+    )
+    masses = pd.DataFrame({"nn_mass": [0.0, 1.0, 10.0], "top1": [5.0, 1.0, 2.0], "nn_mass_seconds": 0.0})
+    (row,) = correlations(masses, ("nn_mass",)).to_dict("records")
+    assert (row["networks"], row["r2_networks"], row["r2"]) == (3, 2, pytest.approx(1))
+    assert row["rho"] == pytest.approx(-0.5)  # a network without links counts by its rank
+    assert math.isnan(found.loc["zen", "rho"]) and found.loc["naswot", "networks"] == 5
+
+
+def test_predictions_say_where_they_reach_beyond_what_is_known() -> None:
+    archs = [f"mlp:w8_d{depth}_t8" for depth in range(3, 13)]
+    mass = np.array([score(arch)["nn_mass"] for arch in archs])
+    table = pd.DataFrame({"arch": archs, "nn_mass": mass, "top1": 20 * np.log(mass)})
+    asked = [MLP(depth=5, links=8), MLP(depth=30, links=64)]
+    found = predicted(asked, table, "nn_mass")
+    assert found["outside"].tolist() == [False, True]
+    assert found["top1"].iloc[0] == pytest.approx(20 * np.log(mass[2]))
+    with pytest.raises(RequestError, match="is no mlp"):
+        predicted([ResNet()], table, "nn_mass")
+    with pytest.raises(RequestError, match="--score zen needs data"):
+        predicted(asked, table, "zen")
+
+
+def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp_path: Path) -> None:
+    asked = ("--space", "mlp", "--fix", "width=8", "--count", "4", "--scores", "nn_mass", "params", "naswot")
+    given_ = ("--dataset", "folder", "--data", str(images), "--set", "epochs=2", "batch=12", "lr=0.05")
+    plan = command("nas.study", *asked, *given_, "--plan")
+    assert plan.returncode == 0, plan.stderr
+    assert "4 networks, 4 trainings of 2 epochs on cpu: about 0:00:0" in plan.stdout
+    assert "correlation of log NN-Mass and log params" in plan.stdout and not list(tmp_path.iterdir())
+    done = command("nas.study", *asked, *given_, "--out", "study")
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80 and "95% bootstrap intervals" in done.stdout
+    study = tmp_path / "study"
+    found = pd.read_csv(study / "correlations.csv")
+    assert sorted(found["score"]) == ["naswot", "nn_mass", "params"] and (found["networks"] == 4).all()
+    assert (found["rho_low"] <= found["rho_high"]).all()
+    networks = pd.read_csv(study / "networks.csv")
+    trained = pd.read_csv(study / "training" / "trained.csv").set_index("arch")
+    assert networks["top1"].tolist() == pytest.approx(trained.loc[networks["arch"], "top1"].tolist())
+    assert (study / "study.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((study / "run.json").read_text())["status"] == "finished"
+    again = command("nas.study", "--resume", "study")
+    assert again.returncode == 0 and again.stdout == done.stdout, again.stderr
+    pd.testing.assert_frame_equal(pd.read_csv(study / "correlations.csv"), found)
+    predictions = command("nas.study", "--resume", "study", "--predict", "study/networks.csv")
+    assert predictions.returncode == 0 and "top1_low" in predictions.stdout, predictions.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--dataset", "folder"], "give --space"),
+        (["--space", "nope", "--dataset", "folder"], "unknown space 'nope'"),
+        (["--space", "mlp"], "give --dataset"),
+        (["--space", "mlp", "--dataset", "folder", "--scores", "x"], "unknown score 'x'; there are nn_mass"),
+        (
+            ["--space", "mlp", "--dataset", "folder", "--count", "2"],
+            "'2' is not a whole number",
+        ),
+        (["--resume", "nowhere"], "nowhere is not the folder of a study"),
+        (["--predict", "t.csv"], "name its folder with --resume"),
+        (["--arch", "mlp:mlp_8", "--dataset", "folder"], "expected at least 3 networks"),
+    ],
+)
+def test_nonsense_gets_one_line(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        run(main, arguments)
+    errors = capsys.readouterr().err
+    assert ended.value.code == 2 and said in errors and errors.count("\n") == 1
