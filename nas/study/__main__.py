@@ -195,11 +195,18 @@ def _report(folder: StudyFolder) -> None:
     write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
     title = f"{len(table)} networks of {request.space or 'a choice'} on {request.order.dataset}"
     write_whole(folder.figure, report.figure(table, found, title))
-    seconds = float(trained["seconds"].sum())
-    folder.save_state("finished", {"networks": len(table), "device": str(trained["device"].iloc[0]),
-                                   "training_seconds": round(seconds)})  # fmt: skip
+    failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
+    facts = {
+        "networks": len(table),
+        "failed": failed,
+        "device": str(trained["device"].iloc[0]),
+        "training_seconds": round(float(trained["seconds"].sum())),
+    }
+    folder.save_state("finished", facts)
     show(_readable(found))
     print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
+    if failed:
+        print(f"left out, for no training of them came to its end: {', '.join(failed)}")
     print(f"Kept in {folder.path}")
 
 
