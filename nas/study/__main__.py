@@ -193,7 +193,8 @@ def _report(folder: StudyFolder) -> None:
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
     write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
-    title = f"{len(table)} networks of {request.space or 'a choice'} on {request.order.dataset}"
+    of = f" of {request.space}" if request.space else ""
+    title = f"{len(table)} networks{of} on {request.order.dataset}"
     write_whole(folder.figure, report.figure(table, found, title))
     failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
     facts = {
