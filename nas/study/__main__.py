@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -26,7 +27,7 @@ from nas.command_line import (
 from nas.study.folder import StudyFolder
 from nas.study.population import Draw
 from nas.study.request import StudyRequest
-from nas.train.arguments import add_data, add_means, device_of, devices_of, loaded, order_of
+from nas.train.arguments import add_data, add_means, changed_by, device_of, devices_of, loaded, order_of
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = StudyFolder.open(options.resume) if options.resume else None
     if options.predict:
         return _predict(folder, options)
+    if folder:
+        folder.request = _continued(folder.request, options)
     request = folder.request if folder else _request(options)
     with interruptions() as interrupted:
         from nas.train.processes import ALONE
@@ -71,15 +74,15 @@ def _parser() -> Parser:
     for cost in COSTS:
         what(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
     what("--fix", action="append", type=assignment, metavar="NAME=VALUE", help="pin a choice")
-    what("--count", type=at_least(3), default=24, help="how many to draw (24)")
-    what("--draw", choices=get_args(Draw), default="spread",
+    what("--count", type=at_least(3), help="how many to draw (24)")
+    what("--draw", choices=get_args(Draw),
          help="evenly over the networks, or spread over NN-Mass and parameters (spread)")  # fmt: skip
-    what("--draw-seed", type=at_least(0), default=0, help="seed of the draws (0)")
+    what("--draw-seed", type=at_least(0), help="seed of the draws (0)")
     what("--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, by hand")
     add_data(parser)
     how = add_means(parser).add_argument
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
-    how("--score-batch", type=at_least(2), default=64, metavar="N", help="images that some look at (64)")
+    how("--score-batch", type=at_least(2), metavar="N", help="images that some look at (64)")
     how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
     how("--out", type=Path, metavar="FOLDER", help="where to keep the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="go on with the study in this folder")
@@ -97,24 +100,42 @@ def _request(options: argparse.Namespace) -> StudyRequest:
     if not options.space and not options.arch:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
     names = tuple(proxies.get(name).name for name in options.scores or proxies.names())
+    draw: Draw = options.draw or "spread"
+    seed = options.draw_seed or 0
     archs = list(map(str, by_hand(options.arch or ())))
     if options.space:
-        population = drawn(
-            options.space, options.count, options.draw, options.draw_seed, budgets(options), pins(options)
-        )
+        population = drawn(options.space, options.count or 24, draw, seed, budgets(options), pins(options))
         archs += population["arch"].tolist()
     archs = list(dict.fromkeys(archs))
     return StudyRequest(
         space=options.space or "",
         count=len(archs),
-        draw=options.draw,
-        seed=options.draw_seed,
+        draw=draw,
+        seed=seed,
         budgets=budgets(options),
         fix=pins(options),
         scores=names,
-        batch=options.score_batch,
+        batch=options.score_batch or 64,
         order=order_of(tuple(archs), options),
     )
+
+
+def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyRequest:
+    """The stored request, its data perhaps elsewhere; anything else asked for must be what is stored.
+
+    Raises:
+        RequestError: The arguments ask for another study.
+    """
+    moved = replace(request, order=replace(request.order, data=str(options.data or request.order.data)))
+    differing = moved.order.differing(changed_by(moved.order, (), options))
+    named = ("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch", "scores", "score_batch", "out")
+    differing += [f"--{name.replace('_', '-')}" for name in named if getattr(options, name) is not None]
+    if differing:
+        raise RequestError(
+            f"--resume {options.resume} goes on with the study as it was asked for; leave out what differs:"
+            f" {'; '.join(differing)}"
+        )
+    return moved
 
 
 def _train(
@@ -139,6 +160,7 @@ def _train(
     architectures = list(dict.fromkeys(job.architecture for job in training.outcomes))
     there = (folder.training / "run.json").exists()
     kept = TrainFolder.open(folder.training) if there else TrainFolder.create(request.order, folder.training)
+    kept.order = request.order
     scored(architectures, data, request.scores, request.batch, folder.scores, interrupted)
     with shown(request.order.values.epochs) as progress:
         training.run(

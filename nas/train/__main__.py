@@ -94,6 +94,7 @@ def _train(
     means = Means(device, processes, options.compile, options.checkpoint_minutes)
     training = TrainRun(order, data, means)
     folder = kept or _created(order, options.out, processes)
+    folder.order = order  # the data may be elsewhere now
     with shown(order.values.epochs, quiet=not processes.first) as progress:
         training.run(folder, interrupted, progress.report, progress.on_step, devices, options.workers)
     if not processes.first:

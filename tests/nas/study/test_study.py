@@ -165,6 +165,10 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
     again = command("nas.study", "--resume", "study")
     assert again.returncode == 0 and again.stdout == done.stdout, again.stderr
     pd.testing.assert_frame_equal(pd.read_csv(study / "correlations.csv"), found)
+    other = command("nas.study", "--resume", "study", "--recipe", "cifar", "--count", "5")
+    assert (
+        other.returncode == 2 and "recipe quick and not cifar; " in other.stderr and "--count" in other.stderr
+    )
     predictions = command("nas.study", "--resume", "study", "--predict", "study/networks.csv")
     assert predictions.returncode == 0 and "top1_low" in predictions.stdout, predictions.stderr
 
