@@ -161,7 +161,8 @@ def _train(
     there = (folder.training / "run.json").exists()
     kept = TrainFolder.open(folder.training) if there else TrainFolder.create(request.order, folder.training)
     kept.order = request.order
-    scored(architectures, data, request.scores, request.batch, folder.scores, interrupted)
+    seeds = request.order.seeds
+    scored(architectures, data, request.scores, request.batch, seeds, folder.scores, interrupted)
     with shown(request.order.values.epochs) as progress:
         training.run(
             kept,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def scored(
     data: Data,
     names: Sequence[str],
     batch: int,
+    seeds: Sequence[int],
     path: Path,
     stop: Callable[[], bool] = lambda: False,
 ) -> pd.DataFrame:
@@ -29,11 +31,12 @@ def scored(
         data: Where the batch comes from that some proxies look at.
         names: The proxies.
         batch: Images in it.
+        seeds: A network is initialised, and its batch drawn, with each of these; its score is the mean.
         path: The table.
         stop: Asked after each network.
 
     Returns:
-        arch, and for each proxy its value and a column `NAME_seconds`.
+        arch, and for each proxy its value and in a column `NAME_seconds` what one measurement took.
     """
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     done = {row["arch"] for row in rows}
@@ -42,10 +45,12 @@ def scored(
             break
         if str(architecture) in done:
             continue
-        subject = Subject.of_data(architecture, data, batch)
+        subjects = [Subject.of_data(architecture, data, batch, seed) for seed in seeds]
         row: dict[Hashable, object] = {"arch": str(architecture)}
         for name in names:
-            row[name], row[f"{name}_seconds"] = proxies.measure(name, subject)
+            measured = [proxies.measure(name, subject) for subject in subjects]
+            row[name] = statistics.mean(value for value, _ in measured)
+            row[f"{name}_seconds"] = statistics.mean(seconds for _, seconds in measured)
         rows.append(row)
         write_whole(path, pd.DataFrame(rows).to_csv(index=False))
     return pd.DataFrame(rows)

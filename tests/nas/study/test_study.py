@@ -99,12 +99,16 @@ def test_scores_are_kept_one_by_one(data: Data, tmp_path: Path) -> None:
     networks = [fitted(MLP(depth=depth), data) for depth in (3, 4, 5)]
     names = proxies.names()
     asked = iter([False, True])
-    first = scored(networks, data, names, 8, tmp_path / "scores.csv", lambda: next(asked))
+    first = scored(networks, data, names, 8, (0,), tmp_path / "scores.csv", lambda: next(asked))
     assert len(first) == 1
-    whole = scored(networks, data, names, 8, tmp_path / "scores.csv")
+    whole = scored(networks, data, names, 8, (0,), tmp_path / "scores.csv")
     assert whole["arch"].tolist() == list(map(str, networks))
-    again = scored(networks, data, names, 8, tmp_path / "again.csv")
-    pd.testing.assert_frame_equal(whole[list(names)], again[list(names)])
+    again, other, both = (
+        scored(networks, data, names, 8, seeds, tmp_path / f"{len(seeds)}{seeds[0]}.csv")[list(names)]
+        for seeds in ((0,), (1,), (0, 1))
+    )
+    pd.testing.assert_frame_equal(whole[list(names)], again)
+    pd.testing.assert_frame_equal(both, (again + other) / 2)
 
 
 def test_a_perfect_score_is_found(tmp_path: Path) -> None:
