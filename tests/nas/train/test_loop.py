@@ -84,7 +84,7 @@ def test_what_other_programs_draw_changes_nothing(data: Data) -> None:
 
 
 def test_averaged_weights_link_the_same_channels(data: Data) -> None:
-    made = training(data, replace(RECIPE, average=0.999))
+    made = training(data, replace(RECIPE, average=0.9))
     picked = {name: value.clone() for name, value in made.model.named_buffers() if "picked" in name}
     assert sum(map(len, picked.values())) == 5
     run(made)
