@@ -66,3 +66,16 @@ def _run(module: str, arguments: tuple[str, ...], folder: Path, stdout: Path, st
     os.environ.update(environment())
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def refused(
+    main: Callable[[list[str]], int], arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> str:
+    """What a command says of arguments that it refuses, in this process."""
+    from nas.command_line import run
+
+    with pytest.raises(SystemExit) as ended:
+        run(main, arguments)  # type: ignore[arg-type]
+    errors = capsys.readouterr().err
+    assert ended.value.code == 2 and errors.count("\n") == 1, errors
+    return errors

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
-from itertools import count
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nas.files import write_whole
+from nas.folders import made, read, versions, writing
 from nas.search.request import Request
-from search_spaces import RequestError
 
 RUNS = Path("results/runs")
 _FORMAT = 1
@@ -56,14 +52,7 @@ class RunFolder:
         Raises:
             RequestError: There is something at `path` already, or it cannot be written.
         """
-        if path is None:
-            path = _new_folder(RUNS, f"{datetime.now():%Y%m%d-%H%M%S}-{request.name()}")
-        with _written(path):
-            path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise RequestError(
-                    f"{path} is not empty; choose another --out, or go on with --resume {path}"
-                )
+        path = made(path, RUNS, request.name())
         folder = cls(path, request)
         folder.save_state("running", {})
         return folder
@@ -75,13 +64,8 @@ class RunFolder:
         Raises:
             RequestError: It is not one, or is damaged.
         """
-        file = path / "run.json"
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise RequestError(f"{path} is not the folder of a run: run.json: {error.strerror}") from None
-        try:
-            state = json.loads(content)
+
+        def of_state(state: dict[str, Any]) -> RunFolder:
             if state["format"] != _FORMAT:
                 raise ValueError(f"format {state['format']}")
             folder = cls(path, Request.of_json(state["request"]))
@@ -89,8 +73,8 @@ class RunFolder:
             folder.seconds = {str(name): float(spent) for name, spent in state.get("seconds", {}).items()}
             folder.trials_done = int(state.get("trials_done", 0))
             return folder
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RequestError(f"{file} is damaged ({error!r}); start a new run") from None
+
+        return read(path, "run", of_state)
 
     def save_state(self, status: str, facts: Mapping[str, Any]) -> None:
         """Write run.json."""
@@ -100,7 +84,7 @@ class RunFolder:
             "command": self.command(),
             "request": self.request.as_json(),
             **facts,
-            "versions": _versions(),
+            "versions": versions(_PACKAGES),
             "machine": platform.platform(),
         }
         self.save(self.state, json.dumps(state, indent=2) + "\n")
@@ -111,42 +95,12 @@ class RunFolder:
 
     def save(self, file: Path, content: str | bytes) -> None:
         """Write a file of the folder, whole or not at all."""
-        with _written(self.path):
+        with writing(self.path):
             write_whole(file, content)
 
 
-def _new_folder(parent: Path, name: str) -> Path:
-    """Make a folder of that name, or of that name and a number where others have it."""
-    with _written(parent):
-        for number in count(1):
-            path = parent / (name if number == 1 else f"{name}-{number}")
-            with suppress(FileExistsError):
-                path.mkdir(parents=True)
-                return path
-    raise AssertionError("there is always another number")
-
-
-def _changes(versions: Mapping[str, str]) -> list[str]:
-    now = _versions()
+def _changes(before: Mapping[str, str]) -> list[str]:
+    now = versions(_PACKAGES)
     return [
-        f"{name} was {then}, is {now.get(name)}" for name, then in versions.items() if then != now.get(name)
+        f"{name} was {then}, is {now.get(name)}" for name, then in before.items() if then != now.get(name)
     ]
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a request error."""
-    try:
-        yield
-    except OSError as error:
-        raise RequestError(f"cannot write {path}: {error.strerror or error}") from None
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import platform
-from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from nas.files import write_whole
+from nas.folders import made, read, versions
 from nas.study.request import StudyRequest
-from search_spaces import RequestError
 
 STUDIES = Path("results/studies")
+_PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scipy")
 
 
 class StudyFolder:
@@ -44,13 +43,7 @@ class StudyFolder:
         Raises:
             RequestError: There is something at `path` already, or it cannot be written.
         """
-        path = path or STUDIES / f"{datetime.now():%Y%m%d-%H%M%S}-{request.space}-{request.order.dataset}"
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            raise RequestError(f"{path} is there already; choose another --out, or --resume {path}") from None
-        except OSError as error:
-            raise RequestError(f"cannot write {path}: {error.strerror}") from None
+        path = made(path, STUDIES, f"{request.space or 'networks'}-{request.order.dataset}")
         folder = cls(path, request)
         folder.save_state("begun", {})
         return folder
@@ -62,29 +55,15 @@ class StudyFolder:
         Raises:
             RequestError: It is not one, or is damaged.
         """
-        file = path / "run.json"
-        try:
-            return cls(path, StudyRequest.of_json(json.loads(file.read_bytes())["request"]))
-        except OSError as error:
-            raise RequestError(f"{path} is not the folder of a study: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RequestError(f"{file} is damaged ({error!r}); start a new study") from None
+        return read(path, "study", lambda state: cls(path, StudyRequest.of_json(state["request"])))
 
     def save_state(self, status: str, facts: dict[str, Any]) -> None:
         """Write run.json."""
-        packages = ("torch", "torchvision", "numpy", "pandas", "scipy")
         state = {
             "status": status,
             "request": self.request.as_json(),
             **facts,
-            "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+            "versions": versions(_PACKAGES),
             "machine": platform.platform(),
         }
         write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

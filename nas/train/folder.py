@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.files import write_whole
+from nas.folders import made, read, versions, writing
 from nas.train.order import Order
-from search_spaces import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,13 +40,9 @@ class TrainFolder:
         Raises:
             RequestError: There is something at `path` already, or it cannot be written.
         """
-        path = path or RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{order.dataset}-{order.recipe}"
-        try:
-            (path / "checkpoints").mkdir(parents=True)
-        except FileExistsError:
-            raise RequestError(f"{path} is there already; choose another --out, or --resume {path}") from None
-        except OSError as error:
-            raise RequestError(f"cannot write {path}: {error.strerror}") from None
+        path = made(path, RUNS, f"{order.dataset}-{order.recipe}")
+        with writing(path):
+            (path / "checkpoints").mkdir()
         folder = cls(path, order)
         folder.save_state("running")
         return folder
@@ -60,13 +54,7 @@ class TrainFolder:
         Raises:
             RequestError: It is not one, or is damaged.
         """
-        file = path / "run.json"
-        try:
-            return cls(path, Order.of_json(json.loads(file.read_bytes())["order"]))
-        except OSError as error:
-            raise RequestError(f"{path} is not the folder of a training: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise RequestError(f"{file} is damaged ({error!r}); start a new training") from None
+        return read(path, "training", lambda state: cls(path, Order.of_json(state["order"])))
 
     def checkpoint(self, name: str) -> Path:
         """Where the checkpoint of a job is."""
@@ -89,7 +77,7 @@ class TrainFolder:
         state = {
             "status": status,
             "order": self.order.as_json(),
-            "versions": {"python": platform.python_version(), "torch": version("torch")},
+            "versions": versions(("torch", "torchvision", "numpy")),
             "machine": platform.platform(),
         }
         write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")

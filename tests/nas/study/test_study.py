@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas import proxies, score
-from nas.command_line import run
 from nas.study.__main__ import main
 from nas.study.population import drawn
 from nas.study.predict import predicted
@@ -24,7 +23,7 @@ from nas.study.statistics import Line, kendall, r_squared, spearman, with_interv
 from nas.train.data import Data
 from nas.train.fit import fitted
 from search_spaces import MLP, RequestError, ResNet
-from tests.conftest import Command
+from tests.conftest import Command, refused
 from tests.nas.train.conftest import data, images
 
 __all__ = ["data", "images"]
@@ -201,7 +200,4 @@ def test_nonsense_gets_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as ended:
-        run(main, arguments)
-    errors = capsys.readouterr().err
-    assert ended.value.code == 2 and said in errors and errors.count("\n") == 1
+    assert said in refused(main, arguments, capsys)

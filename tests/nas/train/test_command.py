@@ -14,10 +14,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from nas.command_line import run
 from nas.train.__main__ import main
 from nas.train.checkpoint import Checkpoint
-from tests.conftest import PATIENCE, Command, environment
+from tests.conftest import PATIENCE, Command, environment, refused
 from tests.nas.train.conftest import SMALL, same
 
 ARGUMENTS = ("--dataset", "folder", "--set", "batch=12", "lr=0.05")
@@ -193,15 +192,6 @@ NONSENSE = {
 }
 
 
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command says of arguments that it refuses, in this process."""
-    with pytest.raises(SystemExit) as ended:
-        run(main, arguments)
-    errors = capsys.readouterr().err
-    assert ended.value.code == 2 and errors.count("\n") == 1, errors
-    return errors
-
-
 @pytest.mark.parametrize(("arguments", "said"), NONSENSE.values(), ids=NONSENSE)
 def test_nonsense_gets_one_line(
     arguments: list[str],
@@ -211,7 +201,7 @@ def test_nonsense_gets_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert said in refused(arguments, capsys)
+    assert said in refused(main, arguments, capsys)
 
 
 def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
@@ -231,7 +221,7 @@ RESUMED = (
 
 def test_a_run_goes_on_as_it_was_asked_for(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in RESUMED:
-        assert said in refused(["--resume", str(whole), *arguments], capsys)
+        assert said in refused(main, ["--resume", str(whole), *arguments], capsys)
 
 
 def test_rows_that_a_table_lacks_are_named(tmp_path: Path) -> None:
