@@ -62,7 +62,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     fix = "pin a choice or set a constant, as width_mult=1.0"
     like = "find the cheapest networks of its base width"
     across = "let --like change the base width, where NN-Mass promises nothing"
-    add("--fix", action="append", type=assignment, metavar="NAME=VALUE", help=fix)
+    add("--fix", nargs="+", action="extend", type=assignment, metavar="NAME=VALUE", help=fix)
     add("--like", metavar="SPEC|REFERENCE", help=f"{like} with at least its NN-Mass")
     add("--minimize", choices=COSTS, help="the cost that --like minimises (flops)")
     add("--across-widths", action="store_true", help=across)

@@ -31,7 +31,6 @@ from nas.train.arguments import add_data, add_means, changed_by, device_of, devi
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
-    import pandas as pd
     import torch
 
     from nas.study.plan import Plan
@@ -42,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Study as the arguments say; returns the exit code."""
     options = _parser().parse_args(arguments)
     folder = StudyFolder.open(options.resume) if options.resume else None
+    if options.across:
+        return _across(options)
     if options.predict:
         return _predict(folder, options)
     if folder:
@@ -60,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"interrupted; go on with: python -m nas.study --resume {shlex.quote(str(folder.path))}",
                   file=sys.stderr)  # fmt: skip
             return INTERRUPTED
-    _report(folder)
+    from nas.study.outcome import conclude
+
+    conclude(folder)
     return DONE
 
 
@@ -73,10 +76,10 @@ def _parser() -> Parser:
     what("--space", help=f"one of {', '.join(search_spaces.names())}")
     for cost in COSTS:
         what(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
-    what("--fix", action="append", type=assignment, metavar="NAME=VALUE", help="pin a choice")
+    what("--fix", nargs="+", action="extend", type=assignment, metavar="NAME=VALUE", help="pin a choice")
     what("--count", type=at_least(3), help="how many to draw (24)")
     what("--draw", choices=get_args(Draw),
-         help="evenly over the networks, or spread over NN-Mass and parameters (spread)")  # fmt: skip
+         help="evenly; spread over NN-Mass and parameters; or pairs of equal mass (spread)")  # fmt: skip
     what("--draw-seed", type=at_least(0), help="seed of the draws (0)")
     what("--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, by hand")
     add_data(parser)
@@ -89,7 +92,16 @@ def _parser() -> Parser:
     how("--predict", type=Path, metavar="TABLE",
         help="predict the accuracy of a table's networks from the study that --resume names")  # fmt: skip
     how("--score", default="nn_mass", help="score to predict by (nn_mass)")
+    how("--across", type=Path, nargs="+", metavar="FOLDER",
+        help="put finished studies together: is accuracy one line across base widths?")  # fmt: skip
     return parser
+
+
+def _across(options: argparse.Namespace) -> int:
+    from nas.study.outcome import conclude_together
+
+    conclude_together([StudyFolder.open(path) for path in options.across], options.out)
+    return DONE
 
 
 def _request(options: argparse.Namespace) -> StudyRequest:
@@ -198,53 +210,6 @@ def _say_plan(plan: Plan, device: torch.device) -> None:
         f"{plan.networks} networks, {plan.trainings} trainings of {plan.epochs} epochs on {device}: about"
         f" {timedelta(seconds=round(plan.seconds))}"
     )
-
-
-def _report(folder: StudyFolder) -> None:
-    import pandas as pd
-
-    from nas.files import write_whole
-    from nas.show import show
-    from nas.study import report
-
-    request = folder.request
-    trained = pd.read_csv(folder.training / "trained.csv")
-    table = report.joined(trained, pd.read_csv(folder.scores))
-    if len(table) < 3:
-        raise RequestError(f"{folder.path}: {len(table)} networks were trained to the end; 3 are needed")
-    found = report.correlations(table, request.scores)
-    write_whole(folder.table, table.to_csv(index=False))
-    write_whole(folder.correlations, found.to_csv(index=False))
-    write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
-    of = f" of {request.space}" if request.space else ""
-    title = f"{len(table)} networks{of} on {request.order.dataset}"
-    write_whole(folder.figure, report.figure(table, found, title))
-    failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
-    facts = {
-        "networks": len(table),
-        "failed": failed,
-        "device": str(trained["device"].iloc[0]),
-        "training_seconds": round(float(trained["seconds"].sum())),
-    }
-    folder.save_state("finished", facts)
-    show(_readable(found))
-    print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
-    if failed:
-        print(f"left out, for no training of them came to its end: {', '.join(failed)}")
-    print(f"Kept in {folder.path}")
-
-
-def _readable(found: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
-    rows = []
-    for _, row in found.iterrows():
-        said = {
-            label: f"{row[label]:.2f} [{row[f'{label}_low']:.2f}, {row[f'{label}_high']:.2f}]"
-            for label in ("rho", "tau", "r2")
-        }
-        rows.append({"score": row["score"], **said, "s": f"{row['seconds']:.3f}"})
-    return pd.DataFrame(rows)
 
 
 def _predict(folder: StudyFolder | None, options: argparse.Namespace) -> int:

@@ -10,13 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas.exact import sample
+from nas.study.pairs import APART, SAME_MASS
 from search_spaces import RequestError
 from search_spaces.architecture import Value
 
-Draw = Literal["uniform", "spread"]
+Draw = Literal["uniform", "spread", "pairs"]
 
 _POOL = 4_000
-"""Networks drawn, of which a spread population is chosen."""
+"""Networks drawn, of which a spread population or pairs are chosen."""
 
 
 def drawn(
@@ -32,8 +33,9 @@ def drawn(
     Args:
         space: Name of the space.
         count: How many.
-        how: "uniform", each as likely as any other; or "spread", at each mass of the same sizes, so that the
-            logarithms of NN-Mass and of parameters are as little correlated as the space allows.
+        how: "uniform", each as likely as any other; "spread", at each mass of the same sizes, so that the
+            logarithms of NN-Mass and of parameters are as little correlated as the space allows; or "pairs",
+            the smallest and the largest network of each of some masses.
         seed: The same seed gives the same networks.
         budgets: By cost.
         fix: Choices that are pinned.
@@ -42,11 +44,11 @@ def drawn(
         arch, nn_mass, flops, macs, params.
 
     Raises:
-        RequestError: There are not so many different networks.
+        RequestError: There are not so many different networks, or none of equal mass and unequal size.
     """
-    pool = sample(space, _POOL if how == "spread" else 4 * count + 100, seed, fix=fix, **budgets)
+    pool = sample(space, 4 * count + 100 if how == "uniform" else _POOL, seed, fix=fix, **budgets)
     pool = pool.drop_duplicates("arch")
-    if how == "spread":
+    if how != "uniform":
         pool = pool[pool["nn_mass"] > 0]
     if len(pool) < count:
         raise RequestError(f"--count {count}: {len(pool)} different networks were drawn; widen the budgets")
@@ -54,7 +56,7 @@ def drawn(
         chosen = np.arange(count)
     else:
         mass, size = np.log(pool[["nn_mass", "params"]].to_numpy(float)).T
-        chosen = _crossed(mass, size, count)
+        chosen = (_crossed if how == "spread" else _paired)(mass, size, count)
     return pool.iloc[chosen][["arch", "nn_mass", "flops", "macs", "params"]].reset_index(drop=True)
 
 
@@ -77,6 +79,29 @@ def _crossed(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -
             far[chosen] = np.inf
             chosen.append(int(far.argmin()))
     return np.array(chosen[:count])
+
+
+def _paired(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """The smallest and the largest network near each of some masses, evenly apart from many to few.
+
+    Raises:
+        RequestError: The count is odd, or the sizes at a mass are too near to each other.
+    """
+    if count % 2:
+        raise RequestError(f"--count {count}: pairs need an even number")
+    chosen: list[int] = []
+    least, most = np.quantile(mass, [0.1, 0.9])
+    for at in np.linspace(least, most, count // 2):
+        near = np.flatnonzero(np.abs(mass - at) <= np.log1p(SAME_MASS) / 2)
+        near = near[~np.isin(near, chosen)]
+        if not len(near) or np.ptp(size[near]) < np.log(APART):
+            times = f"{np.exp(np.ptp(size[near])):.1f}" if len(near) else "no"
+            raise RequestError(
+                f"--draw pairs: networks of NN-Mass {np.exp(at):.0f} have sizes {times} times apart, expected"
+                f" {APART:g} times; widen the budgets"
+            )
+        chosen += [int(near[size[near].argmin()]), int(near[size[near].argmax()])]
+    return np.array(chosen)
 
 
 def _grid(

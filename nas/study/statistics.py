@@ -69,6 +69,20 @@ def with_interval(
     return Interval(statistic(score, accuracy), float(low), float(high))
 
 
+def mean_interval(values: Values) -> tuple[float, float]:
+    """The mean, and half of its interval by Student's t; nan for a single value.
+
+    >>> mean_interval(np.array([1.0, 1.0, 1.0]))
+    (1.0, 0.0)
+    """
+    from scipy.stats import t
+
+    if len(values) < 2:
+        return float(values.mean()), float("nan")
+    factor = float(t.ppf((1 + LEVEL) / 2, len(values) - 1))
+    return float(values.mean()), factor * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+
+
 def _vary(*values: Values) -> bool:
     return all(len(one) > 1 and one.min() < one.max() for one in values)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nas.train.images import DataError, Files, Images, InMemory
-from nas.train.order import NAMED, Keep
+from nas.train.order import GENERATED, NAMED, Keep
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -114,10 +114,11 @@ def load(
     keep: Keep | None = None,
     workers: int | None = None,
 ) -> Data:
-    """A data set by name, or from a folder of images.
+    """A data set by name, generated, or from a folder of images.
 
     Args:
-        name: One of `NAMED`, or another for `folder/train/CLASS/*` with `folder/test` or `folder/val`.
+        name: One of `NAMED` or `GENERATED`, or another for `folder/train/CLASS/*` with `folder/test` or
+            `folder/val`.
         download: Let torchvision download what is missing.
         side: Resize the images of a folder to this side; without it they must be square and of one size, but
             those of "imagenet" are resized to 224.
@@ -131,6 +132,10 @@ def load(
     """
     if name in NAMED:
         return _named(name, folder, download, limit)
+    if name in GENERATED:
+        from nas.train.generated import generated
+
+        return Data(name, ("even", "odd"), *(_limited(part, limit) for part in generated(name)))
     if name == "imagenet":
         side = side or _IMAGENET_SIDE
     short_side = side and round(side / (_IMAGENET_ZOOM if name == "imagenet" else 1))

@@ -1,4 +1,4 @@
-"""Images and their labels, in memory or in files: both give batches of uint8 pixels on a device."""
+"""Images and their labels, in memory or in files: both give batches of pixels on a device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nas.train.augment import Augment
 
 Batch = tuple[Tensor, Tensor]
-"""Pixels, uint8 of shape (N, C, side, side), and labels, int64 of shape (N,)."""
+"""Pixels, 0 to 255, of shape (N, C, side, side), and labels, int64 of shape (N,)."""
 
 _DRAWS = 512
 """Draws of the augmentation an epoch, where images in memory share them."""
@@ -75,7 +75,7 @@ class InMemory:
     """Images that lie in the memory of a device.
 
     Attributes:
-        pixels: uint8, of shape (N, C, side, side).
+        pixels: uint8, or float32 from 0 to 255 where they were not measured, of shape (N, C, side, side).
         labels: int64, of shape (N,).
     """
 

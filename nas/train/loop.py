@@ -94,13 +94,7 @@ class Training:
         self._augment = augmentation(recipe, data.side)
         self._mix = mixing(recipe, len(data.classes))
         self._criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
-        self._optimizer = torch.optim.SGD(
-            _groups(self.model, recipe.weight_decay),
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov and recipe.momentum > 0,
-            fused=device.type == "cuda",
-        )
+        self._optimizer = _optimizer(self.model, recipe, device)
         self._schedule = _schedule(self._optimizer, recipe, self.steps)
         self._average = (
             AveragedModel(self.model, multi_avg_fn=_moving(recipe.average), use_buffers=True)
@@ -298,6 +292,16 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+    groups = _groups(model, recipe.weight_decay)
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+    nesterov = recipe.nesterov and recipe.momentum > 0
+    return torch.optim.SGD(
+        groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=device.type == "cuda"
+    )
 
 
 def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler:

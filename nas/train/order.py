@@ -10,7 +10,9 @@ from search_spaces import RequestError
 
 NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")
 """Data sets that torchvision knows."""
-DATASETS = (*NAMED, "imagenet", "folder")
+GENERATED = ("seg20", "circle20")
+"""Data sets that are generated."""
+DATASETS = (*NAMED, *GENERATED, "imagenet", "folder")
 """All data sets; the last two are folders of images."""
 
 Keep = Literal["memory", "disk"]
@@ -47,7 +49,7 @@ class Order:
     def __post_init__(self) -> None:
         if self.dataset not in DATASETS:
             raise RequestError(f"unknown data set {self.dataset!r}; there are {', '.join(DATASETS)}")
-        if self.side is not None and self.dataset in NAMED:
+        if self.side is not None and self.dataset in (*NAMED, *GENERATED):
             raise RequestError(
                 f"--image-size {self.side}: {self.dataset} has one size of its own; leave it out"
             )

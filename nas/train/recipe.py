@@ -11,11 +11,12 @@ from typing import Any, Literal, Self, get_args
 from search_spaces import RequestError
 
 Crop = Literal["none", "pad", "resized"]
+Optimizer = Literal["sgd", "adamw"]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: SGD with momentum under a cosine schedule.
+    """How a network is trained: SGD with momentum, or AdamW, under a cosine schedule.
 
     Attributes:
         epochs: Passes over the training images.
@@ -23,7 +24,8 @@ class Recipe:
         lr: Largest learning rate, for that batch.
         momentum: Momentum of SGD.
         nesterov: Nesterov's form of it.
-        weight_decay: L2 penalty on weights of convolutions and linear layers; norms and biases have none.
+        weight_decay: L2 penalty on weights of convolutions and linear layers, of AdamW its decay of them;
+            norms and biases have none.
         warmup: Epochs, half of all at most, over which the learning rate rises to `lr`, before the cosine
             takes it to 0.
         smoothing: Label smoothing.
@@ -33,6 +35,7 @@ class Recipe:
         mixup: Alpha of mixup; 0 leaves it out.
         cutmix: Alpha of CutMix; 0 leaves it out. With both, each batch takes one of them.
         average: Decay a step of the moving average of the weights that is tested; 0 tests the weights.
+        optimizer: "sgd", or "adamw", which looks at neither momentum nor Nesterov's form.
     """
 
     epochs: int
@@ -49,6 +52,7 @@ class Recipe:
     mixup: float = 0.0
     cutmix: float = 0.0
     average: float = 0.0
+    optimizer: Optimizer = "sgd"
 
     def __post_init__(self) -> None:
         for name, least, most in _RANGES:
@@ -58,8 +62,10 @@ class Recipe:
         for name in ("mixup", "cutmix"):
             if 0 < getattr(self, name) < _LEAST_ALPHA:
                 raise RequestError(f"{name} is {getattr(self, name)}, expected 0 or at least {_LEAST_ALPHA}")
-        if self.crop not in get_args(Crop):
-            raise RequestError(f"crop is {self.crop!r}, expected one of {', '.join(get_args(Crop))}")
+        for name, kind in (("crop", Crop), ("optimizer", Optimizer)):
+            if getattr(self, name) not in get_args(kind):
+                known = ", ".join(get_args(kind))
+                raise RequestError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
 
     def override(self, given: Mapping[str, str]) -> Self:
         """The recipe with some values changed, given as text.
@@ -105,6 +111,10 @@ RECIPES: dict[str, Recipe] = {
     ),
     # The command in the README of the authors' code, for MobileNetV2.
     "imagenet": Recipe(epochs=150, batch=256, lr=0.05, weight_decay=4e-5, crop="resized"),
+    # The authors' code for MLPs (train_mlp.py) has Adam too, at 0.001 for one epoch.
+    "mlp": Recipe(
+        epochs=60, batch=400, lr=0.01, weight_decay=0.0, crop="none", flip=False, optimizer="adamw"
+    ),
     "quick": Recipe(epochs=15, batch=256, lr=0.2, weight_decay=5e-4, nesterov=True, warmup=2),
 }
 

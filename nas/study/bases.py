@@ -1,0 +1,16 @@
+"""Base widths: NN-Mass promises something among networks that share one, and nothing across them."""
+
+from __future__ import annotations
+
+import search_spaces
+
+
+def base_of(arch: str) -> str:
+    """What a network's base width is, in words.
+
+    >>> base_of("densenet:k2_d13-13-13_t40-80-125_conv3x3"), base_of("mlp:w8_d4_t5")
+    ('width_mult 2, op conv3x3', 'width 8')
+    """
+    architecture = search_spaces.parse(arch)
+    choices = architecture.choices()
+    return ", ".join(f"{name} {choices[name]}" for name in search_spaces.get(architecture.family).base)

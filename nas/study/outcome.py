@@ -1,0 +1,110 @@
+"""The outcome of a study, or of several together: tables and figures written, and said in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from nas.files import write_whole
+from nas.folders import made
+from nas.show import show
+from nas.study import across, report
+from nas.study.folder import STUDIES, StudyFolder
+from nas.study.pairs import Difference, paired
+from search_spaces import RequestError
+
+
+def conclude(folder: StudyFolder) -> None:
+    """Report on a study whose networks are trained.
+
+    Raises:
+        RequestError: Fewer than three were trained to the end.
+    """
+    request = folder.request
+    trained = pd.read_csv(folder.training / "trained.csv")
+    table = report.joined(trained, pd.read_csv(folder.scores))
+    if len(table) < 3:
+        raise RequestError(f"{folder.path}: {len(table)} networks were trained to the end; 3 are needed")
+    found = report.correlations(table, request.scores)
+    write_whole(folder.table, table.to_csv(index=False))
+    write_whole(folder.correlations, found.to_csv(index=False))
+    write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
+    of = f" of {request.space}" if request.space else ""
+    title = f"{len(table)} networks{of} on {request.order.dataset}"
+    write_whole(folder.figure, report.figure(table, found, title))
+    failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
+    facts = {
+        "networks": len(table),
+        "failed": failed,
+        "device": str(trained["device"].iloc[0]),
+        "training_seconds": round(float(trained["seconds"].sum())),
+    }
+    folder.save_state("finished", facts)
+    show(_readable(found))
+    print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
+    if failed:
+        print(f"left out, for no training of them came to its end: {', '.join(failed)}")
+    _tell_pairs(table, folder.path)
+    print(f"Kept in {folder.path}")
+
+
+def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None:
+    """Report on several finished studies together.
+
+    Raises:
+        RequestError: They cannot be put together, or `path` is taken.
+    """
+    table = across.together(folders)
+    tables = {score: across.lines(table, score) for score in ("nn_mass", "params")}
+    dataset = folders[0].request.order.dataset
+    path = made(path, STUDIES, f"together-{dataset}")
+    write_whole(path / "networks.csv", table.to_csv(index=False))
+    title = f"{len(table)} networks of {len(tables['nn_mass'])} base widths on {dataset}"
+    write_whole(path / "across.png", across.figure(table, list(tables), title))
+    for score, found in tables.items():
+        write_whole(path / f"across_{score}.csv", found.to_csv(index=False))
+        print(f"accuracy against log {score}")
+        show(_readable_lines(found))
+        print(f"one line for all base widths: p = {found['p'].iloc[0]:.2g}\n")
+    _tell_pairs(table, path)
+    print(f"Kept in {path}")
+
+
+def _tell_pairs(table: pd.DataFrame, path: Path) -> None:
+    if not {"nn_mass", "params"} <= set(table.columns):
+        return
+    found = paired(table)
+    if len(found):
+        write_whole(path / "pairs.csv", found.to_csv(index=False))
+        print(Difference.of(found))
+
+
+def _readable(found: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for _, row in found.iterrows():
+        said = {label: _interval(row, label) for label in ("rho", "tau", "r2")}
+        rows.append({"score": row["score"], **said, "s": f"{row['seconds']:.3f}"})
+    return pd.DataFrame(rows)
+
+
+def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for _, row in found.iterrows():
+        above = f"{row['above']:+.2f} ±{row['above_half']:.2f}" if row["above_half"] else "0"
+        rows.append(
+            {
+                "base": row["base"],
+                "networks": row["networks"],
+                "from": f"{row['least']:.4g}",
+                "to": f"{row['most']:.4g}",
+                "rho": _interval(row, "rho"),
+                "points above": above,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _interval(row: pd.Series, label: str) -> str:
+    return f"{row[label]:.2f} [{row[f'{label}_low']:.2f}, {row[f'{label}_high']:.2f}]"
