@@ -298,9 +298,12 @@ def _optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.
     groups = _groups(model, recipe.weight_decay)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
-    nesterov = recipe.nesterov and recipe.momentum > 0
     return torch.optim.SGD(
-        groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov, fused=device.type == "cuda"
+        groups,
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov and recipe.momentum > 0,
+        fused=device.type == "cuda",
     )
 
 
