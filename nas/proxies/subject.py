@@ -35,6 +35,14 @@ class Subject:
     classes: int
 
     @classmethod
+    def alone(cls, architecture: Architecture) -> Subject:
+        """Without images, for proxies in closed form."""
+        import torch
+
+        nothing = torch.empty(0)
+        return cls(architecture, architecture.build, 0, nothing, nothing, 0)
+
+    @classmethod
     def of_noise(cls, architecture: Architecture, batch: int = 32, seed: int = 0) -> Subject:
         """With a batch of normal noise and random labels, where no data are at hand."""
         import torch

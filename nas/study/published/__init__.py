@@ -1,0 +1,1 @@
+"""Published accuracies: how well scores and costs in closed form account for them."""

@@ -1,0 +1,49 @@
+"""The picture of published accuracies: a row a family, a column a score, a colour a recipe."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from nas.study.published.fits import RANKED_BY
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def figure(table: pd.DataFrame) -> bytes:
+    """A PNG; each layout is named once, at the highest of its leftmost points."""
+    from matplotlib.figure import Figure
+
+    families = table["family"].unique()
+    drawn = Figure(figsize=(14, 5 * len(families)), layout="constrained")
+    panels = drawn.subplots(len(families), len(RANKED_BY), squeeze=False, sharey="row")
+    for row, family in zip(panels, families, strict=True):
+        for panel, score in zip(row, RANKED_BY, strict=True):
+            _draw(panel, table[table["family"] == family], score)
+        row[0].set_ylabel(f"{family}: top-1 on ImageNet, %")
+        row[-1].legend(fontsize=7, loc="lower right")
+    image = io.BytesIO()
+    drawn.savefig(image, dpi=110)
+    return image.getvalue()
+
+
+def _draw(panel: Axes, networks: pd.DataFrame, score: str) -> None:
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    for number, (recipe, rows) in enumerate(networks.groupby("recipe", sort=False)):
+        panel.scatter(rows[score], rows["top1"], s=18, color=f"C{number}", label=recipe)
+    named = networks.sort_values([score, "top1"], ascending=[True, False]).drop_duplicates("layout")
+    for x, top1, name in zip(named[score], named["top1"], named["name"], strict=True):
+        panel.annotate(
+            name, (x, top1), xytext=(1, 4), textcoords="offset points", rotation=35, fontsize=7, ha="left"
+        )
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel({"nn_mass": "NN-Mass", "params": "parameters", "flops": "FLOPs"}[score])
+    panel.grid(alpha=0.3)
+    panel.spines[["top", "right"]].set_visible(False)
