@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from nas.study.plan import Plan
     from nas.train.data import Data
 
+_RATES = (20, 50, 100)
+"""TFLOP/s at which a plan is told besides: what a GPU of a data centre may reach with small networks."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Study as the arguments say; returns the exit code."""
@@ -210,6 +213,8 @@ def _say_plan(plan: Plan, device: torch.device) -> None:
         f"{plan.networks} networks, {plan.trainings} trainings of {plan.epochs} epochs on {device}: about"
         f" {timedelta(seconds=round(plan.seconds))}"
     )
+    minutes = ", ".join(f"{plan.operations / (60e12 * rate):,.0f} min at {rate}" for rate in _RATES)
+    print(f"{plan.operations:.1e} operations: {minutes} TFLOP/s")
 
 
 def _predict(folder: StudyFolder | None, options: argparse.Namespace) -> int:

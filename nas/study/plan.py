@@ -14,6 +14,8 @@ from nas.train.recipe import Recipe
 from search_spaces import Architecture
 
 _STEPS = 3
+_AT_ONCE_ON_A_CPU = 16
+"""Images a timed step on a CPU, where time grows with the images and a whole batch can take minutes."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Plan:
         epochs: Of each.
         seconds: About how long all trainings take, one after another, without tests, scores and imports.
         macs_per_second: Multiply-adds of a forward pass that this device trains in a second, as timed.
+        operations: All arithmetic in the trainings: two for a multiply-add, a backward pass as two forward.
     """
 
     networks: int
@@ -33,6 +36,7 @@ class Plan:
     epochs: int
     seconds: float
     macs_per_second: float
+    operations: float
 
 
 def planned(
@@ -55,15 +59,16 @@ def planned(
     rate = macs / seconds
     images = len(data.train) // recipe.batch * recipe.batch * recipe.epochs * seeds
     work = float(sum(architecture.figures().macs for architecture in architectures)) * images
-    return Plan(len(architectures), len(architectures) * seeds, recipe.epochs, work / rate, rate)
+    trainings = len(architectures) * seeds
+    return Plan(len(architectures), trainings, recipe.epochs, work / rate, rate, operations=2 * 3 * work)
 
 
 def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch.device) -> tuple[float, int]:
     """Seconds of a few steps after the first one, and the images in them."""
-    few = data.train.take(torch.arange((_STEPS + 1) * recipe.batch) % len(data.train))
-    training = Training(
-        architecture, replace(data, train=few), replace(recipe, epochs=1), 0, device, compiling="off"
-    )
+    batch = recipe.batch if device.type == "cuda" else min(recipe.batch, _AT_ONCE_ON_A_CPU)
+    few = data.train.take(torch.arange((_STEPS + 1) * batch) % len(data.train))
+    recipe = replace(recipe, epochs=1, batch=batch)
+    training = Training(architecture, replace(data, train=few), recipe, 0, device, compiling="off")
     marks: list[float] = []
 
     def note() -> bool:

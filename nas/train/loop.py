@@ -202,7 +202,7 @@ class Training:
         return self._train.batches(left, each, self._augment, seed)
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        torch.manual_seed(derived(self.seed, self.epoch, self.step, self._processes.rank))
+        _seed(derived(self.seed, self.epoch, self.step, self._processes.rank), self.device)
         inputs, targets = _scaled(pixels), labels
         if self._mix is not None:
             inputs, targets = self._mix(inputs, targets)
@@ -264,6 +264,13 @@ def accuracy(
 def _scaled(pixels: Tensor) -> Tensor:
     """Pixels from 0 to 1."""
     return pixels.to(memory_format=torch.channels_last).float() / 255
+
+
+def _seed(seed: int, device: torch.device) -> None:
+    """Seed the device alone: torch.manual_seed queues a call for every other kind there could be, each step."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def _autocast(device: torch.device) -> torch.autocast:

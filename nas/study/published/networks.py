@@ -11,6 +11,7 @@ import pandas as pd
 import search_spaces
 from nas import proxies
 from nas.proxies import Subject
+from nas.study.bases import base_of
 from nas.study.predict import CLOSED
 from search_spaces import Architecture, RequestError
 
@@ -60,7 +61,8 @@ def published(path: Path) -> pd.DataFrame:
         subject = Subject.alone(architecture)
         layout = architecture.of_choices(architecture.choices())
         measured = {name: proxies.measure(name, subject).value for name in CLOSED}
-        rows.append({**measured, "layout": str(layout), "base": _base(architecture)})
+        base = f"{architecture.family} {base_of(row['arch'])}"
+        rows.append({**measured, "layout": str(layout), "base": base})
     table = table.join(pd.DataFrame(rows))
     twice = table[table.duplicated(["family", "recipe", "layout"])]
     if len(twice):
@@ -124,9 +126,3 @@ def _batch_norm(network: nn.Module) -> int:
 
     layers: Sequence[nn.Module] = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     return sum(weights.numel() for layer in layers for weights in layer.parameters())
-
-
-def _base(architecture: Architecture) -> str:
-    choices = architecture.choices()
-    base = search_spaces.get(architecture.family).base
-    return " ".join([architecture.family, *(str(choices[name]) for name in base)])
