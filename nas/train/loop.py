@@ -267,7 +267,7 @@ def _scaled(pixels: Tensor) -> Tensor:
 
 
 def _seed(seed: int, device: torch.device) -> None:
-    """Seed the device alone: torch.manual_seed queues a call for every other kind there could be, each step."""
+    """Seed the device alone: torch.manual_seed queues a call, each step, for every kind that is not there."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
