@@ -22,8 +22,10 @@ from nas.command_line import (
     budgets,
     interruptions,
     pins,
+    progress,
     run,
 )
+from nas.latency.arguments import Wanted, add_latency, wanted
 from nas.study.folder import StudyFolder
 from nas.study.population import Draw
 from nas.study.request import StudyRequest
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
+    from nas.latency.table import Measured
     from nas.study.plan import Plan
     from nas.train.data import Data
 
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Study as the arguments say; returns the exit code."""
     options = _parser().parse_args(arguments)
     folder = StudyFolder.open(options.resume) if options.resume else None
+    asked = wanted(options)
     if options.predict:
         return _predict(folder, options)
     if folder:
@@ -53,14 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = device_of(options.device)
         data = loaded(request.order, options, ALONE)
         if options.plan:
-            _show_plan(request, data, device)
+            _show_plan(request, data, device, asked)
             return DONE
         folder = folder or StudyFolder.create(request, options.out)
         if not _train(folder, data, device, options, interrupted):
             print(f"interrupted; go on with: python -m nas.study --resume {shlex.quote(str(folder.path))}",
                   file=sys.stderr)  # fmt: skip
             return INTERRUPTED
-    _report(folder)
+    _report(folder, asked)
     return DONE
 
 
@@ -83,6 +87,7 @@ def _parser() -> Parser:
     how = add_means(parser).add_argument
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
     how("--score-batch", type=at_least(2), metavar="N", help="images that some look at (64)")
+    add_latency(parser)
     how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
     how("--out", type=Path, metavar="FOLDER", help="where to keep the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="go on with the study in this folder")
@@ -175,18 +180,21 @@ def _train(
     return not interrupted()
 
 
-def _show_plan(request: StudyRequest, data: Data, device: torch.device) -> None:
+def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: Wanted | None) -> None:
     import numpy as np
     import pandas as pd
 
     from nas.score import score
-    from nas.show import show
+    from nas.show import rendered, show
     from nas.study.plan import planned
     from nas.train.fit import fitted
 
     architectures = [fitted(search_spaces.parse(arch), data) for arch in request.order.archs]
     table = pd.DataFrame([{"arch": str(one), **score(one)} for one in architectures])
-    show(table, family=architectures[0].family)
+    measured = _measured(table, asked) if asked else None
+    show(measured.columns(table) if measured else table, family=architectures[0].family)
+    if measured:
+        print(rendered(measured.sentence()), end="")
     logs = np.log(table[["nn_mass", "params"]].clip(lower=1e-9).to_numpy(float)).T
     print(f"correlation of log NN-Mass and log params: {np.corrcoef(logs)[0, 1]:.2f}")
     plan = planned(architectures, data, request.order.values, len(request.order.seeds), device)
@@ -200,11 +208,18 @@ def _say_plan(plan: Plan, device: torch.device) -> None:
     )
 
 
-def _report(folder: StudyFolder) -> None:
+def _measured(table: pd.DataFrame, asked: Wanted) -> Measured:
+    from nas.latency.table import measure
+
+    with progress("measuring", len(table)) as advance:
+        return measure(table["arch"], asked, on_network=advance)
+
+
+def _report(folder: StudyFolder, asked: Wanted | None) -> None:
     import pandas as pd
 
     from nas.files import write_whole
-    from nas.show import show
+    from nas.show import rendered, show
     from nas.study import report
 
     request = folder.request
@@ -212,6 +227,12 @@ def _report(folder: StudyFolder) -> None:
     table = report.joined(trained, pd.read_csv(folder.scores))
     if len(table) < 3:
         raise RequestError(f"{folder.path}: {len(table)} networks were trained to the end; 3 are needed")
+    measured = _measured(table, asked) if asked else None
+    if measured:
+        on = {"latency_device": measured.facts()["device"], "latency_threads": measured.wanted.threads}
+        write_whole(folder.latency, measured.columns(table[["arch"]]).assign(**on).to_csv(index=False))
+    if folder.latency.exists():
+        table = table.merge(pd.read_csv(folder.latency), on="arch", how="left")
     found = report.correlations(table, request.scores)
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
@@ -226,7 +247,12 @@ def _report(folder: StudyFolder) -> None:
         "device": str(trained["device"].iloc[0]),
         "training_seconds": round(float(trained["seconds"].sum())),
     }
+    if measured:
+        facts["latency"] = measured.facts()
     folder.save_state("finished", facts)
+    if measured:
+        show(report.costs(table), family=str(table["arch"].iloc[0]).partition(":")[0])
+        print(rendered(measured.sentence()))
     show(_readable(found))
     print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
     if failed:
