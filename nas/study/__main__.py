@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = StudyFolder.open(options.resume) if options.resume else None
     asked = wanted(options)
     if options.predict:
-        return _predict(folder, options)
+        return _predict(folder, options, asked)
     if folder:
         folder.request = _continued(folder.request, options)
     request = folder.request if folder else _request(options)
@@ -273,10 +273,10 @@ def _readable(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _predict(folder: StudyFolder | None, options: argparse.Namespace) -> int:
+def _predict(folder: StudyFolder | None, options: argparse.Namespace, asked: Wanted | None) -> int:
     import pandas as pd
 
-    from nas.show import show
+    from nas.show import rendered, show
     from nas.study.predict import predicted
     from nas.train.chosen import from_table
 
@@ -285,7 +285,11 @@ def _predict(folder: StudyFolder | None, options: argparse.Namespace) -> int:
     if not folder.table.exists():
         raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
     table = predicted(from_table(options.predict, None, None), pd.read_csv(folder.table), options.score)
-    show(table, family=str(table["arch"].iloc[0]).partition(":")[0])
+    measured = _measured(table, asked) if asked else None
+    family = str(table["arch"].iloc[0]).partition(":")[0]
+    show(measured.columns(table) if measured else table, family=family)
+    if measured:
+        print(rendered(measured.sentence()), end="")
     if table["outside"].any():
         print(f"{int(table['outside'].sum())} lie outside the range that the line was fitted on")
     return DONE

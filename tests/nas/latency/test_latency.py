@@ -275,6 +275,10 @@ def test_a_study_shows_what_its_networks_take(
     table = pd.read_csv(tmp_path / "study" / "networks.csv")
     assert table["cpu_ms"].gt(0).all() and (table["latency_threads"] == 1).all()
     assert json.loads((tmp_path / "study" / "run.json").read_text())["latency"]["threads"] == 1
+    capsys.readouterr()
+    assert study(["--resume", "study", "--predict", "study/networks.csv", "--latency", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "ms_64" in said and "top1_low" in said and max(map(len, said.splitlines())) <= 80
     assert study(["--resume", "study"]) == 0
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "study" / "networks.csv"), table)
 
