@@ -57,11 +57,12 @@ def summed_up(rounds: pd.DataFrame) -> pd.DataFrame:
     rounds["ratio"] = rounds["ms"] / rounds["base"]
     per = rounds.groupby([*how, "network", "arch", "flops"], sort=False)
     summary = per.agg(
+        rounds=("ms", "size"),
         ms=("ms", "median"), ms_least=("ms", "min"), ms_largest=("ms", "max"),
         ratio=("ratio", "median"), ratio_least=("ratio", "min"), ratio_largest=("ratio", "max"),
     ).reset_index()  # fmt: skip
     summary["flops_ratio"] = summary["flops"] / nas.score(f"mobilenet:{BASE}")["flops"]
-    return summary
+    return summary.sort_values(["engine", "batch", "flops"], ascending=[False, True, True])
 
 
 def main() -> None:
