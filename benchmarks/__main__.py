@@ -16,6 +16,7 @@ BENCHMARKS = (
     "samplers",
     "training",
     "end_to_end",
+    "latency",
 )
 """Modules of this package; each is imported when it is run, for not all need the same packages."""
 

@@ -13,15 +13,16 @@ from pathlib import Path
 import pandas as pd
 
 from nas.files import write_whole
+from nas.machine import processor
 
 FOLDER = Path("results/benchmarks")
-PACKAGES = ("optuna", "torch", "numpy", "pandas", "fvcore")
+PACKAGES = ("optuna", "torch", "onnxruntime", "numpy", "pandas", "fvcore")
 
 
-def save(name: str, table: pd.DataFrame, command: str) -> None:
+def save(name: str, table: pd.DataFrame, command: str, folder: Path = FOLDER) -> None:
     """Write a table as CSV, and beside it the command, the machine and the versions."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    write_whole(FOLDER / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
     facts = {
         "command": command,
         "date": date.today().isoformat(),
@@ -31,7 +32,7 @@ def save(name: str, table: pd.DataFrame, command: str) -> None:
         "gpu": gpu(),
         **{package: version(package) for package in PACKAGES if find_spec(package)},
     }
-    write_whole(FOLDER / f"{name}.json", json.dumps(facts, indent=2) + "\n")
+    write_whole(folder / f"{name}.json", json.dumps(facts, indent=2) + "\n")
     print(table.to_string(index=False), flush=True)
 
 
@@ -40,11 +41,3 @@ def gpu() -> str | None:
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
-
-
-def processor() -> str:
-    """The processor's name, where the system tells."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -145,6 +145,18 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 @contextmanager
+def progress(title: str, total: int, completed: int = 0) -> Iterator[Callable[[], None]]:
+    """A progress bar on standard error, where that is a terminal; it yields what advances it by one."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total, completed=completed)
+        yield lambda: bar.advance(task)
+
+
+@contextmanager
 def interruptions() -> Iterator[Callable[[], bool]]:
     """Turn the first Ctrl-C or SIGTERM into an answer to the question it yields; the second raises."""
     signals: list[int] = []

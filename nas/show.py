@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from nas.budget import quantity
+from nas.latency.measurement import is_median, is_quartile, milliseconds, title
 
 _TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs"}
 
@@ -40,14 +41,14 @@ def rendered(content: RenderableType) -> str:
 
 
 def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
-    table = table[_beside_their_costs(list(table.columns))]
+    table = table[_with_room_for_latencies(_beside_their_costs(list(table.columns)))]
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in table.columns:
         number = name not in ("name", "arch", "options")
-        title = _TITLES.get(name, name)
+        heading = title(name) if is_median(name) else _TITLES.get(name, name)
         if name.endswith("_share"):
-            title = "used"
-        drawn.add_column(title, justify="right" if number else "left", no_wrap=number, overflow="fold")
+            heading = "used"
+        drawn.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for position, (_, row) in enumerate(table.iterrows()):
         if position == break_before:
             drawn.add_section()
@@ -59,6 +60,18 @@ def _beside_their_costs(columns: list[str]) -> list[str]:
     """The columns with the share of each budget right after its cost."""
     plain = [name for name in columns if not name.endswith("_share")]
     return [column for name in plain for column in (name, f"{name}_share") if column in columns]
+
+
+def _with_room_for_latencies(columns: list[str]) -> list[str]:
+    """The columns that 80 characters have room for beside latencies; CSV and JSON have all of them."""
+    if not any(map(is_median, columns)):
+        return columns
+    left_out = ("macs", "trial")
+    return [
+        name
+        for name in columns
+        if name not in left_out and not name.endswith("_share") and not is_quartile(name)
+    ]
 
 
 def _cell(name: str, value: object, family: str) -> str:
@@ -73,4 +86,6 @@ def _cell(name: str, value: object, family: str) -> str:
         return f"{float(value):.2f}%"  # type: ignore[arg-type]
     if name == "nn_mass":
         return f"{float(value):.1f}"  # type: ignore[arg-type]
+    if is_median(name):
+        return milliseconds(float(value))  # type: ignore[arg-type]
     return str(value).removeprefix(f"{family}:")

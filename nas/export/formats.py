@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
+    from torch.onnx import ONNXProgram
 
     from nas.train.classifier import Classifier
 
@@ -77,12 +78,17 @@ def _with_weights(classifier: Classifier, weights: dict[str, Tensor]) -> Run:
     return blank.eval()
 
 
-def _write_onnx(classifier: Classifier, path: Path) -> None:
+def as_onnx(module: nn.Module, pixels: Tensor) -> ONNXProgram:
+    """A module in evaluation mode as ONNX, from `pixels` to `logits`, for batches of any size.
+
+    Args:
+        pixels: A batch of at least two; of one, the exporter would take the batch for a constant.
+    """
     import torch
 
     program = torch.onnx.export(
-        classifier,
-        (classifier.example(),),
+        module,
+        (pixels,),
         input_names=["pixels"],
         output_names=["logits"],
         dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
@@ -90,6 +96,11 @@ def _write_onnx(classifier: Classifier, path: Path) -> None:
         verbose=False,
     )
     assert program is not None
+    return program
+
+
+def _write_onnx(classifier: Classifier, path: Path) -> None:
+    program = as_onnx(classifier, classifier.example())
     program.model.metadata_props.update(facts(classifier))
     program.save(path, external_data=False)
 

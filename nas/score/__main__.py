@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import search_spaces
-from nas.command_line import DONE, FLOPS_NOTE, FORMATS, Parser, run
+from nas.command_line import DONE, FLOPS_NOTE, FORMATS, Parser, progress, run
+from nas.latency.arguments import add_latency, wanted
 from nas.score import score
 
 
@@ -22,11 +23,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="architectures, such as w0.6_d2-3-4-5-4-3-1, nn_mass_b or resnet:resnet50",
     )
     parser.add_argument("--format", choices=FORMATS, default="table")
+    add_latency(parser)
     options = parser.parse_args(arguments)
+    asked = wanted(options)
 
     import pandas as pd
 
-    from nas.show import show
+    from nas.show import rendered, show
 
     space = search_spaces.get(options.space) if options.space else None
     rows = []
@@ -34,7 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         named = text.partition(":")[0] in search_spaces.names() and ":" in text
         architecture = search_spaces.parse(text) if named or not space else space.parse(text)
         rows.append({"arch": str(architecture), **score(architecture)})
-    show(pd.DataFrame(rows), options.format)
+    table = pd.DataFrame(rows)
+    if asked:
+        from nas.latency.table import measure
+
+        with progress("measuring", len(rows)) as advance:
+            measured = measure(table["arch"], asked, on_network=advance)
+        table = measured.columns(table)
+    families = set(table["arch"].str.partition(":")[0])
+    show(table, options.format, family=families.pop() if asked and len(families) == 1 else "")
+    if asked and options.format == "table":
+        print(rendered(measured.sentence()), end="")
     return DONE
 
 

@@ -6,8 +6,7 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +26,10 @@ from nas.command_line import (
     budgets,
     interruptions,
     pins,
+    progress,
     run,
 )
+from nas.latency.arguments import add_latency, wanted
 from nas.problem import Problem
 from nas.recount import Recounter
 from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.choices:
         _show_choices(search_spaces.get(options.space or "mobilenet").fix(**pins(options)))
         return DONE
+    wanted(options)  # a device that is not there is found out here, before anything is searched
     with interruptions() as interrupted:
         if options.resume:
             folder = RunFolder.open(options.resume)
@@ -84,6 +86,7 @@ def _parser() -> Parser:
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
     add("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
     add("--format", choices=FORMATS, default="table", help="how to print the table")
+    add_latency(parser, most=True)
     return parser
 
 
@@ -103,8 +106,11 @@ def _search(
     if run.folder is None:
         run.folder = RunFolder.create(request, options.out)
     run.add_seconds("import", imported)
-    with _progress(run) as advance:
+    with progress("searching", run.request.trials, run.trials) as advance:
         run.explore(interrupted, advance)
+    if not interrupted() and (asked := wanted(options)):
+        with progress("measuring", options.top + len(run.compared)) as advance:
+            run.measure(asked, options.top, interrupted, advance)
     if not interrupted():
         shown = _shown(run, options)
         recounter.start(shown.to_dict("records"))
@@ -199,6 +205,8 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
     if run.proof:
         _say(run.proof.sentence(run.goal, run.found))
     _say(FLOPS_NOTE)
+    if run.latency:
+        _say(run.latency.sentence())
     _say("NN-Mass promises something only between networks of one base width: train the first few.")
     if run.folder:
         print(f"Kept in {run.folder.path}")
@@ -229,18 +237,6 @@ def _say(text: str) -> None:
     from nas.show import rendered
 
     print(rendered(text), end="")
-
-
-@contextmanager
-def _progress(run: Run) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("searching", total=run.request.trials, completed=run.trials)
-        yield lambda: progress.advance(task)
 
 
 if __name__ == "__main__":

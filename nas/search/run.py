@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from nas.latency.arguments import Wanted
+from nas.latency.table import Measured, measure
 from nas.problem import Problem
 from nas.scoring import Population
 from nas.search.journal import Journal
@@ -24,6 +26,8 @@ WARM = 100
 _LEAST_PAUSE = 1.0
 _PAUSE_RATIO = 20
 """Saving takes at most about one part in so many of the time."""
+_MEASURED = 100
+"""Candidates that are measured at most to find fast ones, if no more are to be shown."""
 
 
 class Run:
@@ -33,10 +37,12 @@ class Run:
         found: The candidates so far, best first; empty before `explore`.
         compared: The references, ranked by the same rules.
         proof: What is proven about the problem, once explored, if its figures are sums over stages.
+        latency: What was measured of the candidates, if anything was; those too slow are not in `found`.
         seconds: Wall time by what it was spent on.
     """
 
     proof: Proof | None
+    latency: Measured | None = None
 
     def __init__(self, request: Request, problem: Problem, folder: RunFolder | None = None) -> None:
         self.request, self.folder = request, folder
@@ -99,9 +105,41 @@ class Run:
         ways = "try a wider band or more --trials, with --warm-start"
         return f"{' and '.join(map(str, self.goal.bounds))}{there_are}; {ways}"
 
+    def measure(
+        self,
+        wanted: Wanted,
+        top: int,
+        stop: Callable[[], bool] = lambda: False,
+        on_network: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Measure the first `top` candidates, or the first that are fast enough, and the references.
+
+        Args:
+            wanted: On what, and how fast they must be.
+            top: How many.
+            stop: Asked before each network; nothing is kept of what was measured until then.
+            on_network: Called after each network.
+
+        Raises:
+            RequestError: None is fast enough.
+        """
+        with self.measured("latency"):
+            ranking = self.best(max(top, _MEASURED))["arch"]
+            try:
+                latency = measure(ranking, wanted, top, self.compared["arch"], stop, on_network)
+            except RequestError:
+                self.save("nothing found")
+                raise
+        if not stop():
+            self.latency = latency
+            self._tabulate()
+
     def best(self, count: int) -> pd.DataFrame:
-        """The first candidates; of a front, members of the front alone."""
-        return (self.found[self.found["front"]] if "front" in self.found else self.found).head(count)
+        """The first candidates; of a front, members of the front alone; of those measured, the fast ones."""
+        found = self.found[self.found["front"]] if "front" in self.found else self.found
+        if self.latency:
+            found = found[found["arch"].isin(list(self.latency.kept))]
+        return found.head(count)
 
     def stop(self) -> None:
         """Save all as interrupted; a resumed run that has not caught up with what is kept leaves it."""
@@ -171,10 +209,13 @@ class Run:
         ):
             named["like"] = example
         self.compared = references(named, self.goal, self.found)
+        if self.latency:
+            self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
+            self.compared = self.latency.columns(self.compared)
         self._mark()
 
     def _mark(self) -> None:
-        self.found["recounted"] = self.found["rank"] <= self._recounted
+        self.found["recounted"] = self.found["arch"].isin(self.best(self._recounted)["arch"])
 
     def _facts(self) -> dict[str, Any]:
         return {
@@ -185,5 +226,6 @@ class Run:
             "proof": self._proven(),
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
             "recounted": self._recounted,
+            **({"latency": self.latency.facts()} if self.latency else {}),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
         }

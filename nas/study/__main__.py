@@ -24,6 +24,7 @@ from nas.command_line import (
     pins,
     run,
 )
+from nas.latency.arguments import Wanted, add_latency, wanted
 from nas.study.folder import StudyFolder
 from nas.study.population import Draw
 from nas.study.request import StudyRequest
@@ -46,8 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = StudyFolder.open(options.resume) if options.resume else None
     if options.across:
         return _across(options)
+    asked = wanted(options)
     if options.predict:
-        return _predict(folder, options)
+        return _predict(folder, options, asked)
     if folder:
         folder.request = _continued(folder.request, options)
     request = folder.request if folder else _request(options)
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = device_of(options.device)
         data = loaded(request.order, options, ALONE)
         if options.plan:
-            _show_plan(request, data, device)
+            _show_plan(request, data, device, asked)
             return DONE
         folder = folder or StudyFolder.create(request, options.out)
         if not _train(folder, data, device, options, interrupted):
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return INTERRUPTED
     from nas.study.outcome import conclude
 
-    conclude(folder)
+    conclude(folder, asked)
     return DONE
 
 
@@ -89,6 +91,7 @@ def _parser() -> Parser:
     how = add_means(parser).add_argument
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
     how("--score-batch", type=at_least(2), metavar="N", help="images that some look at (64)")
+    add_latency(parser)
     how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
     how("--out", type=Path, metavar="FOLDER", help="where to keep the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="go on with the study in this folder")
@@ -190,18 +193,22 @@ def _train(
     return not interrupted()
 
 
-def _show_plan(request: StudyRequest, data: Data, device: torch.device) -> None:
+def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: Wanted | None) -> None:
     import numpy as np
     import pandas as pd
 
     from nas.score import score
-    from nas.show import show
+    from nas.show import rendered, show
+    from nas.study.outcome import latencies
     from nas.study.plan import planned
     from nas.train.fit import fitted
 
     architectures = [fitted(search_spaces.parse(arch), data) for arch in request.order.archs]
     table = pd.DataFrame([{"arch": str(one), **score(one)} for one in architectures])
-    show(table, family=architectures[0].family)
+    measured = latencies(table, asked)
+    show(measured.columns(table) if measured else table, family=architectures[0].family)
+    if measured:
+        print(rendered(measured.sentence()), end="")
     logs = np.log(table[["nn_mass", "params"]].clip(lower=1e-9).to_numpy(float)).T
     print(f"correlation of log NN-Mass and log params: {np.corrcoef(logs)[0, 1]:.2f}")
     plan = planned(architectures, data, request.order.values, len(request.order.seeds), device)
@@ -217,10 +224,11 @@ def _say_plan(plan: Plan, device: torch.device) -> None:
     print(f"{plan.operations:.1e} operations: {minutes} TFLOP/s")
 
 
-def _predict(folder: StudyFolder | None, options: argparse.Namespace) -> int:
+def _predict(folder: StudyFolder | None, options: argparse.Namespace, asked: Wanted | None) -> int:
     import pandas as pd
 
-    from nas.show import show
+    from nas.show import rendered, show
+    from nas.study.outcome import latencies
     from nas.study.predict import predicted
     from nas.train.chosen import from_table
 
@@ -229,7 +237,11 @@ def _predict(folder: StudyFolder | None, options: argparse.Namespace) -> int:
     if not folder.table.exists():
         raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
     table = predicted(from_table(options.predict, None, None), pd.read_csv(folder.table), options.score)
-    show(table, family=str(table["arch"].iloc[0]).partition(":")[0])
+    measured = latencies(table, asked)
+    family = str(table["arch"].iloc[0]).partition(":")[0]
+    show(measured.columns(table) if measured else table, family=family)
+    if measured:
+        print(rendered(measured.sentence()), end="")
     if table["outside"].any():
         print(f"{int(table['outside'].sum())} lie outside the range that the line was fitted on")
     return DONE

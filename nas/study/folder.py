@@ -23,6 +23,7 @@ class StudyFolder:
         request: What was asked for.
         training: The folder of its training run.
         scores: Every proxy of every network.
+        latency: How long every network takes, if that was measured.
         table: Scores and accuracy, a row a network.
         correlations: How well each score predicts accuracy.
         between: How well the scores agree with one another.
@@ -35,6 +36,7 @@ class StudyFolder:
         self.scores, self.table = path / "scores.csv", path / "networks.csv"
         self.correlations, self.figure = path / "correlations.csv", path / "study.png"
         self.between = path / "between.csv"
+        self.latency = path / "latency.csv"
 
     @classmethod
     def create(cls, request: StudyRequest, path: Path | None) -> StudyFolder:

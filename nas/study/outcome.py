@@ -4,20 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from nas.command_line import progress
 from nas.files import write_whole
 from nas.folders import made
-from nas.show import show
+from nas.latency.arguments import Wanted
+from nas.latency.table import Measured, measure
+from nas.show import rendered, show
 from nas.study import across, report
 from nas.study.folder import STUDIES, StudyFolder
 from nas.study.pairs import Difference, paired
 from search_spaces import RequestError
 
 
-def conclude(folder: StudyFolder) -> None:
+def latencies(table: pd.DataFrame, asked: Wanted | None) -> Measured | None:
+    """How long the networks of a table take, if that is asked for."""
+    if asked is None:
+        return None
+    with progress("measuring", len(table)) as advance:
+        return measure(table["arch"], asked, on_network=advance)
+
+
+def conclude(folder: StudyFolder, asked: Wanted | None = None) -> None:
     """Report on a study whose networks are trained.
+
+    Args:
+        folder: The study's.
+        asked: The latencies to measure besides.
 
     Raises:
         RequestError: Fewer than three were trained to the end.
@@ -27,6 +43,12 @@ def conclude(folder: StudyFolder) -> None:
     table = report.joined(trained, pd.read_csv(folder.scores))
     if len(table) < 3:
         raise RequestError(f"{folder.path}: {len(table)} networks were trained to the end; 3 are needed")
+    measured = latencies(table, asked)
+    if measured:
+        on = {"latency_device": measured.facts()["device"], "latency_threads": measured.wanted.threads}
+        write_whole(folder.latency, measured.columns(table[["arch"]]).assign(**on).to_csv(index=False))
+    if folder.latency.exists():
+        table = table.merge(pd.read_csv(folder.latency), on="arch", how="left")
     found = report.correlations(table, request.scores)
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
@@ -35,13 +57,18 @@ def conclude(folder: StudyFolder) -> None:
     title = f"{len(table)} networks{of} on {request.order.dataset}"
     write_whole(folder.figure, report.figure(table, found, title))
     failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
-    facts = {
+    facts: dict[str, Any] = {
         "networks": len(table),
         "failed": failed,
         "device": str(trained["device"].iloc[0]),
         "training_seconds": round(float(trained["seconds"].sum())),
     }
+    if measured:
+        facts["latency"] = measured.facts()
     folder.save_state("finished", facts)
+    if measured:
+        show(report.costs(table), family=str(table["arch"].iloc[0]).partition(":")[0])
+        print(rendered(measured.sentence()))
     show(_readable(found))
     print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
     if failed:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nas import proxies
+from nas import proxies, score
+from nas.latency.measurement import is_median
 from nas.study.statistics import kendall, r_squared, spearman, with_interval
 
 LOGARITHMS = ("nn_mass", "params", "flops", "depth", "grad_norm", "snip")
@@ -57,6 +58,13 @@ def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
             row |= {label: found.value, f"{label}_low": found.low, f"{label}_high": found.high}
         rows.append(row | {"seconds": table[f"{name}_seconds"].mean()})
     return pd.DataFrame(rows).sort_values("rho", ascending=False, ignore_index=True)
+
+
+def costs(table: pd.DataFrame) -> pd.DataFrame:
+    """What networks cost, in closed form and as measured, beside their accuracy; by FLOPs."""
+    closed = pd.DataFrame([score(arch) for arch in table["arch"]]).drop(columns="macs")
+    measured = table[["top1", *filter(is_median, table.columns)]]
+    return pd.concat([table["arch"], closed, measured], axis=1).sort_values("flops", ignore_index=True)
 
 
 def between(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

@@ -57,6 +57,7 @@ HEAVY = {
     "nas.recount": {"torch", "fvcore", "optuna", "pandas"},
     "nas.score.__main__": {"torch", "fvcore", "optuna"},
     "nas.search.run": {"torch", "fvcore"},
+    "nas.latency.table": {"torch", "fvcore", "optuna", "onnxruntime"},
 }
 
 

@@ -1,0 +1,316 @@
+"""Latencies: measured without a trace, shown beside the figures, and a limit that is kept."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import itertools
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nas.latency import stopwatch
+from nas.latency.arguments import Wanted
+from nas.latency.measurement import Latency, is_median, is_quartile
+from nas.latency.stopwatch import latencies, of_module
+from nas.latency.table import measure
+from nas.score.__main__ import main as score
+from nas.search.__main__ import main as search
+from nas.study.__main__ import main as study
+from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet
+from search_spaces.architecture import Architecture
+from tests.conftest import refused
+from tests.nas.train.conftest import images
+
+__all__ = ["images"]
+
+MEDIANS = ["cpu_ms", "cpu_ms_64", "onnx_ms", "onnx_ms_64"]
+SMALL = [
+    DenseNet(width_mult=1, depths=(3, 2, 2), links=(5, 0, 0), resolution=8),
+    MLP(depth=4, links=4),
+    MobileNet(width_mult=0.35, depths=(1,) * 7, resolution=32),
+    ResNet(depths=(1, 1, 1, 1), width_per_group=8, resolution=32),
+]
+QUICK = ["--space", "mlp", "--flops", "9K", "--sampler", "random", "--trials", "60"]
+
+
+@pytest.fixture(autouse=True)
+def _briefly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Measure for no longer than it takes to see that it is done; in an empty folder, 80 columns wide."""
+    monkeypatch.setattr(stopwatch, "_SECONDS", 0.02)
+    monkeypatch.setattr(stopwatch, "_ROUND", 0.01)
+    monkeypatch.setattr(stopwatch, "_PATIENCE", 100.0)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def no_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the packages for it are not installed."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "onnxruntime" else found(name, *rest)
+    )
+
+
+class Watched(nn.Module):
+    """A module that notes in what state it is run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4).eval())
+        self.seen: set[tuple[bool, bool, bool, int]] = set()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The inner module, noted."""
+        training = any(part.training for part in self.modules())
+        state = (training, torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+        self.seen.add((*state, torch.get_num_threads()))
+        outputs: Tensor = self.inner(inputs)
+        return outputs
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_measuring_leaves_everything_as_it_was(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopwatch, "_SECONDS", 1.0)
+    module = Watched().train()
+    module.inner[1].eval()
+    modes = [part.training for part in module.modules()]
+    before = torch.get_num_threads()
+    found = of_module(module, torch.ones(3, 4), threads)
+    assert module.seen == {(False, False, True, threads)}
+    assert [part.training for part in module.modules()] == modes and True in modes and False in modes
+    assert torch.get_num_threads() == before and torch.is_grad_enabled()
+    assert (found.engine, found.device, found.threads, found.batch) == ("torch", "cpu", threads, 3)
+    assert 0 < found.low <= found.ms <= found.high and found.runs >= 5
+
+
+def test_a_module_that_fails_is_left_as_it_was() -> None:
+    module, before = Watched().train(), torch.get_num_threads()
+    with pytest.raises(RuntimeError):
+        of_module(module, torch.ones(3, 5), 2)
+    assert module.training and torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("architecture", SMALL, ids=lambda architecture: architecture.family)
+def test_torch_and_onnxruntime_have_the_same_threads(architecture: Architecture) -> None:
+    random = torch.get_rng_state()
+    found = list(latencies(architecture, "cpu", 2))
+    assert torch.equal(torch.get_rng_state(), random)
+    assert [(one.engine, one.batch) for one in found] == [
+        ("torch", 1), ("torch", 64), ("onnxruntime", 1), ("onnxruntime", 64)
+    ]  # fmt: skip
+    assert {one.threads for one in found} == {2} and {one.device for one in found} == {"cpu"}
+    names = [name for one in found for name in one.columns()]
+    assert list(filter(is_median, names)) == MEDIANS
+    assert [name for name in names if is_quartile(name)] == [
+        f"{name}_{end}" for name in MEDIANS for end in ("low", "high")
+    ]
+
+
+def test_onnxruntime_has_the_threads_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    given = []
+    session = onnxruntime.InferenceSession
+
+    def noted(model: bytes, options: onnxruntime.SessionOptions, **others: object) -> object:
+        given.append(options.intra_op_num_threads)
+        return session(model, options, **others)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
+    assert len(list(latencies(SMALL[1], "cpu", 2))) == 4 and given == [2]
+
+
+@pytest.mark.usefixtures("no_onnxruntime")
+def test_onnxruntime_is_left_out_where_it_is_not_installed() -> None:
+    found = measure(["mlp:mlp_8"], Wanted("cpu", 1))
+    table = found.columns(pd.DataFrame({"arch": ["mlp:mlp_16", "mlp:mlp_8"]}))
+    assert list(filter(is_median, table.columns)) == MEDIANS[:2]
+    assert table["cpu_ms"].notna().tolist() == [False, True]
+    assert "onnxruntime is left out: onnxruntime not installed; pip install" in found.sentence()
+
+
+def test_a_batch_that_would_take_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopwatch, "_PATIENCE", 1e-9)
+    (one,) = [one for one in latencies(SMALL[1], "cpu", 1) if one.engine == "torch"]
+    assert one.batch == 1 and one.runs > 0
+
+
+def test_few_runs_have_no_quartiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopwatch, "_PATIENCE", 1e-9)
+    monkeypatch.setattr(stopwatch, "_ROUND", 1e-9)
+    one = of_module(nn.Linear(2, 2), torch.ones(1, 2), 1)
+    assert one.runs == 1 and one.ms > 0 and math.isnan(one.low) and math.isnan(one.spread)
+
+
+@pytest.mark.usefixtures("no_onnxruntime")
+class TestLimit:
+    """Down a ranking of networks of which some take many times as long as others."""
+
+    slow = ("mobilenet:w0.5_d1-2-3-4-3-3-1_r64", "mobilenet:w0.6_d1-2-3-4-3-3-1_r64")
+    fast = ("mlp:w8_d4_t2", "mlp:w8_d6_t0")
+    ranking = (slow[0], fast[0], slow[1], fast[1])
+
+    @pytest.fixture
+    def between(self) -> Wanted:
+        """A limit that the slow ones miss by far and the fast ones meet by far."""
+        found = measure([self.slow[0], self.fast[0]], Wanted("cpu", 1)).kept
+        most, least = (latencies[0].ms for latencies in found.values())
+        assert most > 9 * least
+        return Wanted("cpu", 1, math.sqrt(most * least))
+
+    def test_the_order_is_kept(self, between: Wanted) -> None:
+        found = measure(self.ranking, between)
+        assert tuple(found.kept) == self.fast and tuple(found.slow) == self.slow
+        assert "Of the first 4, 2 took more than" in found.sentence()
+        assert found.facts()["too_slow"] == 2 and found.facts()["measured"] == 4
+
+    def test_it_ends_with_enough(self, between: Wanted) -> None:
+        found = measure(self.ranking, between, top=1)
+        assert tuple(found.kept) == self.fast[:1] and tuple(found.slow) == self.slow[:1]
+
+    def test_what_is_compared_may_be_slow(self, between: Wanted) -> None:
+        found = measure(self.fast, between, compared=self.slow[:1])
+        assert tuple(found.kept) == self.fast and tuple(found.compared) == self.slow[:1]
+        table = found.columns(pd.DataFrame({"arch": self.ranking}))
+        assert table["cpu_ms"].notna().tolist() == [True, True, False, True]
+
+    def test_none_is_fast_enough(self, between: Wanted) -> None:
+        with pytest.raises(RequestError, match=r"first 2 is so fast .* the fastest is mobilenet:w0"):
+            measure(self.slow, between)
+
+    def test_it_stops_when_it_is_told_to(self) -> None:
+        asked = iter([False, True, True])
+        assert tuple(measure(self.fast, Wanted("cpu", 1), stop=lambda: next(asked)).kept) == self.fast[:1]
+
+
+def test_a_search_shows_what_its_candidates_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search([*QUICK, "--top", "2", "--out", "plain"]) == 0
+    capsys.readouterr()
+    assert search([*QUICK, "--top", "2", "--out", "run", "--max-latency", "1e6"]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert re.search(r"FLOPs +params +ms +ms_64 +ms +ms_64 *\n", said)
+    flat = " ".join(said.split())
+    assert " on 1 thread of " in flat and "Of the first 2, none took more than 1e+06 ms" in flat
+
+    plain, table = (pd.read_csv(tmp_path / run / "candidates.csv") for run in ("plain", "run"))
+    assert [name for name in table.columns if name in MEDIANS] == MEDIANS
+    pd.testing.assert_frame_equal(table[plain.columns], plain)
+    assert table["cpu_ms"].notna().tolist() == table["recounted"].tolist()
+    assert table["recounted"].sum() == 2 < len(table)
+    assert pd.read_csv(tmp_path / "run" / "references.csv")["cpu_ms_64"].gt(0).all()
+    state = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert state["latency"]["threads"] == 1 and state["latency"]["max_ms"] == 1e6
+    assert set(state["latency"]["engines"]) == {"torch", "onnxruntime"} and state["seconds"]["latency"] > 0
+    assert "latency" not in json.loads((tmp_path / "plain" / "run.json").read_text())
+
+
+@pytest.mark.usefixtures("no_onnxruntime")
+def test_a_search_leaves_out_what_is_too_slow(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two candidates each second one is too slow, whatever this machine does meanwhile."""
+    times = stopwatch.latencies
+    turn = itertools.count()
+
+    def each_second_slow(*asked: Any) -> Iterator[Latency]:
+        slow = next(turn) % 2 == 0
+        return (replace(one, ms=one.ms + 1e6) if slow else one for one in times(*asked))
+
+    monkeypatch.setattr(stopwatch, "latencies", each_second_slow)
+    given = [*QUICK, "--top", "2", "--max-latency", "1e5"]
+    assert search([*given, "--out", "run", "--format", "csv"]) == 0
+    shown = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert shown["rank"].tolist() == [2, 4]
+    kept = pd.read_csv(tmp_path / "run" / "candidates.csv")
+    assert kept["rank"].tolist()[:3] == [2, 4, 5] and kept["recounted"].tolist()[:3] == [True, True, False]
+
+
+def test_a_search_that_finds_none_fast_enough_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(search, [*QUICK, "--trials", "4", "--max-latency", "1e-6", "--out", "run"], capsys)
+    assert re.search(r"--max-latency 1e-06: none of the first \d .* the fastest is mlp:w\S+ with", said)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "nothing found"
+
+
+def test_scores_beside_latencies(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--space", "mlp", "--arch", "mlp_16", "mlp_8", "mlp_16", "--latency", "cpu"]
+    assert score([*given, "--format", "csv"]) == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert table.columns.tolist()[:8] == [
+        "arch", "nn_mass", "flops", "macs", "params", "cpu_ms", "cpu_ms_low", "cpu_ms_high"
+    ]  # fmt: skip
+    assert len(table) == 3 and table[MEDIANS].gt(0).all(axis=None)
+    assert table.loc[0, MEDIANS].tolist() == table.loc[2, MEDIANS].tolist()
+    assert score(given) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert "on 1 thread of" in (flat := " ".join(said.split())) and "for a batch of 1 and of 64" in flat
+
+
+@pytest.mark.usefixtures("no_onnxruntime")
+def test_a_study_shows_what_its_networks_take(
+    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archs = ["--arch", "mlp:w8_d4_t4", "mlp:w8_d6_t4", "mlp:w8_d9_t4", "--scores", "nn_mass"]
+    given = [*archs, "--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12"]
+    assert study([*given, "--latency", "cpu", "--plan"]) == 0
+    said = capsys.readouterr().out
+    assert "ms_64" in said and "correlation of log" in said and max(map(len, said.splitlines())) <= 80
+    assert study([*given, "--latency", "cpu", "--out", "study"]) == 0
+    said = capsys.readouterr().out
+    assert "ms_64" in said and "1 thread of" in said and max(map(len, said.splitlines())) <= 80
+    table = pd.read_csv(tmp_path / "study" / "networks.csv")
+    assert table["cpu_ms"].gt(0).all() and (table["latency_threads"] == 1).all()
+    assert json.loads((tmp_path / "study" / "run.json").read_text())["latency"]["threads"] == 1
+    capsys.readouterr()
+    assert study(["--resume", "study", "--predict", "study/networks.csv", "--latency", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "ms_64" in said and "top1_low" in said and max(map(len, said.splitlines())) <= 80
+    assert study(["--resume", "study"]) == 0
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "study" / "networks.csv"), table)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--latency", "gpu"], "invalid choice: 'gpu'"),
+        (["--max-latency", "0"], "'0' is not a number of milliseconds"),
+        (["--max-latency", "fast"], "'fast' is not a number of milliseconds"),
+        (["--max-latency", "inf"], "'inf' is not a number of milliseconds"),
+        (["--latency-threads", "2"], "give --latency cpu as well"),
+        (["--latency", "cpu", "--latency-threads", "0"], "'0' is not a whole number of at least 1"),
+        pytest.param(
+            ["--latency", "cuda"],
+            "torch sees no GPU here; try --latency cpu",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+    ],
+)
+def test_nonsense_gets_one_line_before_anything_is_searched(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert said in refused(search, [*QUICK, *arguments], capsys)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_is_measured_in_torch() -> None:
+    found = list(latencies(SMALL[2], "cuda", 1))
+    assert [(one.engine, one.device, one.batch) for one in found] == [
+        ("torch", "cuda", 1),
+        ("torch", "cuda", 64),
+    ]
+    assert list(found[1].columns()) == ["cuda_ms_64", "cuda_ms_64_low", "cuda_ms_64_high"]
