@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import torch
 
 from nas import proxies
 from nas.proxies import Subject
@@ -37,7 +36,7 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
         raise RequestError(f"--score {score} needs data; expected one of {', '.join(CLOSED)}")
     like = parse(str(table["arch"].iloc[0]))
     fitted = [_like(architecture, like) for architecture in architectures]
-    values = [proxies.measure(score, _subject(architecture)).value for architecture in fitted]
+    values = [proxies.measure(score, Subject.bare(architecture)).value for architecture in fitted]
     wanted = pd.DataFrame({"arch": list(map(str, fitted)), score: values})
     known = axis(score, table)
     fit = np.isfinite(known)
@@ -53,8 +52,3 @@ def _like(architecture: Architecture, like: Architecture) -> Architecture:
     if type(architecture) is not type(like):
         raise RequestError(f"{architecture} is no {like.family}, of which the study's networks are")
     return replace(architecture, **like.constants())
-
-
-def _subject(architecture: Architecture) -> Subject:
-    nothing = torch.empty(0)
-    return Subject(architecture, architecture.build, 0, nothing, nothing, 0)
