@@ -73,4 +73,6 @@ def _cell(name: str, value: object, family: str) -> str:
         return f"{float(value):.2f}%"  # type: ignore[arg-type]
     if name == "nn_mass":
         return f"{float(value):.1f}"  # type: ignore[arg-type]
+    if isinstance(value, float):
+        return f"{value:.5g}"
     return str(value).removeprefix(f"{family}:")
