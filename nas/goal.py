@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.budget import Bound
+from nas.budget import COSTS, Bound
 from search_spaces.figures import Column
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
@@ -39,6 +39,18 @@ class Goal:
         for bound in self.bounds:
             meets &= bound.meets(figures[bound.figure])
         return meets
+
+    @property
+    def trades_mass(self) -> bool:
+        """Whether it wants much NN-Mass or little of a cost, so that its answers are on a front of them."""
+        return all(
+            figure == "nn_mass" if direction == MAXIMIZE else figure in COSTS
+            for figure, direction in self.optimise
+        )
+
+    def scored_by(self, score: str, more_is_better: bool) -> Goal:
+        """The goal with another score in the place of the figure that it names first."""
+        return replace(self, optimise=((score, MAXIMIZE if more_is_better else MINIMIZE), *self.optimise[1:]))
 
     @property
     def order(self) -> list[tuple[str, bool]]:

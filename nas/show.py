@@ -88,4 +88,6 @@ def _cell(name: str, value: object, family: str) -> str:
         return f"{float(value):.1f}"  # type: ignore[arg-type]
     if is_median(name):
         return milliseconds(float(value))  # type: ignore[arg-type]
+    if isinstance(value, float):
+        return f"{value:.5g}"
     return str(value).removeprefix(f"{family}:")

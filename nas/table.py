@@ -4,41 +4,53 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from nas.budget import COSTS
-from nas.goal import MAXIMIZE, Goal
+from nas.goal import MAXIMIZE, MINIMIZE, Goal
 from nas.score import score
 from nas.scoring import FIGURES, Population
 from nas.stage_tables import StageTables
 from search_spaces import Architecture, Space
 
+Known: TypeAlias = Mapping[str, float]
+"""The score that a goal names first, by spec, where stage tables do not hold it."""
 
-def candidates(space: Space, tables: StageTables, goal: Goal, population: Population) -> pd.DataFrame:
+
+def candidates(
+    space: Space, tables: StageTables, goal: Goal, population: Population, known: Known | None = None
+) -> pd.DataFrame:
     """Every architecture of a population that meets the bounds, once, best first.
 
     Args:
         population: One row a trial, in the order of the trials.
+        known: The scores of all that meet the bounds, if stage tables do not hold them.
 
     Returns:
-        rank (from 1), arch (spec), nn_mass, flops, macs, params, for each budget its share used
-        (`flops_share`), trial (the first that proposed it), recounted (False), and for a goal of two figures
-        front, as `ranked`.
+        rank (from 1), arch (spec), the score by its name if it is `known`, nn_mass, flops, macs, params, for
+        each budget its share used (`flops_share`), trial (the first that proposed it), recounted (False), and
+        for a goal of two figures front, as `ranked`.
     """
     meets = goal.meets(tables.score(population))
     networks, first = np.unique(tables.canonical(population[meets]), axis=0, return_index=True)
-    table = figures_of(space, tables, goal, networks)
+    table = figures_of(space, tables, goal, networks, known)
     return ranked(table.assign(trial=np.flatnonzero(meets)[first], recounted=False), goal)
 
 
-def figures_of(space: Space, tables: StageTables, goal: Goal, population: Population) -> pd.DataFrame:
-    """Each row of a population: arch (spec), nn_mass, flops, macs, params, the share used of each budget."""
-    specs = [str(space.of_options(row)) for row in population]
-    return _with_shares(pd.DataFrame({"arch": specs, **tables.score(population)}), goal)
+def figures_of(
+    space: Space, tables: StageTables, goal: Goal, population: Population, known: Known | None = None
+) -> pd.DataFrame:
+    """Each row of a population: arch (spec), the score if it is `known`, nn_mass, flops, macs, params, the
+    share used of each budget.
+    """
+    specs = pd.Series([str(space.of_options(row)) for row in population], dtype=str)
+    return _with_shares(
+        pd.DataFrame({"arch": specs, **_scored(specs, goal, known), **tables.score(population)}), goal
+    )
 
 
 def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
@@ -54,23 +66,35 @@ def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
     return table.assign(rank=table.index + 1)[["rank", *table.columns]]
 
 
-def references(named: Mapping[str, Architecture], goal: Goal, found: pd.DataFrame) -> pd.DataFrame:
+def references(
+    named: Mapping[str, Architecture], goal: Goal, found: pd.DataFrame, known: Known | None = None
+) -> pd.DataFrame:
     """Named architectures in the columns of the candidates, with the rank they would have among these.
 
     Returns:
-        name, rank (missing where a bound is not met, or on a front another is better in all), then as
-        `candidates`.
+        name, rank (missing where a bound is not met, the score is not known, or on a front another is better
+        in all), then as `candidates`.
     """
     rows = [{"name": name, "arch": str(reference), **score(reference)} for name, reference in named.items()]
-    table = _with_shares(pd.DataFrame(rows, columns=["name", "arch", *FIGURES]), goal)
+    table = pd.DataFrame(rows, columns=["name", "arch", *FIGURES])
+    for column, values in _scored(table["arch"], goal, known).items():
+        table.insert(2, column, values)
+    table = _with_shares(table, goal)
     ranked = _keys(found[found["front"]] if "front" in found else found, goal)
     ranks = []
     for row, key in enumerate(_keys(table, goal)):
         figures = table.iloc[row]
         meets = all(bound.meets(figures[bound.figure]) for bound in goal.bounds)
+        meets &= not pd.isna(figures[goal.optimise[0][0]])
         ranks.append(bisect_left(ranked, key) + 1 if meets and not _beaten(figures, found, goal) else pd.NA)
     table.insert(1, "rank", pd.Series(ranks, dtype="Int64"))
     return _sorted(table, goal)
+
+
+def _scored(specs: pd.Series[str], goal: Goal, known: Known | None) -> dict[str, pd.Series[float]]:
+    """The column of a score that is known; missing where it was not measured."""
+    (name, _), *_ = goal.optimise
+    return {} if known is None else {name: specs.map(known).astype(float)}
 
 
 def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
@@ -84,7 +108,8 @@ def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
 
 def _keys(table: pd.DataFrame, goal: Goal) -> list[tuple[float | str, ...]]:
     """What ranking sorts by, least first."""
-    columns = (table[name] if ascends else -table[name] for name, ascends in goal.order)
+    columns = (_signed(table, name, MINIMIZE if ascends else MAXIMIZE) for name, ascends in goal.order)
+    columns = (column.fillna(np.inf) if column.dtype == float else column for column in columns)
     return list(zip(*columns, strict=True))
 
 

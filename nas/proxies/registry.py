@@ -15,7 +15,10 @@ Need = Literal["network", "images", "labels", "gradients"]
 Measure: TypeAlias = Callable[[Subject], float]
 
 _MODULES = ("closed_form", "isometry", "gradients", "synflow", "naswot", "zen", "zico")
-"""Modules of this package that register proxies; they are imported when a proxy is asked for."""
+"""Modules of this package that register proxies, imported one by one until the proxy asked for is there.
+
+The first needs no torch, so whoever asks for a closed form does not wait for its import.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,17 @@ class Proxy:
         measure: What gives the number; its docstring has formula and source.
         more_is_better: Whether a larger number promises more accuracy.
         needs: What it looks at beyond the architecture; nothing for a closed form.
+        closed_form: Whether the architecture is all that it looks at.
     """
 
     name: str
     measure: Measure
     more_is_better: bool
     needs: frozenset[Need]
+
+    @property
+    def closed_form(self) -> bool:
+        return not self.needs
 
 
 class Measured(NamedTuple):
@@ -67,7 +75,8 @@ def register(name: str, *needs: Need, more_is_better: bool = True) -> Callable[[
 
 def names() -> tuple[str, ...]:
     """All proxies."""
-    _import_ours()
+    for module in _MODULES:
+        _import(module)
     return tuple(_proxies)
 
 
@@ -77,7 +86,9 @@ def get(name: str) -> Proxy:
     Raises:
         RequestError: There is none of that name.
     """
-    _import_ours()
+    for module in _MODULES:
+        if name not in _proxies:
+            _import(module)
     if name not in _proxies:
         raise RequestError(f"unknown score {name!r}; there are {', '.join(names())}")
     return _proxies[name]
@@ -95,6 +106,5 @@ def measure(name: str, subject: Subject) -> Measured:
     return Measured(value, time.perf_counter() - start)
 
 
-def _import_ours() -> None:
-    for module in _MODULES:
-        import_module(f"nas.proxies.{module}")
+def _import(module: str) -> None:
+    import_module(f"nas.proxies.{module}")

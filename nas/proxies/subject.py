@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from nas.train.data import Data
     from search_spaces import Architecture
 
+BATCH = 32
+"""Images in a batch, where nobody says how many."""
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -35,15 +38,15 @@ class Subject:
     classes: int
 
     @classmethod
-    def alone(cls, architecture: Architecture) -> Subject:
-        """Without images, for proxies in closed form."""
+    def bare(cls, architecture: Architecture) -> Subject:
+        """With no images: enough for a closed form."""
         import torch
 
         nothing = torch.empty(0)
         return cls(architecture, architecture.build, 0, nothing, nothing, 0)
 
     @classmethod
-    def of_noise(cls, architecture: Architecture, batch: int = 32, seed: int = 0) -> Subject:
+    def of_noise(cls, architecture: Architecture, batch: int = BATCH, seed: int = 0) -> Subject:
         """With a batch of normal noise and random labels, where no data are at hand."""
         import torch
 
@@ -54,7 +57,7 @@ class Subject:
         return cls(architecture, architecture.build, seed, images, labels, classes)
 
     @classmethod
-    def of_data(cls, architecture: Architecture, data: Data, batch: int = 32, seed: int = 0) -> Subject:
+    def of_data(cls, architecture: Architecture, data: Data, batch: int = BATCH, seed: int = 0) -> Subject:
         """With the first batch of a data set's training images, in an order that follows from the seed."""
         import torch
 

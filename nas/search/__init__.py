@@ -23,6 +23,8 @@ def search(
     minimize: str | None = None,
     across_widths: bool = False,
     pareto: str | None = None,
+    score: str | None = None,
+    score_batch: int | None = None,
     fix: Mapping[str, Value] | None = None,
     sampler: str | None = None,
     trials: int | None = None,
@@ -31,7 +33,7 @@ def search(
     top: int = 10,
     out: str | Path | None = None,
 ) -> pd.DataFrame:
-    """Search a space for the architectures of the largest NN-Mass inside budgets.
+    """Search a space for the architectures of the largest NN-Mass, or best other score, inside budgets.
 
     Args:
         space: Name of a registered space.
@@ -43,23 +45,31 @@ def search(
             width instead.
         minimize: The cost that `like` minimises, FLOPs by default.
         across_widths: With `like`, let the base width vary, where NN-Mass promises nothing.
-        pareto: A cost: look for the front of NN-Mass against it instead.
+        pareto: A cost: look for the front of NN-Mass, or of `score`, against it instead.
+        score: Name of a registered proxy (`nas.proxies.names()`) to rank by in the place of NN-Mass, in the
+            direction that it calls better. One that looks at networks is measured once on each architecture
+            inside the budgets, as initialised, with normal noise for images and random labels.
+        score_batch: How many images it looks at, 32 by default.
         fix: Choices to pin and constants to set, by name.
-        sampler: Name of an Optuna sampler; by default the one that measured best.
-        trials: How many architectures are proposed.
-        seed: Seed of the sampler; the same seed and versions give the same table.
-        warm_start: Begin with members of the exact front.
+        sampler: Name of an Optuna sampler; by default the one that measured best, and tpe where the score is
+            measured.
+        trials: How many architectures are proposed: by default 2,000, or 200 where the score is measured.
+        seed: Seed of the sampler, and of the weights and the noise that a score is measured on; the same seed
+            and versions give the same table.
+        warm_start: Begin with members of the exact front; with a measured score, with even draws.
         top: How many of the best rows fvcore recounts, in this process.
         out: An empty or new folder to keep the run in; by default nothing is written.
 
     Returns:
-        Architectures that meet the budgets, best first, none twice: rank, arch, nn_mass, flops, macs, params,
-        the share of each budget used, the trial that first proposed it, and whether it was recounted.
-        `attrs["proof"]` says how near the first is to the proven optimum.
+        Architectures that meet the budgets, best first, none twice: rank, arch, the score if it is another,
+        nn_mass, flops, macs, params, the share of each budget used, the trial that first proposed it, and
+        whether it was recounted. `attrs["proof"]` says how near the first is to the proven optimum, if there
+        is a proof, and `attrs["scores"]` how another score was measured.
 
     Raises:
         RequestError: The request makes no sense, or no architecture was found that meets it.
         nas.recount.MiscountError: fvcore counts otherwise than the closed form.
+        RuntimeError: The score failed on a network.
 
     >>> table = search("mobilenet", flops="400M", trials=50, sampler="random", top=1)
     >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
@@ -67,8 +77,9 @@ def search(
     """
     from nas.budget import as_text
     from nas.problem import Problem
+    from nas.proxies.subject import BATCH
     from nas.recount import verify
-    from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
+    from nas.search.request import DEFAULT_SCORE, Request, defaults
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
     from search_spaces import RequestError
@@ -76,6 +87,8 @@ def search(
     written = {"flops": flops, "macs": macs, "params": params}
     if top < 0:
         raise RequestError(f"top is {top}, expected a whole number of at least 0")
+    score = DEFAULT_SCORE if score is None else score
+    usual_sampler, usual_trials = defaults(score)
     request = Request(
         space=space,
         budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
@@ -84,10 +97,12 @@ def search(
         minimize=minimize,
         across_widths=across_widths,
         pareto=pareto,
-        sampler=sampler or DEFAULT_SAMPLER,
-        trials=DEFAULT_TRIALS if trials is None else trials,
+        sampler=sampler or usual_sampler,
+        trials=usual_trials if trials is None else trials,
         seed=seed,
         warm_start=warm_start,
+        score=score,
+        score_batch=BATCH if score_batch is None else score_batch,
     )
     run = Run(request, Problem.of(request))
     run.folder = None if out is None else RunFolder.create(request, Path(out))
@@ -96,4 +111,5 @@ def search(
     verify(run.best(top).to_dict("records"))
     run.finish(recounted=top)
     run.found.attrs["proof"] = run.proof.sentence(run.goal, run.found) if run.proof else None
+    run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found

@@ -31,8 +31,17 @@ from nas.command_line import (
 )
 from nas.latency.arguments import add_latency, wanted
 from nas.problem import Problem
+from nas.proxies.subject import BATCH
 from nas.recount import Recounter
-from nas.search.request import DEFAULT_SAMPLER, DEFAULT_TRIALS, Request
+from nas.search.request import (
+    DEFAULT_SAMPLER,
+    DEFAULT_SCORE,
+    DEFAULT_TRIALS,
+    MEASURED_SAMPLER,
+    MEASURED_TRIALS,
+    Request,
+    defaults,
+)
 from nas.search.run_folder import RunFolder
 from search_spaces import RequestError, Space
 
@@ -70,17 +79,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         "nas.search",
-        description="Find the architectures of the largest NN-Mass inside a budget, without training any.",
+        description="Find the architectures of the largest NN-Mass, or best other score, inside a budget,"
+        " without training any.",
         epilog=BUDGETS_NOTE,
     )
     add_question(parser)
     add = parser.add_argument
     add("--choices", action="store_true", help="show what the space lets vary, and stop")
-    add("--pareto", choices=COSTS, help="find the front of NN-Mass against this cost")
-    add("--sampler", help=f"Optuna's sampler: tpe, nsga2, random, ... ({DEFAULT_SAMPLER})")
-    add("--trials", type=at_least(1), help=f"architectures to propose ({DEFAULT_TRIALS})")
-    add("--seed", type=at_least(0), help="seed of the sampler (0)")
-    warm = "begin with members of the exact front (yes)"
+    add("--pareto", choices=COSTS, help="find the front of NN-Mass, or --score, against this cost")
+    score = (
+        "rank by this score, as depth, zen or synflow (nn_mass; docs/studies.md has all). One that looks at"
+        " networks is measured on each inside the budgets, on normal noise, in 0.05 to some seconds"
+    )
+    add("--score", metavar="NAME", help=score)
+    batch = f"images of noise that such a score looks at ({BATCH})"
+    add("--score-batch", type=at_least(2), metavar="N", help=batch)
+    sampler = f"({DEFAULT_SAMPLER}; {MEASURED_SAMPLER} if a score is measured)"
+    add("--sampler", help=f"Optuna's sampler: tpe, nsga2, random, ... {sampler}")
+    trials = f"architectures to propose ({DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured)"
+    add("--trials", type=at_least(1), help=trials)
+    add("--seed", type=at_least(0), help="seed of the sampler, and of what is measured (0)")
+    warm = "begin with members of the exact front, or with even draws if a score is measured (yes)"
     add("--warm-start", action=argparse.BooleanOptionalAction, help=warm)
     add("--top", type=at_least(1), default=10, help="rows to recount and show (10)")
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
@@ -133,11 +152,15 @@ def _search(
 
 
 def _request(options: argparse.Namespace) -> Request:
+    score = options.score or DEFAULT_SCORE
+    sampler, trials = defaults(score)
     return Request(
         **asked(options),
         pareto=options.pareto,
-        sampler=options.sampler or DEFAULT_SAMPLER,
-        trials=options.trials or DEFAULT_TRIALS,
+        score=score,
+        score_batch=options.score_batch or BATCH,
+        sampler=options.sampler or sampler,
+        trials=options.trials or trials,
         seed=options.seed or 0,
         warm_start=options.warm_start is not False,
     )
@@ -156,6 +179,8 @@ def _continued(request: Request, options: argparse.Namespace) -> Request:
         "minimize": options.minimize,
         "across_widths": options.across_widths or None,
         "pareto": options.pareto,
+        "score": options.score,
+        "score_batch": options.score_batch,
         "sampler": options.sampler,
         "seed": options.seed,
         "warm_start": options.warm_start,
@@ -191,6 +216,8 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
 
     if options.format != "table":
         show(run.best(options.top), options.format)
+        if run.scores:
+            print(run.scores.sentence(), file=sys.stderr)
         return
     best = len(run.best(options.top))
     shown = shown.assign(arch=shown["name"].fillna(shown["arch"])).drop(
@@ -207,7 +234,10 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
     _say(FLOPS_NOTE)
     if run.latency:
         _say(run.latency.sentence())
-    _say("NN-Mass promises something only between networks of one base width: train the first few.")
+    if run.scores:
+        _say(run.scores.sentence())
+    elif run.request.score == DEFAULT_SCORE:
+        _say("NN-Mass promises something only between networks of one base width: train the first few.")
     if run.folder:
         print(f"Kept in {run.folder.path}")
 

@@ -1,52 +1,73 @@
-"""The figure of a search: NN-Mass against a cost, for all that was tried, chosen and compared."""
+"""The figure of a search: its score against a cost, for all that was tried, chosen and compared."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from nas.budget import COSTS
 from nas.goal import Goal
-from nas.scoring import Population
-from nas.stage_tables import StageTables
+from search_spaces.figures import Column
+
+_TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs", "params": "parameters"}
 
 
 def drawn(
-    tables: StageTables,
+    score: str,
     goal: Goal,
-    population: Population,
+    tried: Mapping[str, Column],
+    found: pd.DataFrame,
     chosen: pd.DataFrame,
     compared: pd.DataFrame,
 ) -> bytes:
     """A PNG of all trials, the chosen and the references.
 
     The horizontal axis is the first cost that the goal names, FLOPs where it names none.
+
+    Args:
+        score: The vertical axis.
+        tried: The figures of all trials; those outside the bounds are drawn if it has their score.
+        found: The candidates.
     """
     named = [bound.figure for bound in goal.bounds] + [figure for figure, _ in goal.optimise]
-    cost = next((figure for figure in named if figure != "nn_mass"), "flops")
-    tried = tables.score(population)
+    cost = next(figure for figure in (*named, "flops", "params") if figure in COSTS and figure != score)
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    meets = goal.meets(tried)
-    for shade, which, label in (("0.85", ~meets, "outside the bounds"), ("0.6", meets, "inside")):
-        axes.scatter(tried[cost][which], tried["nn_mass"][which], s=6, c=shade, label=f"trials {label}")
+    if score in tried:
+        outside = ~goal.meets(tried)
+        axes.scatter(tried[cost][outside], tried[score][outside], s=6, c="0.85",
+                     label="trials outside the bounds")  # fmt: skip
     chosen_are = f"the first {len(chosen)}" if len(goal.optimise) == 1 else "the front"
-    axes.scatter(chosen[cost], chosen["nn_mass"], s=22, c="tab:blue", label=chosen_are)
-    axes.scatter(compared[cost], compared["nn_mass"], s=40, c="tab:red", marker="^", label="references")
-    for _, row in compared.iterrows():
-        axes.annotate(row["name"], (row[cost], row["nn_mass"]), xytext=(6, -3), textcoords="offset points",
+    for table, label, size, color, marker in (
+        (found, "trials inside", 6, "0.6", "o"),
+        (chosen, chosen_are, 22, "tab:blue", "o"),
+        (compared, "references", 40, "tab:red", "^"),
+    ):
+        axes.scatter(table[cost], _finite(table[score]), s=size, c=color, marker=marker, label=label)
+    for _, row in compared[np.isfinite(compared[score])].iterrows():
+        axes.annotate(row["name"], (row[cost], row[score]), xytext=(6, -3), textcoords="offset points",
                       fontsize=8)  # fmt: skip
     for bound in goal.bounds:
-        draw = axes.axvline if bound.figure == cost else axes.axhline if bound.figure == "nn_mass" else None
+        draw = axes.axvline if bound.figure == cost else axes.axhline if bound.figure == score else None
         for end in (bound.least, bound.most):
             if draw and 0 < end < float("inf"):
                 draw(end, color="0.4", linestyle="--", linewidth=1)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel({"flops": "FLOPs", "macs": "MACs", "params": "parameters"}[cost])
-    axes.set_ylabel("NN-Mass")
+    if score in COSTS:
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlabel(_TITLES[cost])
+    axes.set_ylabel(_TITLES.get(score, score))
     axes.legend(fontsize=8)
     image = BytesIO()
     figure.savefig(image, format="png", dpi=150)
     return image.getvalue()
+
+
+def _finite(values: pd.Series[float]) -> pd.Series[float]:
+    """Values that have a place in a figure; the others are missing."""
+    return values.where(np.isfinite(values))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -29,36 +29,35 @@ class Proof:
         gap: The largest share by which another architecture could be better; 0 where `best` is proven.
         meeting: How many architectures meet the budgets.
         rounding: The largest share of a budget by which what was counted for `meeting` is off.
+        networks: The best network, or none; of a goal of two figures the front's members, the cheapest first.
         members: Of a goal of two figures, the figures of the front's members.
-        front: Of a goal of two figures, the front's members, the cheapest first.
     """
 
     best: float | None
     gap: float
     meeting: int
     rounding: float
+    networks: Population
     members: list[tuple[float, ...]] | None = None
-    front: Population | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> Proof | None:
-        """Prove what there is to find; nothing for a goal whose figures are no sums over stages."""
+        """Prove what there is to find.
+
+        Nothing is proven of a goal whose figures are no sums over stages, or of a front without NN-Mass.
+        """
         goal = problem.goal
-        if any(figure not in FIGURES for figure, _ in goal.optimise):
+        of_front = len(goal.optimise) > 1
+        if any(figure not in FIGURES for figure, _ in goal.optimise) or (of_front and not goal.trades_mass):
             return None
-        members = found = None
-        if len(goal.optimise) > 1:
-            proven = proven_front(problem)
-            found = proven.population
-            figures = figures_of(problem.space, problem.tables, goal, found)
-            members = list(_points(figures, goal))
-        else:
-            proven = proven_best(problem)
+        proven = proven_front(problem) if of_front else proven_best(problem)
+        members = None
+        if of_front:
+            members = _points(figures_of(problem.space, problem.tables, goal, proven.population), goal)
         inside = inside_of(problem, ROUGH)
-        first = 0 if found is None else -1  # a front is the cheapest first
-        best = proven.values[first] if proven.values else None
+        best = proven.values[-1 if of_front else 0] if proven.values else None  # a front: the cheapest first
         meeting = max(inside.count, len(proven.values))  # a rounded count may miss the last few
-        return cls(best, proven.gap, meeting, inside.rounding, members, found)
+        return cls(best, proven.gap, meeting, inside.rounding, proven.population, members)
 
     def sentence(self, goal: Goal, found: pd.DataFrame) -> str:
         """How near a search has come."""
@@ -79,27 +78,38 @@ class Proof:
 
     def as_json(self) -> dict[str, Any]:
         """As plain values; of the members their number."""
-        values = asdict(replace(self, front=None))
-        del values["front"]
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        del values["networks"]
         values["members"] = None if self.members is None else len(self.members)
         values["gap"] = self.gap if math.isfinite(self.gap) else None
         return values
 
 
-def warm_start(problem: Problem, proof: Proof, most: int) -> Population:
-    """Architectures to begin a search with: members of the exact front, evenly spread where they are many.
+def warm_start(problem: Problem, proof: Proof | None, most: int, seed: int = 0) -> Population:
+    """Architectures to begin a search with, the optimum first where it is known.
 
-    The first is the optimum.
+    They are members of the exact front, evenly spread where they are many. For a goal of one figure it is the
+    front of NN-Mass against the first cost that the goal names. Where a goal is not about NN-Mass and costs,
+    or no front is found, they are even draws from inside the bounds.
 
-    For a goal of one figure it is the front of NN-Mass against the first cost that the goal names. Where none
-    is found, even draws from inside the bounds take its place.
+    Args:
+        seed: Seed of the draws.
     """
-    members = proof.front if proof.front is not None else _front_of_maximum(problem)
+    if proof is None:
+        return _draws(problem, most, seed)
+    if not problem.goal.trades_mass:
+        return np.concatenate([proof.networks, _draws(problem, most, seed)])[:most]
+    members = proof.networks if proof.members is not None else _front_of_maximum(problem)
     if not len(members):
-        return problem.graph.population(inside_of(problem).draw(most, np.random.default_rng(0)))
+        return _draws(problem, most, seed)
     ends = (len(members) - 1, 0) if problem.goal.optimise[0][1] == MAXIMIZE else (0, len(members) - 1)
     spread = np.linspace(*ends, min(most, len(members))).round().astype(int)
     return np.asarray(members[spread])
+
+
+def _draws(problem: Problem, count: int, seed: int) -> Population:
+    """Networks from inside the bounds, any as likely as any other."""
+    return problem.graph.population(inside_of(problem).draw(count, np.random.default_rng(seed)))
 
 
 def _front_of_maximum(problem: Problem) -> Population:

@@ -9,12 +9,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from nas import proxies
 from nas.budget import exactly
+from nas.goal import Goal
+from nas.proxies.subject import BATCH
 from nas.question import Question
-from search_spaces import RequestError
+from search_spaces import RequestError, Space
 
+DEFAULT_SCORE = "nn_mass"
 DEFAULT_TRIALS = 2000
 DEFAULT_SAMPLER = "nsga2"
+MEASURED_TRIALS, MEASURED_SAMPLER = 200, "tpe"
+"""Where a score is measured on networks, which takes long. In so few trials `nsga2` has not begun: its first
+population is drawn blindly, and the architectures that a search begins with do not count in it."""
+_COLUMNS = ("rank", "name", "arch", "macs", "trial", "recounted", "front")
+"""Columns of the tables that no score may be called as."""
+
+
+def defaults(score: str) -> tuple[str, int]:
+    """The sampler, and how many architectures it proposes, where nobody says.
+
+    Raises:
+        RequestError: There is no such score.
+    """
+    closed = proxies.get(score).closed_form
+    return (DEFAULT_SAMPLER, DEFAULT_TRIALS) if closed else (MEASURED_SAMPLER, MEASURED_TRIALS)
 
 
 @dataclass(frozen=True)
@@ -26,18 +45,48 @@ class Request(Question):
         trials: How many architectures are proposed.
         seed: Seed of the sampler.
         warm_start: Begin with members of the exact front.
+        score: Name of the proxy that architectures are ranked by.
+        score_batch: Images that it looks at, if it looks at any.
     """
 
     sampler: str = DEFAULT_SAMPLER
     trials: int = DEFAULT_TRIALS
     seed: int = 0
     warm_start: bool = True
+    score: str = DEFAULT_SCORE
+    score_batch: int = BATCH
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value, least in (("trials", self.trials, 1), ("seed", self.seed, 0)):
+        for name, value, least in (
+            ("trials", self.trials, 1),
+            ("seed", self.seed, 0),
+            ("score_batch", self.score_batch, 2),
+        ):
             if not isinstance(value, int) or value < least:
                 raise RequestError(f"{name} is {value!r}, expected a whole number of at least {least}")
+        if self.like is not None and self.score != DEFAULT_SCORE:
+            raise RequestError("--like looks for the cheapest networks of an NN-Mass; leave out --score")
+        if self.score == self.pareto:
+            raise RequestError(f"--pareto {self.pareto} against --score {self.score} is no front; choose two")
+        if self.score in _COLUMNS:
+            raise RequestError(f"--score {self.score}: the table has a column of that name; register another")
+
+    def resolve(self, space: Space | None = None) -> tuple[Space, Goal]:
+        """The space to search and what to look for in it.
+
+        Raises:
+            RequestError: A part of the request does not make sense.
+        """
+        space, goal = super().resolve(space)
+        proxy = proxies.get(self.score)
+        if proxy.closed_form and self.score_batch != BATCH:
+            raise RequestError(
+                f"--score-batch {self.score_batch}: {self.score} looks at no images; give another --score"
+            )
+        if self.score != DEFAULT_SCORE:
+            goal = goal.scored_by(self.score, proxy.more_is_better)
+        return space, goal
 
     def as_json(self) -> dict[str, Any]:
         """The request as plain values; the inverse of `of_json`."""
@@ -54,6 +103,7 @@ class Request(Question):
         texts = (
             request.space,
             request.sampler,
+            request.score,
             request.minimize or "",
             request.like or "",
             request.pareto or "",
@@ -77,6 +127,10 @@ class Request(Question):
             words += ["--across-widths"] * self.across_widths
         if self.pareto:
             words += ["--pareto", self.pareto]
+        if self.score != DEFAULT_SCORE:
+            words += ["--score", self.score]
+        if self.score_batch != BATCH:
+            words += ["--score-batch", str(self.score_batch)]
         words += ["--sampler", self.sampler, "--trials", str(self.trials), "--seed", str(self.seed)]
         words += ["--no-warm-start"] * (not self.warm_start)
         return shlex.join(words)
@@ -84,7 +138,8 @@ class Request(Question):
     def name(self) -> str:
         """A short name for the run's folder."""
         caps = [(bound.figure, bound.most) for bound in self.bounds() if not math.isinf(bound.most)]
+        score = [self.score] if self.score != DEFAULT_SCORE else []
         aim = [f"pareto-{self.pareto}"] if self.pareto else ["like"] if self.like else []
         return "-".join(
-            [self.space, *aim, *(f"{cost}-{exactly(cap).replace(',', '')}" for cost, cap in caps)]
+            [self.space, *score, *aim, *(f"{cost}-{exactly(cap).replace(',', '')}" for cost, cap in caps)]
         )

@@ -17,9 +17,10 @@ from nas.search.journal import Journal
 from nas.search.proof import Proof, shortly, warm_start
 from nas.search.request import Request
 from nas.search.run_folder import RunFolder
+from nas.search.scores import Scores
 from nas.search.study import Study
 from nas.table import candidates, references
-from search_spaces import RequestError
+from search_spaces import Architecture, RequestError
 
 WARM = 100
 """Architectures that a warm start begins with at most: half a block of trials, a population of `nsga2`."""
@@ -38,6 +39,7 @@ class Run:
         compared: The references, ranked by the same rules.
         proof: What is proven about the problem, once explored, if its figures are sums over stages.
         latency: What was measured of the candidates, if anything was; those too slow are not in `found`.
+        scores: The scores of its networks, if they are not.
         seconds: Wall time by what it was spent on.
     """
 
@@ -50,7 +52,8 @@ class Run:
         self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
         self._journal = Journal.load(folder.log) if folder else Journal()
         sampler, seed = self.request.sampler, self.request.seed
-        self._study = Study(self.space, self.tables, self.goal, sampler, seed, self._journal)
+        self.scores = Scores.of(request)
+        self._study = Study(self.space, self.tables, self.goal, sampler, seed, self._journal, self.scores)
         self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
         self._recounted = 0
         self._kept = self.trials
@@ -79,8 +82,15 @@ class Run:
         with self.measured("proof"):
             self.proof = Proof.of(self.problem)
             first = self._first()
+        self._score_references(stop)
         start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
-        self._study.run(self.request.trials, stop, on_trial, self._save_sometimes, first)
+
+        def after_trial() -> None:
+            on_trial()
+            if self.scores:
+                self._save_sometimes()
+
+        self._study.run(self.request.trials, stop, after_trial, self._save_sometimes, first)
         whole = time.perf_counter() - start - (self.seconds.get("saving", 0.0) - saving)
         self.add_seconds("sampling", whole - self._study.scoring)
         self.add_seconds("scoring", self._study.scoring)
@@ -95,7 +105,19 @@ class Run:
     def _first(self) -> Population | None:
         """What a warm start begins with: at most half of the trials, but one at least."""
         most = min(WARM, (self.request.trials + 1) // 2)
-        return warm_start(self.problem, self.proof, most) if self.request.warm_start and self.proof else None
+        if not self.request.warm_start:
+            return None
+        return warm_start(self.problem, self.proof, most, self.request.seed)
+
+    def _score_references(self, stop: Callable[[], bool]) -> None:
+        """Measure the references that meet the bounds, where scores are measured."""
+        if self.scores is None:
+            return
+        named = self._named()
+        with self.measured("scoring"):
+            for row in self.compared.to_dict("records"):
+                if not stop() and all(bound.meets(row[bound.figure]) for bound in self.goal.bounds):
+                    self.scores.measure(named[row["name"]])
 
     def _wanted(self) -> str:
         """What no trial met, and what to do about it."""
@@ -154,7 +176,8 @@ class Run:
 
             with self.measured("figure"):
                 best = self.best(top if len(self.goal.optimise) == 1 else len(self.found))
-                image = drawn(self.tables, self.goal, self._study.population, best, self.compared)
+                tried = self.tables.score(self._study.population)
+                image = drawn(self.request.score, self.goal, tried, self.found, best, self.compared)
                 self.folder.save(self.folder.figure, image)
 
     def finish(self, recounted: int) -> None:
@@ -201,18 +224,23 @@ class Run:
             self.add_seconds("saving", self._saving)
 
     def _tabulate(self) -> None:
-        self.found = candidates(self.space, self.tables, self.goal, self._study.population)
+        known = self.scores.known if self.scores else None
+        self.found = candidates(self.space, self.tables, self.goal, self._study.population, known)
+        self.compared = references(self._named(), self.goal, self.found, known)
+        if self.latency:
+            self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
+            self.compared = self.latency.columns(self.compared)
+        self._mark()
+
+    def _named(self) -> dict[str, Architecture]:
+        """The architectures to compare with."""
         named = dict(self.space.references)
         if (
             self.request.like is not None
             and (example := self.request.example(self.space)) not in named.values()
         ):
             named["like"] = example
-        self.compared = references(named, self.goal, self.found)
-        if self.latency:
-            self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
-            self.compared = self.latency.columns(self.compared)
-        self._mark()
+        return named
 
     def _mark(self) -> None:
         self.found["recounted"] = self.found["arch"].isin(self.best(self._recounted)["arch"])
@@ -224,6 +252,7 @@ class Run:
             "trials_done": self.trials,
             "candidates": len(self.found),
             "proof": self._proven(),
+            "scores": self.scores.sentence() if self.scores else None,
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
             "recounted": self._recounted,
             **({"latency": self.latency.facts()} if self.latency else {}),

@@ -10,7 +10,7 @@ from typing import Any
 
 from nas.files import write_whole
 from nas.folders import made, read, versions, writing
-from nas.search.request import Request
+from nas.search.request import DEFAULT_SCORE, Request
 
 RUNS = Path("results/runs")
 _FORMAT = 1
@@ -27,7 +27,7 @@ class RunFolder:
         log: The Optuna study, for optuna-dashboard and for going on.
         candidates: Every architecture found that meets the bounds, best first.
         references: The space's references, ranked by the same rules.
-        figure: NN-Mass against cost.
+        figure: The score against cost.
         changes: Versions that are not those that the run was begun with, in words.
         seconds: Wall time spent so far.
         trials_done: Trials that the log must have.
@@ -40,7 +40,7 @@ class RunFolder:
         self.log = path / "study.log"
         self.candidates = path / "candidates.csv"
         self.references = path / "references.csv"
-        self.figure = path / "mass.png"
+        self.figure = path / ("mass.png" if request.score == DEFAULT_SCORE else "score.png")
         self.changes: list[str] = []
         self.seconds: dict[str, float] = {}
         self.trials_done = 0

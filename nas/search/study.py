@@ -24,8 +24,9 @@ from nas.goal import Goal
 from nas.scoring import Population
 from nas.search.journal import Journal
 from nas.search.samplers import make
+from nas.search.scores import Scores
 from nas.stage_tables import StageTables
-from search_spaces import RequestError, Space
+from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
 from search_spaces.space import Options
 
@@ -44,16 +45,26 @@ class Study:
     """
 
     def __init__(
-        self, space: Space, tables: StageTables, goal: Goal, sampler: str, seed: int, journal: Journal
+        self,
+        space: Space,
+        tables: StageTables,
+        goal: Goal,
+        sampler: str,
+        seed: int,
+        journal: Journal,
+        scores: Scores | None = None,
     ) -> None:
         make(sampler, seed, block=0)  # a wrong name is found out here, before anything is written
-        self._space, self._tables, self._goal = space, tables, goal
+        self._space, self._tables, self._goal, self._scores = space, tables, goal, scores
         self._sampler, self._seed, self._journal = sampler, seed, journal
         self._scales = {
             name: _Scale.of(options) for name, options in space.choices.items() if len(options) > 1
         }
         choices = {name: list(options) for name, options in space.choices.items()}
-        self._asked = json.dumps([space.name, dict(space.constants), choices, str(goal), sampler, seed])
+        measured = [] if scores is None else [scores.batch]
+        self._asked = json.dumps(
+            [space.name, dict(space.constants), choices, str(goal), sampler, seed, *measured]
+        )
         self.rows: list[tuple[int, ...]] = []
         self.scoring = 0.0
         self._open()
@@ -78,9 +89,19 @@ class Study:
                 self.rows = [self._row(trial.params) for trial in self._completed()]
                 if self._study.user_attrs.get(_ASKED_MARK) != self._asked:
                     raise ValueError("it is of another search")
+                self._remember()
             except (KeyError, ValueError, TypeError, IndexError, AssertionError) as error:
                 raise RequestError(f"the study is damaged ({error!r}); start a new run") from None
         self._recorded = len(self.rows)
+
+    def _remember(self) -> None:
+        """Tell the scores what the trials were given, so that nothing is measured twice."""
+        if self._scores is None or not self.rows:
+            return
+        meets = self._goal.meets(self._tables.score(self.population))
+        for row, met, trial in zip(self.rows, meets, self._completed(), strict=True):
+            if met:
+                self._scores.known[str(self._network(row))] = trial.values[0]
 
     @property
     def population(self) -> Population:
@@ -99,7 +120,7 @@ class Study:
 
         Args:
             stop: Asked after each trial.
-            on_trial: Called after each trial.
+            on_trial: Called after each trial; where scores are measured, the trial is in the journal by then.
             on_block: Called after each block: what is saved now can be resumed without loss.
             first: Architectures that the first trials take; at most a block of them.
         """
@@ -108,6 +129,8 @@ class Study:
             self._open()
 
         def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+            if self._scores is not None:
+                self._record()
             on_trial()
             if stop():
                 study.stop()
@@ -164,11 +187,24 @@ class Study:
             self._row({name: scale.suggest(trial, name) for name, scale in self._scales.items()})
         )
         start = time.perf_counter()
-        figures = self._tables.score(np.array(self.rows[-1:]))
+        columns = self._tables.score(np.array(self.rows[-1:]))
+        figures = {name: float(column[0]) for name, column in columns.items()}
+        if self._scores is not None:
+            figures[self._scores.proxy.name] = self._score(self._scores, self.rows[-1], figures)
         self.scoring += time.perf_counter() - start
         for bound in self._goal.bounds:
-            trial.set_constraint(str(bound), bound.violation(float(figures[bound.figure][0])))
-        return tuple(float(figures[figure][0]) for figure, _ in self._goal.optimise)
+            trial.set_constraint(str(bound), bound.violation(figures[bound.figure]))
+        return tuple(figures[figure] for figure, _ in self._goal.optimise)
+
+    def _score(self, scores: Scores, row: tuple[int, ...], figures: Mapping[str, float]) -> float:
+        """The score of a trial; a network outside the bounds is not measured."""
+        if not all(bound.meets(figures[bound.figure]) for bound in self._goal.bounds):
+            return scores.worst
+        return scores.measure(self._network(row))
+
+    def _network(self, row: tuple[int, ...]) -> Architecture:
+        """The network of a row; rows that differ in a choice without effect have the same."""
+        return self._space.of_options(self._tables.canonical(np.array([row]))[0])
 
     def _values(self, row: Sequence[int]) -> dict[str, Value]:
         """What a sampler is told of the options of a row; the inverse of `_row`."""

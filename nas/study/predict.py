@@ -36,7 +36,7 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
         raise RequestError(f"--score {score} needs data; expected one of {', '.join(CLOSED)}")
     like = parse(str(table["arch"].iloc[0]))
     fitted = [_like(architecture, like) for architecture in architectures]
-    values = [proxies.measure(score, Subject.alone(architecture)).value for architecture in fitted]
+    values = [proxies.measure(score, Subject.bare(architecture)).value for architecture in fitted]
     wanted = pd.DataFrame({"arch": list(map(str, fitted)), score: values})
     known = axis(score, table)
     fit = np.isfinite(known)

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -56,7 +57,7 @@ def test_a_front_counts_its_members() -> None:
 
 
 def test_what_is_not_proven_is_not_called_proven() -> None:
-    proof = Proof(best=100.0, gap=0.0004, meeting=5, rounding=0.0)
+    proof = Proof(best=100.0, gap=0.0004, meeting=5, rounding=0.0, networks=np.zeros((1, 15), int))
     goal, found = Goal((("nn_mass", "maximize"),)), pd.DataFrame({"nn_mass": [99.0]})
     assert "99.0% of the maximum 100.0, proven to 0.04% (5 arch" in proof.sentence(goal, found)
     unknown = replace(proof, best=None)

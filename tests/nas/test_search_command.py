@@ -215,6 +215,23 @@ NONSENSE = {
         "--like keeps the base width of w0.33",
     ),
     "no run": (["--resume", "."], "is not the folder of a run"),
+    "unknown score": (
+        ["--space", "mlp", "--score", "zenn"],
+        "unknown score 'zenn'; there are nn_mass, params",
+    ),
+    "like by another score": (
+        ["--space", "mlp", "--like", "mlp_8", "--score", "zen"],
+        "--like looks for the cheapest networks of an NN-Mass; leave out --score",
+    ),
+    "a front of one figure": (
+        ["--space", "mlp", "--pareto", "flops", "--score", "flops"],
+        "--pareto flops against --score flops is no front",
+    ),
+    "images for no score that sees them": (
+        ["--space", "mlp", "--score", "depth", "--score-batch", "8"],
+        "--score-batch 8: depth looks at no images",
+    ),
+    "a batch of one": (["--space", "mlp", "--score", "zen", "--score-batch", "1"], "of at least 2"),
     "unwritable": (["--space", "mlp", "--out", "/proc/self/run"], "cannot write /proc/self/run"),
 }
 
@@ -297,6 +314,8 @@ class TestResume:
             (["--flops", "300M"], "was asked for as"),
             (["--params", "3M"], "was asked for as"),
             (["--seed", "3"], "was asked for as"),
+            (["--score", "params"], "was asked for as"),
+            (["--score-batch", "8"], "was asked for as"),
             (["--trials", "20"], "was asked for 40"),
             (["--out", "other"], "leave out --out"),
         ):
@@ -306,6 +325,7 @@ class TestResume:
         assert same.returncode == 0, same.stderr
 
         state = json.loads((run / "run.json").read_text())
+        del state["request"]["score"], state["request"]["score_batch"]  # as before there were other scores
         state["versions"]["optuna"] = "4.9.9"
         (run / "run.json").write_text(json.dumps(state))
         noted = command("nas.search", "--resume", "run", "--top", "1")

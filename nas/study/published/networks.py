@@ -58,7 +58,7 @@ def published(path: Path) -> pd.DataFrame:
             check_size(architecture, row["params_millions"], row["counted"])
         except RequestError as error:
             raise RequestError(f"{path} line {place}: {error}") from None
-        subject = Subject.alone(architecture)
+        subject = Subject.bare(architecture)
         layout = architecture.of_choices(architecture.choices())
         measured = {name: proxies.measure(name, subject).value for name in CLOSED}
         base = f"{architecture.family} {base_of(row['arch'])}"

@@ -82,9 +82,10 @@ def test_the_gradient_of_two_equal_logits() -> None:
     assert value("snip", of) == pytest.approx(1.0)
 
 
-def test_synflow_counts_all_paths() -> None:
-    """Of |w|, 1 + 2 + 3 + 4 = 10 flows through each of the two layers."""
-    network = nn.Sequential(linear([1.0, -2.0], [3.0, 4.0]), nn.ReLU(), linear([-1.0, 1.0]))
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.ReLU6])
+def test_synflow_counts_all_paths(activation: type[nn.Module]) -> None:
+    """Of |w|, 1 + 2 + 3 + 4 = 10 flows through each of the two layers, and 7 of it through one neuron."""
+    network = nn.Sequential(linear([1.0, -2.0], [3.0, 4.0]), activation(), linear([-1.0, 1.0]))
     assert value("synflow", subject(network, [[5.0, -7.0]])) == pytest.approx(math.log(20))
 
 
