@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 _RATES = (20, 50, 100)
 """TFLOP/s at which a plan is told besides: what a GPU of a data centre may reach with small networks."""
 
+_ASKED = (
+    *("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch"),
+    *("scores", "score_batch", "initialisations"),
+)
+"""Options that say what a study is of, without those of its training."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Study as the arguments say; returns the exit code."""
@@ -91,6 +97,8 @@ def _parser() -> Parser:
     how = add_means(parser).add_argument
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
     how("--score-batch", type=at_least(2), metavar="N", help="images that some look at (64)")
+    how("--initialisations", type=at_least(1), metavar="N",
+        help="score so many initialisations of each, and take the mean (one a training seed)")  # fmt: skip
     add_latency(parser)
     how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
     how("--out", type=Path, metavar="FOLDER", help="where to keep the study (results/studies/...)")
@@ -106,6 +114,9 @@ def _parser() -> Parser:
 def _across(options: argparse.Namespace) -> int:
     from nas.study.outcome import conclude_together
 
+    besides = _given(options, (*_ASKED, "dataset", "data", "recipe", "set", "seeds", "resume", "predict"))
+    if besides:
+        raise RequestError(f"--across reads finished studies; leave out {', '.join(besides)}")
     conclude_together([StudyFolder.open(path) for path in options.across], options.out)
     return DONE
 
@@ -135,6 +146,7 @@ def _request(options: argparse.Namespace) -> StudyRequest:
         scores=names,
         batch=options.score_batch or 64,
         order=order_of(tuple(archs), options),
+        initialisations=options.initialisations or 0,
     )
 
 
@@ -146,14 +158,18 @@ def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyReque
     """
     moved = replace(request, order=replace(request.order, data=str(options.data or request.order.data)))
     differing = moved.order.differing(changed_by(moved.order, (), options))
-    named = ("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch", "scores", "score_batch", "out")
-    differing += [f"--{name.replace('_', '-')}" for name in named if getattr(options, name) is not None]
+    differing += _given(options, (*_ASKED, "out"))
     if differing:
         raise RequestError(
             f"--resume {options.resume} goes on with the study as it was asked for; leave out what differs:"
             f" {'; '.join(differing)}"
         )
     return moved
+
+
+def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Those of some options that were given."""
+    return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
 
 
 def _train(
@@ -179,7 +195,7 @@ def _train(
     there = (folder.training / "run.json").exists()
     kept = TrainFolder.open(folder.training) if there else TrainFolder.create(request.order, folder.training)
     kept.order = request.order
-    seeds = request.order.seeds
+    seeds = request.score_seeds
     scored(architectures, data, request.scores, request.batch, seeds, folder.scores, interrupted)
     with shown(request.order.values.epochs) as progress:
         training.run(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from nas.study.bases import base_of
 from nas.study.folder import StudyFolder
 from nas.study.report import axis
 from nas.study.statistics import LEVEL, Line, Values, spearman, with_interval
+from nas.train.order import Order
 from search_spaces import RequestError
 
 
@@ -27,11 +27,10 @@ def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
     for folder in folders:
         if not folder.table.exists():
             raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
-        differing = [name for name, value in _alike(folder).items() if value != _alike(first)[name]]
+        differing = _like(folder.request.order, first.request.order).differing(first.request.order)
         if differing:
             raise RequestError(
-                f"{folder.path} and {first.path} differ in {', '.join(differing)}; put together studies that"
-                " trained alike"
+                f"{folder.path} has {', '.join(differing)}; put together studies that trained alike"
             )
     table = pd.concat([pd.read_csv(folder.table) for folder in folders], ignore_index=True)
     table = table.drop_duplicates("arch", ignore_index=True)
@@ -39,9 +38,9 @@ def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
     return table
 
 
-def _alike(folder: StudyFolder) -> dict[str, Any]:
-    order = folder.request.order.as_json()
-    return {name: value for name, value in order.items() if name not in ("archs", "data", "recipe", "keep")}
+def _like(order: Order, other: Order) -> Order:
+    """The order for the networks of another, which lie where its data do."""
+    return replace(order, archs=other.archs, data=other.data, recipe=other.recipe, keep=other.keep)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ class StudyRequest:
         scores: Proxies to compare.
         batch: Images that some of them look at.
         order: How the networks are trained, with their specs.
+        initialisations: Over how many the scores are means, with the seeds from 0 on; 0 takes the seeds that
+            the networks are trained with.
     """
 
     space: str
@@ -36,12 +38,18 @@ class StudyRequest:
     scores: tuple[str, ...]
     batch: int
     order: Order
+    initialisations: int = 0
 
     def __post_init__(self) -> None:
         if self.draw not in get_args(Draw):
             raise RequestError(f"--draw {self.draw}: expected one of {', '.join(get_args(Draw))}")
         if self.count < 3:
             raise RequestError(f"--count {self.count}: expected at least 3 networks to correlate")
+
+    @property
+    def score_seeds(self) -> tuple[int, ...]:
+        """Seeds of the initialisations over which scores are means."""
+        return tuple(range(self.initialisations)) or self.order.seeds
 
     def as_json(self) -> dict[str, Any]:
         """The request as plain values; the inverse of `of_json`."""

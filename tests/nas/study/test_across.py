@@ -1,0 +1,141 @@
+"""Studies put together, and pairs of equal NN-Mass: what they find in tables whose answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas import score
+from nas.study.__main__ import main
+from nas.study.across import Offsets, lines, together
+from nas.study.folder import StudyFolder
+from nas.study.pairs import APART, SAME_MASS, Difference, paired
+from nas.study.population import drawn
+from nas.study.statistics import mean_interval
+from search_spaces import RequestError
+from tests.conftest import REPOSITORY, Command, refused
+
+STUDIES = [REPOSITORY / "results" / "gradient_flow" / f"mlp-w{width}" for width in (8, 16)]
+
+
+def networks(archs: list[str], top1: list[float], std: float = 0.1, seeds: int = 2) -> pd.DataFrame:
+    figures = pd.DataFrame([score(arch) for arch in archs])[["nn_mass", "params"]]
+    return pd.concat([pd.Series(archs, name="arch"), figures], axis=1).assign(
+        top1=top1, top1_std=std, seeds=seeds
+    )
+
+
+@given(st.integers(0, 1000), st.floats(-5, 5))
+def test_offsets_of_exact_lines_are_found(seed: int, apart: float) -> None:
+    generator = np.random.default_rng(seed)
+    mass, bases = generator.uniform(1, 5, 12), ["a"] * 6 + ["b"] * 6
+    accuracy = 3 * mass + 7 + apart * np.repeat([0, 1], 6)
+    found = Offsets.fitted(mass, accuracy, bases)
+    assert found.points["a"] == 0 == found.half["a"]
+    assert found.points["b"] == pytest.approx(apart, abs=1e-9) and found.half["b"] < 1e-6
+
+
+def test_offsets_are_those_of_noise_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(0)
+    held, surprises = 0, 0
+    for _ in range(300):
+        mass, bases = generator.uniform(1, 5, 16), ["a", "b"] * 8
+        accuracy = mass + generator.normal(size=16)
+        found = Offsets.fitted(mass, accuracy, bases)
+        held += abs(found.points["b"]) <= found.half["b"]
+        surprises += found.p < 0.05
+    assert held + surprises == 300 and 0.92 <= held / 300 <= 0.98
+
+
+def test_one_base_width_has_no_offsets() -> None:
+    with pytest.raises(RequestError, match="4 networks of 1 base widths"):
+        Offsets.fitted(np.arange(4.0), np.arange(4.0), ["a"] * 4)
+
+
+def test_committed_studies_go_together() -> None:
+    table = together([StudyFolder.open(path) for path in STUDIES])
+    assert table["base"].value_counts().to_dict() == {"width 8": 30, "width 16": 30}
+    found = lines(table, "nn_mass").set_index("base")
+    assert found["networks"].tolist() == [24, 24] and found.loc["width 8", "above"] == 0
+    masses = table[table["nn_mass"] > 0].groupby("base")["nn_mass"]
+    pd.testing.assert_series_equal(found["least"], masses.min()[found.index], check_names=False)
+    near = table[table["nn_mass"].between(28, 34)].groupby("base")["top1"].mean()
+    assert found.loc["width 16", "above"] == pytest.approx(near["width 16"] - near["width 8"], abs=0.5)
+
+
+def test_pairs_have_one_mass_and_two_sizes() -> None:
+    archs = [f"mlp:{spec}_i2_c2" for spec in ("w8_d4_t99", "w8_d16_t2", "w16_d16_t99", "w8_d32_t2")]
+    table = networks(archs, [80.0, 82.0, 90.0, 83.0])
+    table["nn_mass"] = [32.0, 32.5, 32.0, 40.0]
+    (row,) = paired(table).to_dict("records")
+    assert (row["arch_small"], row["arch_large"]) == (archs[0], archs[1])  # not the one of another width
+    assert row["times"] >= APART and row["difference"] == pytest.approx(2)
+    assert row["error"] == pytest.approx(0.1)  # two deviations of 0.1 over two seeds each
+    assert str(Difference.of(paired(table))).startswith(
+        "at equal NN-Mass the larger of 1 pairs is +2.00 points"
+    )
+    table["nn_mass"] = [32.0, 32.7, 32.0, 40.0]
+    assert paired(table).empty
+    table["nn_mass"] = 0.0
+    assert paired(table).empty
+
+
+def test_the_interval_of_a_mean() -> None:
+    mean, half = mean_interval(np.array([1.0, 2.0, 3.0]))
+    assert mean == 2 and half == pytest.approx(4.302653 / np.sqrt(3))
+    assert np.isnan(mean_interval(np.array([1.0]))[1])
+
+
+def test_drawn_pairs_are_pairs() -> None:
+    fix = {"width_mult": 2, "op": "conv3x3"}
+    table = drawn("densenet", 10, "pairs", 0, {}, fix)
+    small, large = table.iloc[::2].reset_index(), table.iloc[1::2].reset_index()
+    assert table["arch"].is_unique and len(table) == 10
+    assert (large["params"] / small["params"] >= APART).all()
+    assert ((large["nn_mass"] / small["nn_mass"] - 1).abs() <= SAME_MASS).all()
+    assert small["nn_mass"].is_monotonic_increasing and small["nn_mass"].max() > 1.3 * small["nn_mass"].min()
+    found = paired(table.assign(top1=1.0, top1_std=0.0, seeds=2))
+    assert set(found["arch_small"]) >= set(small["arch"])
+    with pytest.raises(RequestError, match="--count 5: pairs need an even number"):
+        drawn("densenet", 5, "pairs", 0, {}, fix)
+    with pytest.raises(RequestError, match="times apart, expected 2 times"):
+        drawn("densenet", 4, "pairs", 0, {"params": "4M:4.4M"}, fix)
+
+
+def test_the_command_puts_studies_together(command: Command, tmp_path: Path) -> None:
+    done = command("nas.study", "--across", *map(str, STUDIES), "--out", "both")
+    assert done.returncode == 0, done.stderr
+    assert (
+        max(map(len, done.stdout.splitlines())) <= 80 and "one line for all base widths: p =" in done.stdout
+    )
+    assert len(pd.read_csv(tmp_path / "both" / "networks.csv")) == 60
+    assert pd.read_csv(tmp_path / "both" / "across_nn_mass.csv")["base"].tolist() == ["width 8", "width 16"]
+    assert (tmp_path / "both" / "across.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_does_not_go_together_gets_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    eight, sixteen = map(str, STUDIES)
+    longer = tmp_path / "longer"
+    longer.mkdir()
+    (longer / "networks.csv").write_bytes((STUDIES[0] / "networks.csv").read_bytes())
+    state = (STUDIES[0] / "run.json").read_text()
+    (longer / "run.json").write_text(state.replace('"epochs": 5', '"epochs": 6'))
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "run.json").write_text(state)
+    for arguments, said in (
+        ([eight, "longer"], "epochs 6 and not 5; put together studies that trained alike"),
+        ([eight, "begun"], "begun is not finished; go on with --resume begun"),
+        ([eight, "nowhere"], "nowhere is not the folder of a study"),
+        ([eight], "of 1 base widths: too few to compare lines"),
+        ([eight, sixteen, "--space", "mlp"], "--across reads finished studies; leave out --space"),
+    ):
+        assert said in refused(main, ["--across", *arguments], capsys)
+    assert not (tmp_path / "results").exists()
