@@ -63,14 +63,14 @@ def drawn(
 def _crossed(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -> NDArray[np.int64]:
     """The networks nearest to the points of a grid of masses and sizes.
 
-    The grid is the largest of those tried in which every mass goes with every size, so neither has an
-    advantage of range over the other.
+    In the grid every mass goes with every size; of those tried it is the one whose shorter side is longest,
+    so that neither has much of an advantage of range over the other.
     """
     bands = int(np.ceil(np.sqrt(count)))
     grids = [
         _grid(mass, size, tail, bands) for tail in (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4)
     ]
-    masses, sizes = max(grids, key=lambda grid: (grid[0][1] - grid[0][0]) * (grid[1][1] - grid[1][0]))
+    masses, sizes = max(grids, key=lambda grid: min(high - low for low, high in grid))
     spans = max(float(np.ptp(mass)), 1e-9), max(float(np.ptp(size)), 1e-9)
     chosen: list[int] = []
     for at_size in np.linspace(*sizes, -(-count // bands)):
