@@ -131,7 +131,8 @@ def _request(options: argparse.Namespace) -> StudyRequest:
     names = tuple(proxies.get(name).name for name in options.scores or proxies.names())
     draw: Draw = options.draw or "spread"
     seed = options.draw_seed or 0
-    archs = list(map(str, by_hand(options.arch or ())))
+    named = list(dict.fromkeys(map(str, by_hand(options.arch or ()))))
+    archs = named.copy()
     if options.space:
         population = drawn(options.space, options.count or 24, draw, seed, budgets(options), pins(options))
         archs += population["arch"].tolist()
@@ -147,6 +148,7 @@ def _request(options: argparse.Namespace) -> StudyRequest:
         batch=options.score_batch or 64,
         order=order_of(tuple(archs), options),
         initialisations=options.initialisations or 0,
+        named=len(named),
     )
 
 

@@ -15,8 +15,11 @@ from nas.latency.arguments import Wanted
 from nas.latency.table import Measured, measure
 from nas.show import rendered, show
 from nas.study import across, report
+from nas.study.bands import within_bands
 from nas.study.folder import STUDIES, StudyFolder
 from nas.study.pairs import Difference, paired
+from nas.study.rules import judged
+from nas.study.standing import standing
 from search_spaces import RequestError
 
 
@@ -52,9 +55,11 @@ def conclude(folder: StudyFolder, asked: Wanted | None = None) -> None:
     found = report.correlations(table, request.scores)
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
+    write_whole(folder.path / "bands.csv", within_bands(table, request.scores).to_csv(index=False))
+    named = list(dict.fromkeys(pd.read_csv(folder.scores)["arch"]))[: request.named]
     write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
     of = f" of {request.space}" if request.space else ""
-    title = f"{len(table)} networks{of} on {request.order.dataset}"
+    title = f"{len(table)} networks{of} on {request.order.title}"
     write_whole(folder.figure, report.figure(table, found, title))
     failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
     facts: dict[str, Any] = {
@@ -74,6 +79,10 @@ def conclude(folder: StudyFolder, asked: Wanted | None = None) -> None:
     if failed:
         print(f"left out, for no training of them came to its end: {', '.join(failed)}")
     _tell_pairs(table, folder.path)
+    drawn = table[~table["arch"].isin(named)]
+    if len(named) and len(drawn):
+        _tell_standing(table, named, folder.path)
+    _tell_rules(drawn if len(drawn) else table, request.scores, folder.path)
     print(f"Kept in {folder.path}")
 
 
@@ -85,7 +94,7 @@ def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None
     """
     table = across.together(folders)
     tables = {score: across.lines(table, score) for score in ("nn_mass", "params")}
-    dataset = folders[0].request.order.dataset
+    dataset = folders[0].request.order.title
     path = made(path, STUDIES, f"together-{dataset}")
     write_whole(path / "networks.csv", table.to_csv(index=False))
     title = f"{len(table)} networks of {len(tables['nn_mass'])} base widths on {dataset}"
@@ -106,6 +115,49 @@ def _tell_pairs(table: pd.DataFrame, path: Path) -> None:
     if len(found):
         write_whole(path / "pairs.csv", found.to_csv(index=False))
         print(Difference.of(found))
+
+
+def _tell_standing(table: pd.DataFrame, named: Sequence[str], path: Path) -> None:
+    """Where the networks named stand among those drawn."""
+    found = standing(table, named)
+    if len(found):
+        write_whole(path / "standing.csv", found.to_csv(index=False))
+        show(_readable_standing(found), family=named[0].partition(":")[0])
+        print("points above the first one named, and above the median of those drawn\n")
+
+
+def _tell_rules(table: pd.DataFrame, names: Sequence[str], path: Path) -> None:
+    """What rules would choose from one half of the networks, having seen the other."""
+    found = judged(table, names)
+    if not len(found):
+        return
+    write_whole(path / "rules.csv", found.to_csv(index=False))
+    told = found[found["rule"].isin(["nn_mass", "params", "any", found["rule"].iloc[0]])]
+    print("First choice from one half of the networks, by rules that saw the other half:")
+    show(
+        pd.DataFrame(
+            {
+                "rule": told["rule"].replace("any", "any, by lot"),
+                "points below the best": told["regret"].map("{:.2f}".format),
+                "better ones": told["beaten"].map("{:.0%}".format),
+            }
+        )
+    )
+
+
+def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for _, row in found.iterrows():
+        rows.append(
+            {
+                "arch": row["arch"],
+                "top1": f"{row['top1']:.2f}%",
+                "rank": f"{row['rank']}/{row['networks']}",
+                "first": f"{row['above_first']:+.2f} ±{row['above_first_error']:.2f}",
+                "median": f"{row['above_median']:+.2f} ±{row['above_median_error']:.2f}",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _readable(found: pd.DataFrame) -> pd.DataFrame:

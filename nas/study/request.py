@@ -27,6 +27,7 @@ class StudyRequest:
         order: How the networks are trained, with their specs.
         initialisations: Over how many the scores are means, with the seeds from 0 on; 0 takes the seeds that
             the networks are trained with.
+        named: How many of the specs were given by hand; they come first.
     """
 
     space: str
@@ -39,6 +40,7 @@ class StudyRequest:
     batch: int
     order: Order
     initialisations: int = 0
+    named: int = 0
 
     def __post_init__(self) -> None:
         if self.draw not in get_args(Draw):

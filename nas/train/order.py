@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nas.train.recipe import Recipe
@@ -59,6 +60,11 @@ class Order:
             raise RequestError(f"--seeds: {max(self.seeds)} is too large, expected less than 2**63")
         if not 0 <= self.holdout < 1:
             raise RequestError(f"--holdout {self.holdout}: expected a share from 0 to below 1")
+
+    @property
+    def title(self) -> str:
+        """What the data are called: a folder by its own name."""
+        return Path(self.data).name if self.dataset == "folder" else self.dataset
 
     def differing(self, other: Order) -> list[str]:
         """What another order asks for differently, in words."""

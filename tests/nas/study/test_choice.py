@@ -1,0 +1,96 @@
+"""Bands, rules and standings: what they say of tables whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.study.bands import NEAR, alike, order_within, within_bands
+from nas.study.rules import LEAST, judged
+from nas.study.standing import standing
+
+EVERY = np.ones((4, 4), bool)
+
+
+def table(count: int = 24, noise: float = 0.0) -> pd.DataFrame:
+    """Accuracy is that of depth less that of size."""
+    generator = np.random.default_rng(0)
+    depth, params = generator.uniform(1, 3, count), generator.uniform(1, 3, count)
+    return pd.DataFrame(
+        {
+            "arch": [f"mlp:w{8 * (1 + place % 2)}_d{3 + place}_t4" for place in range(count)],
+            "depth": np.exp(depth),
+            "params": np.exp(params),
+            "naswot": depth - params + noise * generator.normal(size=count),
+            "zen": np.full(count, np.nan),
+            "top1": 50 + 10 * (depth - params),
+            "top1_std": 0.2,
+            "seeds": 2,
+        }
+    )
+
+
+@given(st.integers(0, 1000))
+def test_over_all_pairs_it_is_kendalls_tau(seed: int) -> None:
+    score, accuracy = np.random.default_rng(seed).normal(size=(2, 12))
+    tau = scipy.stats.kendalltau(score, accuracy).statistic
+    assert order_within(score, accuracy, np.ones((12, 12), bool)) == pytest.approx(tau)
+
+
+def test_pairs_outside_the_band_and_of_equal_accuracy_are_not_looked_at() -> None:
+    score, accuracy = np.array([1.0, 2.0, 3.0, 4.0]), np.array([4.0, 5.0, 5.0, 1.0])
+    assert order_within(score, accuracy, EVERY) == pytest.approx((2 - 3) / 5)
+    near = np.abs(np.subtract.outer(np.arange(4), np.arange(4))) <= 1
+    assert order_within(score, accuracy, near) == pytest.approx((1 - 1) / 2)
+    assert np.isnan(order_within(score, accuracy, np.eye(4, dtype=bool)))
+    infinite = np.array([-np.inf, -np.inf, 3.0, 4.0])
+    assert order_within(infinite, accuracy, EVERY) == pytest.approx((0 + 1 - 1 - 1 - 1) / 5)
+
+
+def test_bands_are_of_one_width_and_of_nearly_one_size() -> None:
+    networks = pd.DataFrame(
+        {"arch": ["mlp:w8_d3_t4", "mlp:w8_d9_t4", "mlp:w16_d3_t4"], "params": [100.0, 200.0, 199.9 * NEAR]}
+    )
+    bands = {name: np.triu(which, 1).nonzero() for name, which in alike(networks).items()}
+    pairs = {name: list(zip(*map(list, which), strict=True)) for name, which in bands.items()}
+    assert pairs == {"all": [(0, 1), (0, 2), (1, 2)], "equal width": [(0, 1)], "equal size": [(1, 2)]}
+
+
+def test_a_score_that_is_missing_is_left_out_of_its_bands() -> None:
+    found = within_bands(table(), ("naswot", "zen")).set_index(["score", "band"])
+    assert found.loc[("naswot", "all"), "tau"] == 1 and found.loc[("naswot", "all"), "tau_low"] == 1
+    assert found.loc[("zen", "all"), "pairs"] == 0 and np.isnan(found.loc[("zen", "all"), "tau"])
+
+
+def test_a_rule_that_is_right_has_nothing_to_regret() -> None:
+    found = judged(table(), ("depth", "params", "naswot", "zen")).set_index("rule")
+    for rule in ("naswot", "params and depth, fitted", "depth and params, fitted"):
+        if rule in found.index:
+            assert found.loc[rule, "regret"] == pytest.approx(0) and found.loc[rule, "beaten"] == 0
+    assert "depth and params, fitted" in found.index and "zen" not in found.index
+    assert found.loc["any", "beaten"] == pytest.approx(
+        11 / 24
+    )  # of 12, each other one is better half of the time
+    assert 0 < found.loc["depth", "regret"] < found.loc["any", "regret"] < found.loc["params", "regret"]
+    assert judged(table(LEAST - 1), ("depth",)).empty
+
+
+def test_standing_of_known_margins() -> None:
+    networks = table(9)
+    networks["top1"] = [50.0, 52.0, 40.0, 41.0, 42.0, 43.0, 44.0, 45.0, 60.0]
+    first, second = networks["arch"][:2]
+    found = standing(networks, [first, "mlp:w8_d99_t4", second]).set_index("arch")
+    assert found["rank"].tolist() == [3, 2] and (found["networks"] == 9).all()
+    assert found["above_first"].tolist() == [0, 2] and found["above_median"].tolist() == [7, 9]
+    assert found["error"].tolist() == pytest.approx([0.2 / np.sqrt(2)] * 2)
+    assert (
+        found.loc[second, "above_first_error"] == pytest.approx(0.2)
+        and found["above_first_error"][first] == 0
+    )
+    networks["seeds"], networks["top1_std"] = 1, np.nan
+    assert standing(networks, [first])["error"].isna().all()
+    assert standing(networks, ["mlp:w8_d99_t4"]).empty
