@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _RATES = (20, 50, 100)
 """TFLOP/s at which a plan is told besides: what a GPU of a data centre may reach with small networks."""
 
+_FOR_REPORTS = ("rich", "scipy", "matplotlib")
+
 _ASKED = (
     *("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch"),
     *("scores", "score_batch", "initialisations"),
@@ -72,9 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"interrupted; go on with: python -m nas.study --resume {shlex.quote(str(folder.path))}",
                   file=sys.stderr)  # fmt: skip
             return INTERRUPTED
-    from nas.study.outcome import conclude
-
-    conclude(folder, asked)
+    _conclude(folder, asked)
     return DONE
 
 
@@ -167,6 +167,19 @@ def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyReque
             f" {'; '.join(differing)}"
         )
     return moved
+
+
+def _conclude(folder: StudyFolder, asked: Wanted | None) -> None:
+    """Report, or say where that can be done: a machine that trains may have nothing to draw and test with."""
+    try:
+        from nas.study.outcome import conclude
+
+        conclude(folder, asked)
+    except ModuleNotFoundError as missing:
+        if missing.name not in _FOR_REPORTS:
+            raise
+        way = f"python -m nas.study --resume {shlex.quote(str(folder.path))}"
+        print(f"all are trained; the report needs {missing.name}: where that is installed, {way}")
 
 
 def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:

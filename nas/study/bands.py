@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nas import proxies
 from nas.study.bases import base_of
 from nas.study.statistics import LEVEL, RESAMPLES, Interval, Values
+from search_spaces import parse
 
 NEAR = 1.1
 """How many times the parameters of the smaller one the larger network of nearly its size has at most."""
@@ -20,10 +21,10 @@ def alike(table: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
     """Which two networks are compared in each band: matrices of shape (networks, networks).
 
     Args:
-        table: arch and params.
+        table: arch.
     """
     bases = table["arch"].map(base_of).to_numpy()
-    logs = np.log(table["params"].to_numpy(float))
+    logs = np.log([float(parse(arch).figures().params) for arch in table["arch"]])
     return {
         "all": np.ones((len(table), len(table)), bool),
         "equal width": np.equal.outer(bases, bases),
@@ -56,7 +57,7 @@ def within_bands(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """A row a score and band: tau over the pairs in it, signed so that 1 always prefers the better network.
 
     Args:
-        table: As `report.joined` gives, with params.
+        table: As `report.joined` gives.
         names: Scores.
 
     Returns:
@@ -64,11 +65,13 @@ def within_bands(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         out.
     """
     rows = []
+    bands = alike(table)
     for name in names:
-        known = table[table[name].notna()]
-        signed = known[name].to_numpy(float) * (1 if proxies.get(name).more_is_better else -1)
-        accuracy = known["top1"].to_numpy(float)
-        for band, which in alike(known).items():
+        known = table[name].notna().to_numpy()
+        signed = table[name].to_numpy(float)[known] * (1 if proxies.get(name).more_is_better else -1)
+        accuracy = table["top1"].to_numpy(float)[known]
+        for band, of_all in bands.items():
+            which = of_all[np.ix_(known, known)]
             found = _with_interval(signed, accuracy, which)
             rows.append(
                 {

@@ -9,6 +9,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas import score
 from nas.study.bands import NEAR, alike, order_within, within_bands
 from nas.study.rules import LEAST, judged
 from nas.study.standing import standing
@@ -52,12 +53,20 @@ def test_pairs_outside_the_band_and_of_equal_accuracy_are_not_looked_at() -> Non
 
 
 def test_bands_are_of_one_width_and_of_nearly_one_size() -> None:
-    networks = pd.DataFrame(
-        {"arch": ["mlp:w8_d3_t4", "mlp:w8_d9_t4", "mlp:w16_d3_t4"], "params": [100.0, 200.0, 199.9 * NEAR]}
-    )
-    bands = {name: np.triu(which, 1).nonzero() for name, which in alike(networks).items()}
-    pairs = {name: list(zip(*map(list, which), strict=True)) for name, which in bands.items()}
-    assert pairs == {"all": [(0, 1), (0, 2), (1, 2)], "equal width": [(0, 1)], "equal size": [(1, 2)]}
+    archs = ["mlp:w8_d3_t4_i2", "mlp:w8_d9_t4_i2", "mlp:w16_d3_t4_i2", "mlp:w16_d3_t8_i2"]
+    sizes = [score(arch)["params"] for arch in archs]
+    near = [
+        (a, b)
+        for a in range(4)
+        for b in range(a + 1, 4)
+        if max(sizes[a] / sizes[b], sizes[b] / sizes[a]) <= NEAR
+    ]
+    bands = {
+        name: np.argwhere(np.triu(which, 1)) for name, which in alike(pd.DataFrame({"arch": archs})).items()
+    }
+    pairs = {name: list(map(tuple, which.tolist())) for name, which in bands.items()}
+    assert len(pairs["all"]) == 6 and pairs["equal width"] == [(0, 1), (2, 3)] and pairs["equal size"] == near
+    assert 0 < len(near) < 6
 
 
 def test_a_score_that_is_missing_is_left_out_of_its_bands() -> None:
