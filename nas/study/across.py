@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from nas.study.bases import base_of
+from nas.study.axes import logarithmic
+from nas.study.bases import base_of, telling
 from nas.study.folder import StudyFolder
 from nas.study.report import axis
 from nas.study.statistics import LEVEL, Line, Values, spearman, with_interval
@@ -34,7 +35,7 @@ def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
             )
     table = pd.concat([pd.read_csv(folder.table) for folder in folders], ignore_index=True)
     table = table.drop_duplicates("arch", ignore_index=True)
-    table.insert(1, "base", table["arch"].map(base_of))
+    table.insert(1, "base", telling(table["arch"].map(base_of).tolist()))
     return table
 
 
@@ -143,10 +144,7 @@ def figure(table: pd.DataFrame, scores: Sequence[str], title: str) -> bytes:
     for panel, score in zip(panels, scores, strict=True):
         for base, part in table.groupby("base", sort=False):
             panel.scatter(part[score], part["top1"], s=18, alpha=0.8, label=base)
-        panel.set_xscale("log")
-        panel.set_xlabel(score)
-        panel.grid(alpha=0.3)
-        panel.spines[["top", "right"]].set_visible(False)
+        logarithmic(panel, score)
     panels[0].set_ylabel("top-1, %")
     panels[0].legend(fontsize=8)
     drawn.suptitle(title, fontsize=10)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import search_spaces
 
 
@@ -14,3 +16,15 @@ def base_of(arch: str) -> str:
     architecture = search_spaces.parse(arch)
     choices = architecture.choices()
     return ", ".join(f"{name} {choices[name]}" for name in search_spaces.get(architecture.family).base)
+
+
+def telling(bases: Sequence[str]) -> list[str]:
+    """Base widths of networks without what all of them have.
+
+    >>> telling(["width_mult 1, op conv3x3", "width_mult 2, op conv3x3"])
+    ['width_mult 1', 'width_mult 2']
+    """
+    parts = [base.split(", ") for base in bases]
+    common = set(parts[0]).intersection(*parts)
+    kept = [[part for part in own if part not in common] for own in parts]
+    return [", ".join(own) or base for own, base in zip(kept, bases, strict=True)]

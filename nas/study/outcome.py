@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from nas.budget import quantity
 from nas.command_line import progress
 from nas.files import write_whole
 from nas.folders import made
@@ -93,17 +94,20 @@ def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None
         RequestError: They cannot be put together, or `path` is taken.
     """
     table = across.together(folders)
-    tables = {score: across.lines(table, score) for score in ("nn_mass", "params")}
+    linked = table[table["nn_mass"] > 0]
+    tables = {score: across.lines(linked, score) for score in ("nn_mass", "params")}
     dataset = folders[0].request.order.title
     path = made(path, STUDIES, f"together-{dataset}")
     write_whole(path / "networks.csv", table.to_csv(index=False))
-    title = f"{len(table)} networks of {len(tables['nn_mass'])} base widths on {dataset}"
-    write_whole(path / "across.png", across.figure(table, list(tables), title))
+    title = f"{len(linked)} networks of {len(tables['nn_mass'])} base widths on {dataset}"
+    write_whole(path / "across.png", across.figure(linked, list(tables), title))
     for score, found in tables.items():
         write_whole(path / f"across_{score}.csv", found.to_csv(index=False))
         print(f"accuracy against log {score}")
         show(_readable_lines(found))
         print(f"one line for all base widths: p = {found['p'].iloc[0]:.2g}\n")
+    if len(linked) < len(table):
+        print(f"left out of the lines: {len(table) - len(linked)} networks without NN-Mass")
     _tell_pairs(table, path)
     print(f"Kept in {path}")
 
@@ -176,8 +180,8 @@ def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
             {
                 "base": row["base"],
                 "networks": row["networks"],
-                "from": f"{row['least']:.4g}",
-                "to": f"{row['most']:.4g}",
+                "from": quantity(float(f"{row['least']:.4g}")),
+                "to": quantity(float(f"{row['most']:.4g}")),
                 "rho": _interval(row, "rho"),
                 "points above": above,
             }

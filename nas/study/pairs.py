@@ -72,7 +72,4 @@ class Difference:
 
     def __str__(self) -> str:
         interval = f" [{self.mean - self.half:.2f}, {self.mean + self.half:.2f}]" if self.pairs > 1 else ""
-        return (
-            f"at equal NN-Mass the larger of {self.pairs} pairs is {self.mean:+.2f}{interval} points more"
-            " accurate"
-        )
+        return f"at equal NN-Mass the larger of {self.pairs} pairs has {self.mean:+.2f}{interval} points more"

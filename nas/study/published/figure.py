@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from nas.study.axes import logarithmic
 from nas.study.published.fits import RANKED_BY
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ def figure(table: pd.DataFrame) -> bytes:
 
 
 def _draw(panel: Axes, networks: pd.DataFrame, score: str) -> None:
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
-
     for number, (recipe, rows) in enumerate(networks.groupby("recipe", sort=False)):
         panel.scatter(rows[score], rows["top1"], s=18, color=f"C{number}", label=recipe)
     named = networks.sort_values([score, "top1"], ascending=[True, False]).drop_duplicates("layout")
@@ -40,10 +39,4 @@ def _draw(panel: Axes, networks: pd.DataFrame, score: str) -> None:
         panel.annotate(
             name, (x, top1), xytext=(1, 4), textcoords="offset points", rotation=35, fontsize=7, ha="left"
         )
-    panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
-    panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel({"nn_mass": "NN-Mass", "params": "parameters", "flops": "FLOPs"}[score])
-    panel.grid(alpha=0.3)
-    panel.spines[["top", "right"]].set_visible(False)
+    logarithmic(panel, score)
