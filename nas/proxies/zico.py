@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from nas.proxies.layers import weighted
 from nas.proxies.registry import register
 from nas.proxies.subject import Subject
+from search_spaces import RequestError
+
+_LEAST = 4
 
 
 @register("zico", "network", "images", "labels", "gradients")
@@ -19,8 +22,13 @@ def zico(subject: Subject) -> float:
     Mean and deviation are over the halves of the batch; weights whose gradient is the same in both are left
     out. More is better. It costs a forward and a backward pass of each half.
 
+    Raises:
+        RequestError: The batch is too small to have halves that batch norm can look at.
+
     Source: Li et al., ICLR 2023, arXiv 2301.11300, equation 18.
     """
+    if len(subject.images) < _LEAST:
+        raise RequestError(f"--score-batch {len(subject.images)}: zico needs at least {_LEAST} images")
     network = subject.network()
     weights = [layer.weight for layer in weighted(network)]
     halves = []

@@ -10,7 +10,7 @@ from nas import proxies
 from nas.proxies import Proxy, Subject
 from nas.scoring import FIGURES
 from nas.search.request import Request
-from search_spaces import Architecture
+from search_spaces import Architecture, RequestError
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Scores:
         if spec not in self.known:
             try:
                 value = proxies.measure(self.proxy.name, self._subject(architecture)).value
+            except RequestError:
+                raise
             except Exception as error:
                 raise RuntimeError(f"score {self.proxy.name} of {spec}: {error!r}") from error
             self.known[spec] = self.worst if math.isnan(value) else value

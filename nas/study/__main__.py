@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         device = device_of(options.device)
         data = loaded(request.order, options, ALONE)
+        ALONE.check(request.order.values.batch, len(data.train))
         if options.plan:
             _show_plan(request, data, device, asked)
             return DONE
@@ -74,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"interrupted; go on with: python -m nas.study --resume {shlex.quote(str(folder.path))}",
                   file=sys.stderr)  # fmt: skip
             return INTERRUPTED
-    _conclude(folder, asked)
-    return DONE
+        _conclude(folder, asked, interrupted)
+        return INTERRUPTED if interrupted() else DONE
 
 
 def _parser() -> Parser:
@@ -105,7 +106,7 @@ def _parser() -> Parser:
     how("--resume", type=Path, metavar="FOLDER", help="go on with the study in this folder")
     how("--predict", type=Path, metavar="TABLE",
         help="predict the accuracy of a table's networks from the study that --resume names")  # fmt: skip
-    how("--score", default="nn_mass", help="score to predict by (nn_mass)")
+    how("--score", help="score that --predict goes by (nn_mass)")
     how("--across", type=Path, nargs="+", metavar="FOLDER",
         help="put finished studies together: is accuracy one line across base widths?")  # fmt: skip
     return parser
@@ -114,7 +115,20 @@ def _parser() -> Parser:
 def _across(options: argparse.Namespace) -> int:
     from nas.study.outcome import conclude_together
 
-    besides = _given(options, (*_ASKED, "dataset", "data", "recipe", "set", "seeds", "resume", "predict"))
+    other = (
+        "resume",
+        "predict",
+        "score",
+        "latency",
+        "dataset",
+        "data",
+        "images",
+        "holdout",
+        "image_size",
+        "keep",
+    )
+    besides = _given(options, (*_ASKED, *other, "recipe", "set", "seeds"))
+    besides += ["--plan"] if options.plan else []
     if besides:
         raise RequestError(f"--across reads finished studies; leave out {', '.join(besides)}")
     conclude_together([StudyFolder.open(path) for path in options.across], options.out)
@@ -128,6 +142,11 @@ def _request(options: argparse.Namespace) -> StudyRequest:
 
     if not options.space and not options.arch:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
+    of_draws = _given(options, (*COSTS, "fix", "count", "draw", "draw_seed"))
+    if of_draws and not options.space:
+        raise RequestError(f"{', '.join(of_draws)} say what is drawn; add --space, or leave them out")
+    if options.score:
+        raise RequestError("--score is what --predict goes by; --scores names the scores to compare")
     names = tuple(proxies.get(name).name for name in options.scores or proxies.names())
     draw: Draw = options.draw or "spread"
     seed = options.draw_seed or 0
@@ -169,12 +188,12 @@ def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyReque
     return moved
 
 
-def _conclude(folder: StudyFolder, asked: Wanted | None) -> None:
+def _conclude(folder: StudyFolder, asked: Wanted | None, interrupted: Callable[[], bool]) -> None:
     """Report, or say where that can be done: a machine that trains may have nothing to draw and test with."""
     try:
         from nas.study.outcome import conclude
 
-        conclude(folder, asked)
+        conclude(folder, asked, interrupted)
     except ModuleNotFoundError as missing:
         if missing.name not in _FOR_REPORTS:
             raise
@@ -240,8 +259,11 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
     show(measured.columns(table) if measured else table, family=architectures[0].family)
     if measured:
         print(rendered(measured.sentence()), end="")
-    logs = np.log(table[["nn_mass", "params"]].clip(lower=1e-9).to_numpy(float)).T
-    print(f"correlation of log NN-Mass and log params: {np.corrcoef(logs)[0, 1]:.2f}")
+    linked = table[table["nn_mass"] > 0]
+    if len(linked) > 1:
+        logs = np.log(linked[["nn_mass", "params"]].to_numpy(float)).T
+        of = "" if len(linked) == len(table) else f" of the {len(linked)} networks that have NN-Mass"
+        print(f"correlation of log NN-Mass and log params{of}: {np.corrcoef(logs)[0, 1]:.2f}")
     plan = planned(architectures, data, request.order.values, len(request.order.seeds), device)
     _say_plan(plan, device)
 
@@ -251,30 +273,32 @@ def _say_plan(plan: Plan, device: torch.device) -> None:
         f"{plan.networks} networks, {plan.trainings} trainings of {plan.epochs} epochs on {device}: about"
         f" {timedelta(seconds=round(plan.seconds))}"
     )
-    minutes = ", ".join(f"{plan.operations / (60e12 * rate):,.0f} min at {rate}" for rate in _RATES)
+    minutes = ", ".join(f"{plan.operations / (60e12 * rate):,.2g} min at {rate}" for rate in _RATES)
     print(f"{plan.operations:.1e} operations: {minutes} TFLOP/s")
 
 
 def _predict(folder: StudyFolder | None, options: argparse.Namespace, asked: Wanted | None) -> int:
-    import pandas as pd
 
     from nas.show import rendered, show
     from nas.study.outcome import latencies
     from nas.study.predict import predicted
+    from nas.study.tables import read_table
     from nas.train.chosen import from_table
 
     if folder is None:
         raise RequestError("--predict needs the study to predict from; name its folder with --resume")
     if not folder.table.exists():
         raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
-    table = predicted(from_table(options.predict, None, None), pd.read_csv(folder.table), options.score)
+    known = read_table(folder.table, ("top1",), networks=True)
+    table = predicted(from_table(options.predict, None, None), known, options.score or "nn_mass")
     measured = latencies(table, asked)
     family = str(table["arch"].iloc[0]).partition(":")[0]
     show(measured.columns(table) if measured else table, family=family)
     if measured:
         print(rendered(measured.sentence()), end="")
     if table["outside"].any():
-        print(f"{int(table['outside'].sum())} lie outside the range that the line was fitted on")
+        count = int(table["outside"].sum())
+        print(f"{count} lie outside the scores, or the base widths, that the line was fitted on")
     return DONE
 
 

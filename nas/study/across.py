@@ -14,6 +14,7 @@ from nas.study.bases import base_of, telling
 from nas.study.folder import StudyFolder
 from nas.study.report import axis
 from nas.study.statistics import LEVEL, Line, Values, spearman, with_interval
+from nas.study.tables import read_table
 from nas.train.order import Order
 from search_spaces import RequestError
 
@@ -33,64 +34,102 @@ def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
             raise RequestError(
                 f"{folder.path} has {', '.join(differing)}; put together studies that trained alike"
             )
-    table = pd.concat([pd.read_csv(folder.table) for folder in folders], ignore_index=True)
+    tables = [read_table(folder.table, ("nn_mass", "params", "top1"), networks=True) for folder in folders]
+    table = pd.concat(tables, ignore_index=True)
     table = table.drop_duplicates("arch", ignore_index=True)
     table.insert(1, "base", telling(table["arch"].map(base_of).tolist()))
     return table
 
 
 def _like(order: Order, other: Order) -> Order:
-    """The order for the networks of another, which lie where its data do."""
-    return replace(order, archs=other.archs, data=other.data, recipe=other.recipe, keep=other.keep)
+    """The order for the networks of another, which lie where its data do if these are called alike."""
+    data = other.data if order.title == other.title else order.data
+    return replace(order, archs=other.archs, data=data, recipe=other.recipe, keep=other.keep)
 
 
 @dataclass(frozen=True)
-class Offsets:
-    """Lines of one slope in a score, one for each base width, and how far apart they lie.
+class Lines:
+    """Lines of accuracy in a score, one for each base width, and how far apart they lie.
 
     Attributes:
-        points: Accuracy of each base width above the first one at equal score, in points.
+        points: Accuracy of each base width above the first one at equal score, in points, if the lines are
+            taken as parallel; nan where the networks do not settle it.
         half: Half of the 95% interval of each; 0 for the first.
-        p: Chance of so large offsets if one line held for all (F test).
+        p_one: Chance that lines of their own fit so much better than one for all, if one holds (F test).
+        p_parallel: The same of lines of their own against parallel ones.
     """
 
     points: dict[str, float]
     half: dict[str, float]
-    p: float
+    p_one: float
+    p_parallel: float
 
     @classmethod
-    def fitted(cls, score: Values, accuracy: Values, bases: Sequence[str]) -> Offsets:
+    def fitted(cls, score: Values, accuracy: Values, bases: Sequence[str]) -> Lines:
         """By least squares, on networks whose score is finite.
 
         Raises:
             RequestError: There is one base width, or there are too few networks.
         """
-        from scipy.stats import f, t
-
         names = list(dict.fromkeys(bases))
-        free = len(score) - len(names) - 1
-        if len(names) < 2 or free < 1:
-            raise RequestError(f"{len(score)} networks of {len(names)} base widths: too few to compare lines")
-        belongs = np.array([[base == name for name in names[1:]] for base in bases], float)
-        common = np.column_stack([np.ones(len(score)), score])
-        terms = np.column_stack([common, belongs])
-        found, rest = _least_squares(terms, accuracy)
-        _, rest_of_one = _least_squares(common, accuracy)
-        variance = rest / free
-        deviations = np.sqrt(variance * np.diag(np.linalg.pinv(terms.T @ terms)))
-        factor = float(t.ppf((1 + LEVEL) / 2, free))
-        offsets = len(names) - 1
+        if len(names) < 2 or len(score) < 2 * len(names) + 1:
+            raise RequestError(
+                f"{len(score)} networks of {len(names)} base width(s): expected at least two, and more"
+                " than two networks of each; add a study of another base width"
+            )
+        belongs = np.array([[base == name for name in names] for base in bases], float)
+        one = _Fit.of(np.column_stack([score, np.ones(len(score))]), accuracy)
+        parallel = _Fit.of(np.column_stack([score, belongs]), accuracy)
+        apart = _Fit.of(np.column_stack([score[:, None] * belongs, belongs]), accuracy)
+        points, half = zip(*(parallel.contrast(1, 1 + place) for place in range(len(names))), strict=True)
         return cls(
-            points={names[0]: 0.0, **dict(zip(names[1:], found[2:].tolist(), strict=True))},
-            half={names[0]: 0.0, **dict(zip(names[1:], (factor * deviations[2:]).tolist(), strict=True))},
-            p=float(f.sf((rest_of_one - rest) / offsets / variance, offsets, free)) if variance else 0.0,
+            points=dict(zip(names, points, strict=True)),
+            half=dict(zip(names, half, strict=True)),
+            p_one=apart.better_than(one),
+            p_parallel=apart.better_than(parallel),
         )
 
 
-def _least_squares(terms: Values, values: Values) -> tuple[Values, float]:
-    """Coefficients, and the sum of squares they leave."""
-    found = np.asarray(np.linalg.lstsq(terms, values, rcond=None)[0], np.float64)
-    return found, float(np.square(values - terms @ found).sum())
+@dataclass(frozen=True)
+class _Fit:
+    """A least-squares fit: coefficients, their covariance by the variance, what is left, and its freedom."""
+
+    found: Values
+    covariance: Values
+    rest: float
+    free: int
+
+    @classmethod
+    def of(cls, terms: Values, values: Values) -> _Fit:
+        found, _, rank, _ = np.linalg.lstsq(terms, values, rcond=None)
+        whole = rank == terms.shape[1]
+        return cls(
+            found=np.asarray(found if whole else np.full(terms.shape[1], np.nan), np.float64),
+            covariance=np.asarray(np.linalg.pinv(terms.T @ terms), np.float64),
+            rest=float(np.square(values - terms @ found).sum()),
+            free=len(values) - int(rank),
+        )
+
+    def contrast(self, first: int, second: int) -> tuple[float, float]:
+        """How much the second coefficient is above the first, and half of its 95% interval."""
+        from scipy.stats import t
+
+        if first == second:
+            return 0.0, 0.0
+        which = np.zeros(len(self.found))
+        which[[first, second]] = -1, 1
+        spread = float(which @ self.covariance @ which) * self.rest / self.free
+        return float(which @ self.found), float(t.ppf((1 + LEVEL) / 2, self.free)) * max(spread, 0.0) ** 0.5
+
+    def better_than(self, other: _Fit) -> float:
+        """Chance of leaving so much less than a fit with fewer terms does, if that one holds (F test)."""
+        from scipy.stats import f
+
+        more = other.free - self.free
+        if not (more and self.rest):
+            return float("nan")
+        gained = (other.rest - self.rest) / more / (self.rest / self.free)
+        return float(f.sf(gained, more, self.free))
 
 
 def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
@@ -103,7 +142,7 @@ def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
     Returns:
         base, networks, least and most of the score, rho with its interval, slope (points for each e-fold
         where the score is drawn as its logarithm), points above the first base width at equal score with half
-        of their interval, and p of one line for all.
+        of their interval, whether their ranges of the score overlap, and p of one line and of parallel ones.
 
     Raises:
         RequestError: There is one base width, or there are too few networks.
@@ -111,12 +150,14 @@ def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
     drawn = axis(score, table)
     kept = np.isfinite(drawn)
     known, accuracy, bases = drawn[kept], table["top1"].to_numpy(float)[kept], table["base"][kept].tolist()
-    offsets = Offsets.fitted(known, accuracy, bases)
+    fitted = Lines.fitted(known, accuracy, bases)
+    of_all = table[score].to_numpy(float)[kept]
+    first = of_all[np.array(bases) == bases[0]]
     rows = []
-    for base in offsets.points:
+    for base in fitted.points:
         own = np.array(bases) == base
         rho = with_interval(spearman, known[own], accuracy[own])
-        values = table[score].to_numpy(float)[kept][own]
+        values = of_all[own]
         rows.append(
             {
                 "base": base,
@@ -126,13 +167,19 @@ def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
                 "rho": rho.value,
                 "rho_low": rho.low,
                 "rho_high": rho.high,
-                "slope": Line.fitted(known[own], accuracy[own]).slope if own.sum() > 2 else np.nan,
-                "above": offsets.points[base],
-                "above_half": offsets.half[base],
-                "p": offsets.p,
+                "slope": _slope(known[own], accuracy[own]),
+                "above": fitted.points[base],
+                "above_half": fitted.half[base],
+                "overlap": bool(values.min() <= first.max() and first.min() <= values.max()),
+                "p_one": fitted.p_one,
+                "p_parallel": fitted.p_parallel,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _slope(score: Values, accuracy: Values) -> float:
+    return Line.fitted(score, accuracy).slope if len(score) > 2 and np.ptp(score) > 0 else float("nan")
 
 
 def figure(table: pd.DataFrame, scores: Sequence[str], title: str) -> bytes:

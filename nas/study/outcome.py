@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nas.budget import quantity
@@ -21,43 +22,48 @@ from nas.study.folder import STUDIES, StudyFolder
 from nas.study.pairs import Difference, paired
 from nas.study.rules import judged
 from nas.study.standing import standing
+from nas.study.tables import read_table
 from search_spaces import RequestError
 
+_FEW = 12
+"""Networks named by hand that are compared with the first one where none were drawn."""
 
-def latencies(table: pd.DataFrame, asked: Wanted | None) -> Measured | None:
-    """How long the networks of a table take, if that is asked for."""
+
+def latencies(
+    table: pd.DataFrame, asked: Wanted | None, stop: Callable[[], bool] = lambda: False
+) -> Measured | None:
+    """How long the networks of a table take, if that is asked for and not stopped."""
     if asked is None:
         return None
     with progress("measuring", len(table)) as advance:
-        return measure(table["arch"], asked, on_network=advance)
+        measured = measure(table["arch"], asked, stop=stop, on_network=advance)
+    return None if stop() else measured
 
 
-def conclude(folder: StudyFolder, asked: Wanted | None = None) -> None:
+def conclude(
+    folder: StudyFolder, asked: Wanted | None = None, stop: Callable[[], bool] = lambda: False
+) -> None:
     """Report on a study whose networks are trained.
 
     Args:
         folder: The study's.
-        asked: The latencies to measure besides.
+        asked: The latencies to measure when all else is written.
+        stop: Whether to leave that.
 
     Raises:
         RequestError: Fewer than three were trained to the end.
     """
     request = folder.request
     trained = pd.read_csv(folder.training / "trained.csv")
-    table = report.joined(trained, pd.read_csv(folder.scores))
+    scores = read_table(folder.scores, [name for one in request.scores for name in (one, f"{one}_seconds")])
+    table = report.joined(trained, scores)
     if len(table) < 3:
         raise RequestError(f"{folder.path}: {len(table)} networks were trained to the end; 3 are needed")
-    measured = latencies(table, asked)
-    if measured:
-        on = {"latency_device": measured.facts()["device"], "latency_threads": measured.wanted.threads}
-        write_whole(folder.latency, measured.columns(table[["arch"]]).assign(**on).to_csv(index=False))
-    if folder.latency.exists():
-        table = table.merge(pd.read_csv(folder.latency), on="arch", how="left")
     found = report.correlations(table, request.scores)
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
     write_whole(folder.path / "bands.csv", within_bands(table, request.scores).to_csv(index=False))
-    named = list(dict.fromkeys(pd.read_csv(folder.scores)["arch"]))[: request.named]
+    named = list(dict.fromkeys(scores["arch"]))[: request.named]
     write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
     of = f" of {request.space}" if request.space else ""
     title = f"{len(table)} networks{of} on {request.order.title}"
@@ -69,22 +75,43 @@ def conclude(folder: StudyFolder, asked: Wanted | None = None) -> None:
         "device": str(trained["device"].iloc[0]),
         "training_seconds": round(float(trained["seconds"].sum())),
     }
-    if measured:
-        facts["latency"] = measured.facts()
     folder.save_state("finished", facts)
-    if measured:
-        show(report.costs(table), family=str(table["arch"].iloc[0]).partition(":")[0])
-        print(rendered(measured.sentence()))
+    _measure(folder, table, asked, facts, stop)
     show(_readable(found))
     print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
+    for name in request.scores:
+        infinite = int(np.isinf(table[name].to_numpy(float)).sum())
+        if infinite:
+            print(f"{name} is infinite for {infinite} of them, which rho and tau take as ties")
     if failed:
         print(f"left out, for no training of them came to its end: {', '.join(failed)}")
     _tell_pairs(table, folder.path)
     drawn = table[~table["arch"].isin(named)]
-    if len(named) and len(drawn):
+    if len(named) and (len(drawn) or len(named) <= _FEW):
         _tell_standing(table, named, folder.path)
     _tell_rules(drawn if len(drawn) else table, request.scores, folder.path)
     print(f"Kept in {folder.path}")
+
+
+def _measure(
+    folder: StudyFolder,
+    table: pd.DataFrame,
+    asked: Wanted | None,
+    facts: dict[str, Any],
+    stop: Callable[[], bool],
+) -> None:
+    """Add latencies to the table of networks: those asked for, or those measured before."""
+    measured = latencies(table, asked, stop)
+    if measured:
+        on = {"latency_device": measured.facts()["device"], "latency_threads": measured.wanted.threads}
+        write_whole(folder.latency, measured.columns(table[["arch"]]).assign(**on).to_csv(index=False))
+    if folder.latency.exists():
+        table = table.merge(read_table(folder.latency, ()), on="arch", how="left")
+        write_whole(folder.table, table.to_csv(index=False))
+    if measured:
+        folder.save_state("finished", {**facts, "latency": measured.facts()})
+        show(report.costs(table), family=str(table["arch"].iloc[0]).partition(":")[0])
+        print(rendered(measured.sentence()))
 
 
 def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None:
@@ -105,7 +132,11 @@ def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None
         write_whole(path / f"across_{score}.csv", found.to_csv(index=False))
         print(f"accuracy against log {score}")
         show(_readable_lines(found))
-        print(f"one line for all base widths: p = {found['p'].iloc[0]:.2g}\n")
+        p_one, p_parallel = found[["p_one", "p_parallel"]].iloc[0]
+        print(f"one line for all: p = {p_one:.2g}; parallel lines: p = {p_parallel:.2g}\n")
+    if not all(found["overlap"].all() for found in tables.values()):
+        print("* beyond the scores of the first base width: by its line alone")
+    print("points above the first base width at equal score, if lines are parallel, ±95%")
     if len(linked) < len(table):
         print(f"left out of the lines: {len(table) - len(linked)} networks without NN-Mass")
     _tell_pairs(table, path)
@@ -127,7 +158,7 @@ def _tell_standing(table: pd.DataFrame, named: Sequence[str], path: Path) -> Non
     if len(found):
         write_whole(path / "standing.csv", found.to_csv(index=False))
         show(_readable_standing(found), family=named[0].partition(":")[0])
-        print("points above the first one named, and above the median of those drawn\n")
+        print("points above the first one named and the median of those drawn, ± standard error\n")
 
 
 def _tell_rules(table: pd.DataFrame, names: Sequence[str], path: Path) -> None:
@@ -149,6 +180,10 @@ def _tell_rules(table: pd.DataFrame, names: Sequence[str], path: Path) -> None:
     )
 
 
+def _margin(row: pd.Series, name: str) -> str:
+    return "-" if np.isnan(row[name]) else f"{row[name]:+.2f} ±{row[f'{name}_error']:.2f}"
+
+
 def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in found.iterrows():
@@ -157,8 +192,8 @@ def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
                 "arch": row["arch"],
                 "top1": f"{row['top1']:.2f}%",
                 "rank": f"{row['rank']}/{row['networks']}",
-                "first": f"{row['above_first']:+.2f} ±{row['above_first_error']:.2f}",
-                "median": f"{row['above_median']:+.2f} ±{row['above_median_error']:.2f}",
+                "first": _margin(row, "above_first"),
+                "median": _margin(row, "above_median"),
             }
         )
     return pd.DataFrame(rows)
@@ -175,7 +210,7 @@ def _readable(found: pd.DataFrame) -> pd.DataFrame:
 def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in found.iterrows():
-        above = f"{row['above']:+.2f} ±{row['above_half']:.2f}" if row["above_half"] else "0"
+        above = f"{row['above']:+.2f} ±{row['above_half']:.2f}{'' if row['overlap'] else ' *'}"
         rows.append(
             {
                 "base": row["base"],
@@ -183,7 +218,8 @@ def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
                 "from": quantity(float(f"{row['least']:.4g}")),
                 "to": quantity(float(f"{row['most']:.4g}")),
                 "rho": _interval(row, "rho"),
-                "points above": above,
+                "slope": f"{row['slope']:.2f}",
+                "points above": above if row["above_half"] else "0",
             }
         )
     return pd.DataFrame(rows)

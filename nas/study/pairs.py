@@ -17,7 +17,9 @@ APART = 2.0
 
 
 def paired(table: pd.DataFrame) -> pd.DataFrame:
-    """Each network with the largest one of its base width and NN-Mass, where that is at least twice its size.
+    """Two networks of one base width and NN-Mass, the larger at least twice the size.
+
+    Each network is in one pair at most; those whose sizes are furthest apart are taken first.
 
     Args:
         table: arch, nn_mass, params, seeds, top1 and top1_std, as `report.joined` gives.
@@ -27,13 +29,20 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
         is, and in points the accuracy that the large one has more, with its standard error over seeds (nan
         where a network was trained once).
     """
-    rows = []
-    bases, mass = table["arch"].map(base_of), table["nn_mass"].to_numpy(float)
-    for (_, small), base in zip(table.iterrows(), bases, strict=True):
-        same = np.abs(mass - small["nn_mass"]) <= SAME_MASS * np.minimum(mass, small["nn_mass"])
-        large = table[same & (bases == base) & (table["params"] >= APART * small["params"])]
-        if small["nn_mass"] > 0 and len(large):
-            rows.append(_pair(small, large.sort_values("params").iloc[-1]))
+    bases, mass, size = (
+        table["arch"].map(base_of).to_numpy(),
+        table["nn_mass"].to_numpy(float),
+        table["params"].to_numpy(float),
+    )
+    same = np.abs(np.subtract.outer(mass, mass)) <= SAME_MASS * np.minimum.outer(mass, mass)
+    pairs = np.argwhere(
+        same & (mass > 0) & np.equal.outer(bases, bases) & (size >= APART * size[:, None])
+    ).tolist()
+    rows, taken = [], set[int]()
+    for small, large in sorted(pairs, key=lambda pair: size[pair[0]] / size[pair[1]]):
+        if not {small, large} & taken:
+            taken |= {small, large}
+            rows.append(_pair(table.iloc[small], table.iloc[large]))
     return pd.DataFrame(rows)
 
 
@@ -72,4 +81,5 @@ class Difference:
 
     def __str__(self) -> str:
         interval = f" [{self.mean - self.half:.2f}, {self.mean + self.half:.2f}]" if self.pairs > 1 else ""
-        return f"at equal NN-Mass the larger of {self.pairs} pairs has {self.mean:+.2f}{interval} points more"
+        larger = f"the larger of {self.pairs} pairs" if self.pairs > 1 else "the larger of a pair"
+        return f"at equal NN-Mass {larger} has {self.mean:+.2f}{interval} points more"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from nas.train.data import Data
@@ -14,8 +15,8 @@ from nas.train.recipe import Recipe
 from search_spaces import Architecture
 
 _STEPS = 3
-_AT_ONCE_ON_A_CPU = 16
-"""Images a timed step on a CPU, where time grows with the images and a whole batch can take minutes."""
+_MACS_AT_ONCE_ON_A_CPU = 10e9
+"""Multiply-adds of a timed step on a CPU, where a whole batch of a large network can take minutes."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,6 @@ class Plan:
         trainings: Networks times seeds.
         epochs: Of each.
         seconds: About how long all trainings take, one after another, without tests, scores and imports.
-        macs_per_second: Multiply-adds of a forward pass that this device trains in a second, as timed.
         operations: All arithmetic in the trainings: two for a multiply-add, a backward pass as two forward.
     """
 
@@ -35,14 +35,13 @@ class Plan:
     trainings: int
     epochs: int
     seconds: float
-    macs_per_second: float
     operations: float
 
 
 def planned(
     architectures: Sequence[Architecture], data: Data, recipe: Recipe, seeds: int, device: torch.device
 ) -> Plan:
-    """Time a few steps of the smallest and the largest network, and scale by multiply-adds.
+    """Time a few steps of the smallest and the largest network; the others lie between, by multiply-adds.
 
     Args:
         architectures: Fitted to the data.
@@ -51,21 +50,21 @@ def planned(
         seeds: How often each is trained.
         device: Where.
     """
-    by_size = sorted(architectures, key=lambda architecture: architecture.figures().macs)
-    macs = seconds = 0.0
-    for architecture in (by_size[0], by_size[-1]):
-        spent, images = _timed(architecture, data.to(device), recipe, device)
-        macs, seconds = macs + images * architecture.figures().macs, seconds + spent
-    rate = macs / seconds
+    macs = np.array([architecture.figures().macs for architecture in architectures], float)
+    ends = [int(macs.argmin()), int(macs.argmax())]
+    taken = [_timed(architectures[end], data.to(device), recipe, device) for end in ends]
     images = len(data.train) // recipe.batch * recipe.batch * recipe.epochs * seeds
-    work = float(sum(architecture.figures().macs for architecture in architectures)) * images
+    seconds = images * float(np.interp(macs, macs[ends], taken).sum())
     trainings = len(architectures) * seeds
-    return Plan(len(architectures), trainings, recipe.epochs, work / rate, rate, operations=2 * 3 * work)
+    return Plan(
+        len(architectures), trainings, recipe.epochs, seconds, operations=2 * 3 * float(macs.sum()) * images
+    )
 
 
-def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch.device) -> tuple[float, int]:
-    """Seconds of a few steps after the first one, and the images in them."""
-    batch = recipe.batch if device.type == "cuda" else min(recipe.batch, _AT_ONCE_ON_A_CPU)
+def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch.device) -> float:
+    """Seconds an image, in a few steps after the first one."""
+    affordable = max(int(_MACS_AT_ONCE_ON_A_CPU / architecture.figures().macs), 2)
+    batch = recipe.batch if device.type == "cuda" else min(recipe.batch, affordable)
     few = data.train.take(torch.arange((_STEPS + 1) * batch) % len(data.train))
     recipe = replace(recipe, epochs=1, batch=batch)
     training = Training(architecture, replace(data, train=few), recipe, 0, device, compiling="off")
@@ -78,4 +77,4 @@ def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch
         return len(marks) == _STEPS + 1
 
     training.run_epoch(note)
-    return marks[-1] - marks[0], _STEPS * recipe.batch
+    return (marks[-1] - marks[0]) / (_STEPS * recipe.batch)

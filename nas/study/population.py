@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas.exact import sample
+from nas.study.bases import base_of
 from nas.study.pairs import APART, SAME_MASS
 from search_spaces import RequestError
 from search_spaces.architecture import Value
@@ -18,6 +19,8 @@ Draw = Literal["uniform", "spread", "pairs"]
 
 _POOL = 4_000
 """Networks drawn, of which a spread population or pairs are chosen."""
+_MASSES = 60
+"""Masses at which pairs are looked for."""
 
 
 def drawn(
@@ -56,7 +59,10 @@ def drawn(
         chosen = np.arange(count)
     else:
         mass, size = np.log(pool[["nn_mass", "params"]].to_numpy(float)).T
-        chosen = (_crossed if how == "spread" else _paired)(mass, size, count)
+        if how == "spread":
+            chosen = _crossed(mass, size, count)
+        else:
+            chosen = _paired(mass, size, pool["arch"].map(base_of).to_numpy(object), count)
     return pool.iloc[chosen][["arch", "nn_mass", "flops", "macs", "params"]].reset_index(drop=True)
 
 
@@ -81,27 +87,32 @@ def _crossed(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -
     return np.array(chosen[:count])
 
 
-def _paired(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """The smallest and the largest network near each of some masses, evenly apart from many to few.
+def _paired(
+    mass: NDArray[np.float64], size: NDArray[np.float64], bases: NDArray[np.object_], count: int
+) -> NDArray[np.int64]:
+    """The smallest and the largest network of one base width near each of some masses, from few to many.
 
     Raises:
-        RequestError: The count is odd, or the sizes at a mass are too near to each other.
+        RequestError: The count is odd, or there are not so many masses with such networks.
     """
     if count % 2:
         raise RequestError(f"--count {count}: pairs need an even number")
-    chosen: list[int] = []
-    least, most = np.quantile(mass, [0.1, 0.9])
-    for at in np.linspace(least, most, count // 2):
+    found: list[tuple[int, int]] = []
+    for at in np.linspace(mass.min(), mass.max(), _MASSES):
         near = np.flatnonzero(np.abs(mass - at) <= np.log1p(SAME_MASS) / 2)
-        near = near[~np.isin(near, chosen)]
-        if not len(near) or np.ptp(size[near]) < np.log(APART):
-            times = f"{np.exp(np.ptp(size[near])):.1f}" if len(near) else "no"
-            raise RequestError(
-                f"--draw pairs: networks of NN-Mass {np.exp(at):.0f} have sizes {times} times apart, expected"
-                f" {APART:g} times; widen the budgets"
-            )
-        chosen += [int(near[size[near].argmin()]), int(near[size[near].argmax()])]
-    return np.array(chosen)
+        near = near[~np.isin(near, found)]
+        groups = [near[bases[near] == base] for base in dict.fromkeys(bases[near])]
+        if groups:
+            widest = max(groups, key=lambda group: float(np.ptp(size[group])))
+            if np.ptp(size[widest]) >= np.log(APART):
+                found.append((int(widest[size[widest].argmin()]), int(widest[size[widest].argmax()])))
+    if len(found) < count // 2:
+        raise RequestError(
+            f"--draw pairs --count {count}: there are {len(found)} pairs of one base width and NN-Mass with"
+            f" sizes {APART:g} times apart; ask for at most {2 * len(found)}, or widen the budgets"
+        )
+    evenly = np.linspace(0, len(found) - 1, count // 2).round().astype(int)
+    return np.array([network for place in evenly for network in found[place]])
 
 
 def _grid(

@@ -10,11 +10,10 @@ import pandas as pd
 
 from nas import proxies
 from nas.proxies import Subject
+from nas.study.bases import base_of
 from nas.study.report import axis
 from nas.study.statistics import Line
 from search_spaces import Architecture, RequestError, parse
-
-CLOSED = ("nn_mass", "params", "flops", "depth")
 
 
 def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score: str) -> pd.DataFrame:
@@ -27,13 +26,17 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
 
     Returns:
         arch, the score, top1 as predicted, its 95% prediction interval as top1_low and top1_high, and whether
-        the score lies outside those the line was fitted on.
+        the score, or the base width, lies outside those the line was fitted on.
 
     Raises:
-        RequestError: The score needs a network, or an architecture is of another family.
+        RequestError: The score needs a network, an architecture is of another family, or the study has fewer
+            than three networks of different scores.
     """
-    if score not in CLOSED:
-        raise RequestError(f"--score {score} needs data; expected one of {', '.join(CLOSED)}")
+    if not proxies.get(score).closed_form:
+        closed = [name for name in proxies.names() if proxies.get(name).closed_form]
+        raise RequestError(f"--score {score} needs a network; predict by one of {', '.join(closed)}")
+    if score not in table:
+        raise RequestError(f"the study has no score {score}; it has {', '.join(_scores(table))}")
     like = parse(str(table["arch"].iloc[0]))
     fitted = [_like(architecture, like) for architecture in architectures]
     values = [proxies.measure(score, Subject.bare(architecture)).value for architecture in fitted]
@@ -43,9 +46,15 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
     line = Line.fitted(known[fit], table["top1"].to_numpy(float)[fit])
     at = axis(score, wanted)
     middle, half = line.predict(at)
+    known_bases = set(table["arch"].map(base_of))
+    elsewhere = ~wanted["arch"].map(base_of).isin(known_bases).to_numpy(bool)
     return wanted.assign(
-        top1=middle, top1_low=middle - half, top1_high=middle + half, outside=line.outside(at)
+        top1=middle, top1_low=middle - half, top1_high=middle + half, outside=line.outside(at) | elsewhere
     )
+
+
+def _scores(table: pd.DataFrame) -> list[str]:
+    return [name for name in proxies.names() if name in table]
 
 
 def _like(architecture: Architecture, like: Architecture) -> Architecture:

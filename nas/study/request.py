@@ -45,6 +45,8 @@ class StudyRequest:
     def __post_init__(self) -> None:
         if self.draw not in get_args(Draw):
             raise RequestError(f"--draw {self.draw}: expected one of {', '.join(get_args(Draw))}")
+        if self.initialisations < 0:
+            raise RequestError(f"--initialisations {self.initialisations}: expected at least 1")
         if self.count < 3:
             raise RequestError(f"--count {self.count}: expected at least 3 networks to correlate")
 

@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas import proxies
-from nas.study.predict import CLOSED
 from nas.study.report import axis
 from nas.study.statistics import Values
 
@@ -54,7 +53,7 @@ def rules(table: pd.DataFrame, names: Sequence[str]) -> list[Rule]:
             sign = 1 if proxies.get(name).more_is_better else -1
             by_itself.append(Rule(name, sign * values[:, None], fitted=False))
         drawn = axis(name, table)
-        if name in CLOSED and np.isfinite(drawn).all() and np.ptp(drawn) > 0:
+        if proxies.get(name).closed_form and np.isfinite(drawn).all() and np.ptp(drawn) > 0:
             fitted[name] = drawn
     pairs = [
         Rule(f"{first} and {second}, fitted", np.column_stack([fitted[first], fitted[second]]), fitted=True)

@@ -11,6 +11,7 @@ import pandas as pd
 from nas import proxies
 from nas.files import write_whole
 from nas.proxies import Subject
+from nas.study.tables import read_table
 from nas.train.data import Data
 from search_spaces import Architecture
 
@@ -38,7 +39,8 @@ def scored(
     Returns:
         arch, and for each proxy its value and in a column `NAME_seconds` what one measurement took.
     """
-    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    columns = [column for name in names for column in (name, f"{name}_seconds")]
+    rows = read_table(path, columns).to_dict("records") if path.exists() else []
     done = {row["arch"] for row in rows}
     for architecture in architectures:
         if stop():

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from search_spaces import RequestError
+
 Values = NDArray[np.float64]
 
 RESAMPLES = 2_000
@@ -113,7 +115,16 @@ class Line:
 
     @classmethod
     def fitted(cls, score: Values, accuracy: Values) -> Line:
-        """The least-squares line through at least three networks."""
+        """The least-squares line through at least three networks.
+
+        Raises:
+            RequestError: There are fewer, or their scores are equal.
+        """
+        if len(score) < 3 or not _vary(score):
+            raise RequestError(
+                f"no line goes through {len(score)} networks of {len(np.unique(score))} different scores;"
+                " expected three networks and two scores, all finite"
+            )
         slope, intercept = np.polyfit(score, accuracy, 1)
         rest = accuracy - (slope * score + intercept)
         deviation = float(np.sqrt(np.square(rest).sum() / (len(score) - 2)))

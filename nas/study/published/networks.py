@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ import search_spaces
 from nas import proxies
 from nas.proxies import Subject
 from nas.study.bases import base_of
-from nas.study.predict import CLOSED
 from search_spaces import Architecture, RequestError
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ COLUMNS = (
     "counted",
     "source",
 )
+MEASURED = ("nn_mass", "params", "flops", "depth")
+"""Closed forms that accuracies are fitted with."""
 COUNTED = ("all", "without batch norm")
 """What a published number of parameters counts."""
 
@@ -60,7 +62,7 @@ def published(path: Path) -> pd.DataFrame:
             raise RequestError(f"{path} line {place}: {error}") from None
         subject = Subject.bare(architecture)
         layout = architecture.of_choices(architecture.choices())
-        measured = {name: proxies.measure(name, subject).value for name in CLOSED}
+        measured = {name: proxies.measure(name, subject).value for name in MEASURED}
         base = f"{architecture.family} {base_of(row['arch'])}"
         rows.append({**measured, "layout": str(layout), "base": base})
     table = table.join(pd.DataFrame(rows))
@@ -101,10 +103,12 @@ def check_size(architecture: Architecture, published: str, counted: str) -> None
 def _read(path: Path) -> pd.DataFrame:
     expected = f"expected a table with the columns {', '.join(COLUMNS)}"
     try:
-        table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False)
     except FileNotFoundError:
         raise RequestError(f"{path}: there is no such file; {expected}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise RequestError(f"{path} is no table ({error}); {expected}") from None
     missing = [name for name in COLUMNS if name not in table]
     if missing or table.empty:

@@ -15,6 +15,7 @@ from nas.proxies import Subject
 from nas.proxies.registry import register
 from nas.train.data import Data
 from search_spaces import MLP, Architecture, DenseNet, MobileNet, RequestError, ResNet
+from search_spaces.modules import Residual
 from tests.nas.train.conftest import data, images
 
 __all__ = ["data", "images"]
@@ -121,10 +122,33 @@ def test_zen_gives_back_what_batch_norm_took() -> None:
     assert value("zen", with_norm) == pytest.approx(value("zen", without), abs=0.02)
 
 
+def test_zen_leaves_out_sums_and_looks_before_the_pooling() -> None:
+    """A body of no weight: with the sum its block would be the identity, without it nothing comes through."""
+
+    class Nothing(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return 0 * images
+
+    def network(last: nn.Module) -> nn.Module:
+        return nn.Sequential(last, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2))
+
+    def zen(body: nn.Module) -> float:
+        images, labels = torch.zeros(8, 1, 64, 64), torch.zeros(8)
+        return value("zen", Subject(SMALL["mlp"], lambda: network(body), 0, images, labels, 2))
+
+    whole, nothing = zen(nn.Identity()), zen(Nothing())
+    assert whole == pytest.approx(math.log(0.01 * 64), abs=0.02)  # of 64x64 pixels, not of their mean
+    assert zen(Residual(nn.Identity(), nn.Identity())) == whole
+    assert zen(Residual(Nothing(), nn.Identity())) == nothing
+    assert nothing < -50
+
+
 def test_zico_of_two_known_gradients() -> None:
     """Gradients of a half and of one and a half: mean 1, deviation a half, for each of two weights."""
-    of = subject(linear([0.0], [0.0]), [[1.0], [3.0]], [0, 0])
+    of = subject(linear([0.0], [0.0]), [[1.0], [1.0], [3.0], [3.0]], [0] * 4)
     assert value("zico", of) == pytest.approx(math.log(2 + 2))
+    with pytest.raises(RequestError, match="--score-batch 2: zico needs at least 4 images"):
+        value("zico", subject(linear([0.0], [0.0]), [[1.0], [3.0]], [0, 0]))
 
 
 def test_closed_forms_are_the_figures() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nas import score
 from nas.study.__main__ import main
-from nas.study.across import Offsets, lines, together
+from nas.study.across import Lines, lines, together
 from nas.study.folder import StudyFolder
 from nas.study.pairs import APART, SAME_MASS, Difference, paired
 from nas.study.population import drawn
@@ -30,31 +31,46 @@ def networks(archs: list[str], top1: list[float], std: float = 0.1, seeds: int =
     )
 
 
-@given(st.integers(0, 1000), st.floats(-5, 5))
-def test_offsets_of_exact_lines_are_found(seed: int, apart: float) -> None:
+@given(st.integers(0, 1000), st.floats(-5, 5), st.floats(-5, 5))
+def test_offsets_of_exact_lines_are_found(seed: int, second: float, third: float) -> None:
     generator = np.random.default_rng(seed)
-    mass, bases = generator.uniform(1, 5, 12), ["a"] * 6 + ["b"] * 6
-    accuracy = 3 * mass + 7 + apart * np.repeat([0, 1], 6)
-    found = Offsets.fitted(mass, accuracy, bases)
+    mass, bases = generator.uniform(1, 5, 18), ["a"] * 6 + ["b"] * 6 + ["c"] * 6
+    accuracy = 3 * mass + 7 + np.repeat([0, second, third], 6)
+    found = Lines.fitted(mass, accuracy, bases)
     assert found.points["a"] == 0 == found.half["a"]
-    assert found.points["b"] == pytest.approx(apart, abs=1e-9) and found.half["b"] < 1e-6
+    assert [found.points["b"], found.points["c"]] == pytest.approx([second, third], abs=1e-8)
+    assert max(found.half.values()) < 1e-6
 
 
-def test_offsets_are_those_of_noise_as_often_as_they_say() -> None:
+def test_offsets_are_the_difference_of_means_where_masses_are_the_same() -> None:
+    mass, noise = np.tile([1.0, 2.0, 3.0, 4.0], 2), np.array([0.3, -0.1, 0.2, -0.4, 0.1, 0.2, -0.3, 0.4])
+    accuracy = mass + noise + np.repeat([0, 5], 4)
+    found = Lines.fitted(mass, accuracy, ["a"] * 4 + ["b"] * 4)
+    assert found.points["b"] == pytest.approx(accuracy[4:].mean() - accuracy[:4].mean())
+
+
+def test_chances_are_even_where_the_hypothesis_holds_and_small_where_it_does_not() -> None:
     generator = np.random.default_rng(0)
-    held, surprises = 0, 0
+    bases = ["a", "b", "c"] * 6
+    apart = np.array([0.0, 2.0, 4.0] * 6)
+    p: dict[str, list[float]] = {"one": [], "parallel": [], "apart": [], "crossing": []}
     for _ in range(300):
-        mass, bases = generator.uniform(1, 5, 16), ["a", "b"] * 8
-        accuracy = mass + generator.normal(size=16)
-        found = Offsets.fitted(mass, accuracy, bases)
-        held += abs(found.points["b"]) <= found.half["b"]
-        surprises += found.p < 0.05
-    assert held + surprises == 300 and 0.92 <= held / 300 <= 0.98
+        mass, noise = generator.uniform(1, 5, 18), generator.normal(size=18)
+        p["one"].append(Lines.fitted(mass, mass + noise, bases).p_one)
+        parallel = Lines.fitted(mass, mass + apart + noise, bases)
+        p["parallel"].append(parallel.p_parallel)
+        p["apart"].append(parallel.p_one)
+        p["crossing"].append(Lines.fitted(mass, (apart - 2) * (mass - 3) + noise, bases).p_parallel)
+    assert scipy.stats.kstest(p["one"], "uniform").pvalue > 0.01
+    assert scipy.stats.kstest(p["parallel"], "uniform").pvalue > 0.01
+    assert np.median(p["apart"]) < 0.001 and np.median(p["crossing"]) < 0.001
 
 
-def test_one_base_width_has_no_offsets() -> None:
-    with pytest.raises(RequestError, match="4 networks of 1 base widths"):
-        Offsets.fitted(np.arange(4.0), np.arange(4.0), ["a"] * 4)
+def test_what_the_networks_do_not_settle_is_not_said() -> None:
+    mass, accuracy = np.repeat([1.0, 2.0], 6), np.repeat([80.0, 90.0], 6) + np.tile([0.1, -0.1], 6)
+    assert np.isnan(Lines.fitted(mass, accuracy, ["a"] * 6 + ["b"] * 6).points["b"])
+    with pytest.raises(RequestError, match=r"4 networks of 1 base width\(s\)"):
+        Lines.fitted(np.arange(4.0), np.arange(4.0), ["a"] * 4)
 
 
 def test_committed_studies_go_together() -> None:
@@ -62,6 +78,7 @@ def test_committed_studies_go_together() -> None:
     assert table["base"].value_counts().to_dict() == {"width 8": 30, "width 16": 30}
     found = lines(table, "nn_mass").set_index("base")
     assert found["networks"].tolist() == [24, 24] and found.loc["width 8", "above"] == 0
+    assert found["overlap"].all() and not lines(table, "params")["overlap"].all()
     masses = table[table["nn_mass"] > 0].groupby("base")["nn_mass"]
     pd.testing.assert_series_equal(found["least"], masses.min()[found.index], check_names=False)
     near = table[table["nn_mass"].between(28, 34)].groupby("base")["top1"].mean()
@@ -76,11 +93,12 @@ def test_pairs_have_one_mass_and_two_sizes() -> None:
     assert (row["arch_small"], row["arch_large"]) == (archs[0], archs[1])  # not the one of another width
     assert row["times"] >= APART and row["difference"] == pytest.approx(2)
     assert row["error"] == pytest.approx(0.1)  # two deviations of 0.1 over two seeds each
-    assert str(Difference.of(paired(table))).startswith(
-        "at equal NN-Mass the larger of 1 pairs is +2.00 points"
-    )
+    assert "the larger of a pair has +2.00 points more" in str(Difference.of(paired(table)))
     table["nn_mass"] = [32.0, 32.7, 32.0, 40.0]
     assert paired(table).empty
+    table["nn_mass"] = 32.0
+    (row,) = paired(table).to_dict("records")  # three of one width: none is in two pairs
+    assert (row["arch_small"], row["arch_large"]) == (archs[0], archs[3])
     table["nn_mass"] = 0.0
     assert paired(table).empty
 
@@ -99,20 +117,19 @@ def test_drawn_pairs_are_pairs() -> None:
     assert (large["params"] / small["params"] >= APART).all()
     assert ((large["nn_mass"] / small["nn_mass"] - 1).abs() <= SAME_MASS).all()
     assert small["nn_mass"].is_monotonic_increasing and small["nn_mass"].max() > 1.3 * small["nn_mass"].min()
-    found = paired(table.assign(top1=1.0, top1_std=0.0, seeds=2))
-    assert set(found["arch_small"]) >= set(small["arch"])
+    assert len(paired(table.assign(top1=1.0, top1_std=0.0, seeds=2))) == 5
+    several = drawn("densenet", 12, "pairs", 0, {}, {"op": "conv3x3"})
+    assert len(paired(several.assign(top1=1.0, top1_std=0.0, seeds=2))) == 6  # each of one base width
     with pytest.raises(RequestError, match="--count 5: pairs need an even number"):
         drawn("densenet", 5, "pairs", 0, {}, fix)
-    with pytest.raises(RequestError, match="times apart, expected 2 times"):
+    with pytest.raises(RequestError, match="there are 0 pairs of one base width"):
         drawn("densenet", 4, "pairs", 0, {"params": "4M:4.4M"}, fix)
 
 
 def test_the_command_puts_studies_together(command: Command, tmp_path: Path) -> None:
     done = command("nas.study", "--across", *map(str, STUDIES), "--out", "both")
     assert done.returncode == 0, done.stderr
-    assert (
-        max(map(len, done.stdout.splitlines())) <= 80 and "one line for all base widths: p =" in done.stdout
-    )
+    assert max(map(len, done.stdout.splitlines())) <= 80 and "one line for all: p =" in done.stdout
     assert len(pd.read_csv(tmp_path / "both" / "networks.csv")) == 60
     assert pd.read_csv(tmp_path / "both" / "across_nn_mass.csv")["base"].tolist() == ["width 8", "width 16"]
     assert (tmp_path / "both" / "across.png").read_bytes().startswith(b"\x89PNG")
@@ -130,11 +147,30 @@ def test_what_does_not_go_together_gets_one_line(
     (longer / "run.json").write_text(state.replace('"epochs": 5', '"epochs": 6'))
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "run.json").write_text(state)
+    damaged = {
+        "empty": "",
+        "strange": "x\n1\n",
+        "worded": "arch,nn_mass,params,top1\nmlp:mlp_8,1,many,3\n",
+        "untrained": "arch,nn_mass,params,top1\nmlp:mlp_8,1,2,\n",
+    }
+    for name, text in damaged.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(state)
+        (tmp_path / name / "networks.csv").write_text(text)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "networks.csv").write_bytes((STUDIES[0] / "networks.csv").read_bytes())
+    other_data = state.replace('"dataset": "fashionmnist"', '"dataset": "folder"')
+    (tmp_path / "elsewhere" / "run.json").write_text(other_data)
     for arguments, said in (
+        ([eight, "empty"], "networks.csv is no table"),
+        ([eight, "strange"], "has no column arch, nn_mass, params, top1"),
+        ([eight, "worded"], "column params has something that is no number"),
+        ([eight, "untrained"], "column top1 has something that is no number"),
+        ([eight, "elsewhere"], "dataset folder and not fashionmnist"),
         ([eight, "longer"], "epochs 6 and not 5; put together studies that trained alike"),
         ([eight, "begun"], "begun is not finished; go on with --resume begun"),
         ([eight, "nowhere"], "nowhere is not the folder of a study"),
-        ([eight], "of 1 base widths: too few to compare lines"),
+        ([eight], "of 1 base width(s): expected at least two"),
         ([eight, sixteen, "--space", "mlp"], "--across reads finished studies; leave out --space"),
     ):
         assert said in refused(main, ["--across", *arguments], capsys)

@@ -142,18 +142,27 @@ def test_predictions_say_where_they_reach_beyond_what_is_known() -> None:
     found = predicted(asked, table, "nn_mass")
     assert found["outside"].tolist() == [False, True]
     assert found["top1"].iloc[0] == pytest.approx(20 * np.log(mass[2]))
+    assert predicted([MLP(width=16, depth=5, links=4)], table, "nn_mass")[
+        "outside"
+    ].all()  # another base width
+    with pytest.raises(RequestError, match="no line goes through 10 networks of 1 different scores"):
+        predicted(asked, table.assign(nn_mass=7.0), "nn_mass")
+    with pytest.raises(RequestError, match="the study has no score params; it has nn_mass"):
+        predicted(asked, table, "params")
+    with pytest.raises(RequestError, match="unknown score 'foo'"):
+        predicted(asked, table, "foo")
     with pytest.raises(RequestError, match="is no mlp"):
         predicted([ResNet()], table, "nn_mass")
-    with pytest.raises(RequestError, match="--score zen needs data"):
+    with pytest.raises(RequestError, match="--score zen needs a network; predict by one of nn_mass, params"):
         predicted(asked, table, "zen")
 
 
 def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp_path: Path) -> None:
     asked = ("--space", "mlp", "--fix", "width=8", "--count", "4", "--scores", "nn_mass", "params", "naswot")
-    given_ = ("--dataset", "folder", "--data", str(images), "--set", "epochs=2", "batch=12", "lr=0.05")
+    given_ = ("--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12", "lr=0.02")
     plan = command("nas.study", *asked, *given_, "--plan")
     assert plan.returncode == 0, plan.stderr
-    assert "4 networks, 4 trainings of 2 epochs on cpu: about 0:00:0" in plan.stdout
+    assert "4 networks, 4 trainings of 1 epochs on cpu: about 0:00:0" in plan.stdout
     assert "correlation of log NN-Mass and log params" in plan.stdout and not list(tmp_path.iterdir())
     done = command("nas.study", *asked, *given_, "--out", "study")
     assert done.returncode == 0, done.stderr
@@ -191,6 +200,15 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
         ),
         (["--resume", "nowhere"], "nowhere is not the folder of a study"),
         (["--predict", "t.csv"], "name its folder with --resume"),
+        (
+            ["--arch", "mlp:mlp_8", "--dataset", "folder", "--count", "5"],
+            "--count say what is drawn; add --space",
+        ),
+        (["--space", "mlp", "--dataset", "folder", "--score", "zen"], "--scores names the scores to compare"),
+        (
+            ["--space", "mlp", "--count", "3", "--dataset", "seg20", "--images", "9"],
+            "batch 256 of 9 training",
+        ),
         (["--arch", "mlp:mlp_8", "--dataset", "folder"], "expected at least 3 networks"),
     ],
 )
