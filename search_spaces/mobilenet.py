@@ -11,9 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from search_spaces.architecture import Architecture
 from search_spaces.blocks import Residual
-from search_spaces.chain import Chain, Stage, Values
+from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.figures import Column
 from search_spaces.layers import Free, GlobalPool, Linear, Part, Repeat, conv_norm, halved, round_channels
 from search_spaces.registry import register
@@ -83,7 +82,7 @@ def head_parts(channels_in: Column, channels: Column, resolution: int, num_class
 
 
 @dataclass(frozen=True)
-class MobileNet(Architecture):
+class MobileNet(ChainArchitecture):
     """A MobileNetV2 whose widths all follow one multiplier.
 
     Stem and stages scale with it and round to multiples of 8; the head scales only above 1.
@@ -136,7 +135,7 @@ class MobileNet(Architecture):
 
 
 @dataclass(frozen=True)
-class MobileNetWide(Architecture):
+class MobileNetWide(ChainArchitecture):
     """A MobileNetV2 with a width, a depth and an expansion of its own for each stage.
 
     Attributes:
