@@ -225,8 +225,9 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
     show(measured.columns(table) if measured else table, family=architectures[0].family)
     if measured:
         print(rendered(measured.sentence()), end="")
-    logs = np.log(table[["nn_mass", "params"]].clip(lower=1e-9).to_numpy(float)).T
-    print(f"correlation of log NN-Mass and log params: {np.corrcoef(logs)[0, 1]:.2f}")
+    logs = np.log(table[["nn_mass", "params"]].dropna().clip(lower=1e-9).to_numpy(float)).T
+    if logs.shape[1] > 2:
+        print(f"correlation of log NN-Mass and log params: {np.corrcoef(logs)[0, 1]:.2f}")
     plan = planned(architectures, data, request.order.values, len(request.order.seeds), device)
     _say_plan(plan, device)
 

@@ -30,7 +30,8 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
         the score lies outside those the line was fitted on.
 
     Raises:
-        RequestError: The score needs a network, or an architecture is of another family.
+        RequestError: The score needs a network, fewer than three of the study have it, or an architecture is
+            of another family.
     """
     if score not in CLOSED:
         raise RequestError(f"--score {score} needs data; expected one of {', '.join(CLOSED)}")
@@ -40,6 +41,8 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
     wanted = pd.DataFrame({"arch": list(map(str, fitted)), score: values})
     known = axis(score, table)
     fit = np.isfinite(known)
+    if fit.sum() < 3:
+        raise RequestError(f"--score {score}: {fit.sum()} networks of the study have one; 3 are needed")
     line = Line.fitted(known[fit], table["top1"].to_numpy(float)[fit])
     at = axis(score, wanted)
     middle, half = line.predict(at)
