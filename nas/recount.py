@@ -12,7 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from threading import Thread
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -38,12 +38,14 @@ def recount(architecture: Architecture) -> dict[str, Any]:
     """
     import torch
 
+    from search_spaces.counting import LeaveWeights
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fvcore imports a deprecated part of torch
         from fvcore.nn import FlopCountAnalysis
 
     logging.getLogger("fvcore").setLevel(logging.ERROR)
-    with _without_initialisation():
+    with LeaveWeights():
         model = architecture.assemble().eval()
     with torch.no_grad(), _one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -68,22 +70,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _without_initialisation() -> AbstractContextManager[object]:
-    """Leave weights as memory happens to be: drawing them takes longer than counting and changes no count.
-
-    It stops what torch's layers draw when they are made; `assemble` draws nothing on top.
-    """
-    from torch.overrides import TorchFunctionMode
-
-    class LeaveWeights(TorchFunctionMode):
-        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if getattr(function, "__module__", None) == "torch.nn.init":
-                return args[0] if args else kwargs["tensor"]
-            return function(*args, **(kwargs or {}))
-
-    return LeaveWeights()
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""What can be built: families of networks, each a chain of stages described once."""
+"""What can be built: families of networks, each a chain of stages described once; and known networks."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -6,15 +6,16 @@ from pkgutil import iter_modules
 from search_spaces.architecture import Architecture
 from search_spaces.densenet import DenseNet
 from search_spaces.errors import RequestError
+from search_spaces.known import Torchvision
 from search_spaces.mlp import MLP
 from search_spaces.mobilenet import MobileNet, MobileNetWide
-from search_spaces.registry import get, names, parse, register
+from search_spaces.registry import get, names, parse, register, register_family
 from search_spaces.resnet import ResNet
 from search_spaces.space import Space
 
-# A file put into this folder registers its space by being imported; only `modules` needs torch.
+# A file put into this folder registers its space by being imported; two files that register none need torch.
 for _module in iter_modules(__path__):
-    if _module.name != "modules":
+    if _module.name not in ("counting", "modules"):
         import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "RequestError",
     "ResNet",
     "Space",
+    "Torchvision",
     "get",
     "names",
     "parse",
     "register",
+    "register_family",
 ]

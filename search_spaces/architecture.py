@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from search_spaces import spec
-from search_spaces.chain import Chain, walk
-from search_spaces.figures import Figures, total
+from search_spaces.figures import Figures
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,7 +21,8 @@ Value: TypeAlias = int | float | str
 class Architecture(ABC):
     """A network of some family, described by its choices.
 
-    A family is a frozen dataclass whose fields are made by `search_spaces.spec.choice`, with a `chain`.
+    A family is a frozen dataclass whose fields are made by `search_spaces.spec.choice`. Those that can be
+    searched are chains of stages: `search_spaces.chain.ChainArchitecture`.
     """
 
     family: ClassVar[str]
@@ -44,10 +43,6 @@ class Architecture(ABC):
             RequestError: The spec does not parse; the message says where.
         """
         return spec.read(cls, text)
-
-    @abstractmethod
-    def chain(self) -> Chain:
-        """The stages of all architectures that share this one's constants."""
 
     @classmethod
     def constant_names(cls) -> tuple[str, ...]:
@@ -83,10 +78,9 @@ class Architecture(ABC):
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input, without the batch."""
 
+    @abstractmethod
     def figures(self) -> Figures:
-        """NN-Mass, parameters and operations, in closed form."""
-        stages = walk(self.chain(), self.choices())
-        return total(total(part.figures() for part in parts) for _, parts in stages)
+        """NN-Mass, parameters and operations."""
 
     def build(self) -> nn.Module:
         """A freshly initialised module; its weights come from torch's random state.
@@ -97,17 +91,10 @@ class Architecture(ABC):
         self.initialise(model)
         return model
 
+    @abstractmethod
     def assemble(self) -> nn.Module:
-        """The module with its weights as torch's layers draw them."""
-        from torch import nn
+        """The module with its weights as its layers draw them."""
 
-        from search_spaces.modules import sequence
-
-        stages = walk(self.chain(), self.choices())
-        return nn.Sequential(OrderedDict((stage.name, sequence(parts)) for stage, parts in stages))
-
+    @abstractmethod
     def initialise(self, model: nn.Module) -> None:
         """Draw the weights of a module of this family."""
-        from search_spaces.modules import initialise_images
-
-        initialise_images(model)

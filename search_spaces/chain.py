@@ -7,12 +7,18 @@ whole spaces are scored.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from search_spaces.figures import Column
+from search_spaces.architecture import Architecture
+from search_spaces.figures import Column, Figures, total
 from search_spaces.layers import Part
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Values: TypeAlias = Mapping[str, Column]
 """Choices or states by name: one value each, or a column."""
@@ -51,3 +57,31 @@ def walk(chain: Chain, values: Values) -> Iterator[tuple[Stage, Sequence[Part]]]
     for stage in chain:
         parts, state = stage.describe(state, {name: values[name] for name in stage.choices})
         yield stage, parts
+
+
+class ChainArchitecture(Architecture):
+    """An architecture whose figures and module come from its chain of stages."""
+
+    @abstractmethod
+    def chain(self) -> Chain:
+        """The stages of all architectures that share this one's constants."""
+
+    def figures(self) -> Figures:
+        """NN-Mass, parameters and operations, in closed form."""
+        stages = walk(self.chain(), self.choices())
+        return total(total(part.figures() for part in parts) for _, parts in stages)
+
+    def assemble(self) -> nn.Module:
+        """The module with its weights as torch's layers draw them."""
+        from torch import nn
+
+        from search_spaces.modules import sequence
+
+        stages = walk(self.chain(), self.choices())
+        return nn.Sequential(OrderedDict((stage.name, sequence(parts)) for stage, parts in stages))
+
+    def initialise(self, model: nn.Module) -> None:
+        """Draw the weights of a module of this family."""
+        from search_spaces.modules import initialise_images
+
+        initialise_images(model)

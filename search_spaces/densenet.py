@@ -11,9 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from search_spaces.architecture import Architecture
 from search_spaces.blocks import DenseCell, dense_layers, links_of_use
-from search_spaces.chain import Chain, Stage, Values
+from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.figures import Column
 from search_spaces.layers import BatchNorm, Conv, Free, Linear, Part, Repeat, conv_norm, halved
 from search_spaces.registry import register
@@ -44,7 +43,7 @@ def operation(op: Column, channels_in: Column, width: Column, side: int, stride:
 
 
 @dataclass(frozen=True)
-class DenseNet(Architecture):
+class DenseNet(ChainArchitecture):
     """Three DenseNet cells at full, half and quarter resolution.
 
     Attributes:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from search_spaces.architecture import Architecture
 from search_spaces.blocks import DenseCell, dense_layers, links_of_use
-from search_spaces.chain import Chain, Stage, Values
+from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.figures import Column
 from search_spaces.layers import Free, Linear, Part
 from search_spaces.registry import register
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MLP(Architecture):
+class MLP(ChainArchitecture):
     """One cell of linear layers with ReLU, and a linear classifier.
 
     Attributes:

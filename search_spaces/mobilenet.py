@@ -11,9 +11,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from search_spaces.architecture import Architecture
 from search_spaces.blocks import Residual
-from search_spaces.chain import Chain, Stage, Values
+from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.figures import Column
 from search_spaces.layers import Free, GlobalPool, Linear, Part, Repeat, conv_norm, halved, round_channels
 from search_spaces.registry import register
@@ -53,11 +52,15 @@ def inverted_residual(
 
 
 def stage_parts(
-    index: int, channels_in: Column, channels_out: Column, chosen: Values, resolution: int
+    index: int, channels_in: Column, channels_out: Column, chosen: Values, side: int
 ) -> list[Part]:
-    """Stage `index` (0 to 6): one block that changes width and size, then blocks that keep them."""
+    """Stage `index` (0 to 6): one block that changes width and size, then blocks that keep them.
+
+    Args:
+        side: Side of what the stem leaves, in pixels.
+    """
     depth, expansion = chosen[f"depth_{index + 1}"], chosen[f"expansion_{index + 1}"]
-    side = halved(resolution, times=1 + sum(stride == 2 for stride in STRIDES[:index]))
+    side = halved(side, times=STRIDES[:index].count(2))
     out = halved(side) if STRIDES[index] == 2 else side
     return [
         inverted_residual(channels_in, channels_out, expansion, side, STRIDES[index]),
@@ -65,14 +68,23 @@ def stage_parts(
     ]
 
 
-def stem_parts(channels: Column, resolution: int) -> list[Part]:
-    """A 3x3 convolution of stride 2 on the image."""
-    return [*conv_norm(3, channels, 3, halved(resolution), stride=2), Free("ReLU6")]
+def stem_side(resolution: int, stride: int) -> int:
+    """Side of what the stem leaves, in pixels."""
+    return halved(resolution) if stride == 2 else resolution
 
 
-def head_parts(channels_in: Column, channels: Column, resolution: int, num_classes: int) -> list[Part]:
-    """A 1x1 convolution, the mean over the image, dropout and the classifier."""
-    side = halved(resolution, times=1 + STRIDES.count(2))
+def stem_parts(channels: Column, side: int, stride: int) -> list[Part]:
+    """A 3x3 convolution on the image, for an output of `side` x `side` pixels."""
+    return [*conv_norm(3, channels, 3, side, stride), Free("ReLU6")]
+
+
+def head_parts(channels_in: Column, channels: Column, side: int, num_classes: int) -> list[Part]:
+    """A 1x1 convolution, the mean over the image, dropout and the classifier.
+
+    Args:
+        side: Side of what the stem leaves, in pixels.
+    """
+    side = halved(side, times=STRIDES.count(2))
     return [
         *conv_norm(channels_in, channels, 1, side),
         Free("ReLU6"),
@@ -83,7 +95,7 @@ def head_parts(channels_in: Column, channels: Column, resolution: int, num_class
 
 
 @dataclass(frozen=True)
-class MobileNet(Architecture):
+class MobileNet(ChainArchitecture):
     """A MobileNetV2 whose widths all follow one multiplier.
 
     Stem and stages scale with it and round to multiples of 8; the head scales only above 1.
@@ -94,6 +106,7 @@ class MobileNet(Architecture):
         expansions: Hidden width over input width, a stage.
         resolution: Side of the input, in pixels.
         num_classes: Outputs.
+        stem_stride: Stride of the stem; 1 suits small images.
 
     >>> str(MobileNet(width_mult=0.6, depths=(2, 3, 4, 5, 4, 3, 1)))
     'mobilenet:w0.6_d2-3-4-5-4-3-1'
@@ -106,6 +119,7 @@ class MobileNet(Architecture):
     expansions: tuple[int, ...] = choice(EXPANSIONS, "e", item="expansion", most=100, terse=True)
     resolution: int = constant(224, "r", most=4096)
     num_classes: int = constant(1000, "c")
+    stem_stride: int = constant(2, "s", most=2)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -113,16 +127,18 @@ class MobileNet(Architecture):
 
     def chain(self) -> Chain:
         """The state between stages is the width multiplier."""
+        side = stem_side(self.resolution, self.stem_stride)
 
         def stem(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
-            return stem_parts(round_channels(STEM_CHANNELS * chosen["width_mult"]), self.resolution), chosen
+            channels = round_channels(STEM_CHANNELS * chosen["width_mult"])
+            return stem_parts(channels, side, self.stem_stride), chosen
 
         def stage(index: int) -> Stage:
             def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
                 before = CHANNELS[index - 1] if index else STEM_CHANNELS
                 channels_in = round_channels(before * entering["width_mult"])
                 channels_out = round_channels(CHANNELS[index] * entering["width_mult"])
-                return stage_parts(index, channels_in, channels_out, chosen, self.resolution), entering
+                return stage_parts(index, channels_in, channels_out, chosen, side), entering
 
             return Stage(f"stage_{index + 1}", (f"depth_{index + 1}", f"expansion_{index + 1}"), describe)
 
@@ -130,13 +146,13 @@ class MobileNet(Architecture):
             width_mult = entering["width_mult"]
             channels = round_channels(HEAD_CHANNELS * np.maximum(1.0, width_mult))
             channels_in = round_channels(CHANNELS[-1] * width_mult)
-            return head_parts(channels_in, channels, self.resolution, self.num_classes), {}
+            return head_parts(channels_in, channels, side, self.num_classes), {}
 
         return (Stage("stem", ("width_mult",), stem), *map(stage, range(7)), Stage("head", (), head))
 
 
 @dataclass(frozen=True)
-class MobileNetWide(Architecture):
+class MobileNetWide(ChainArchitecture):
     """A MobileNetV2 with a width, a depth and an expansion of its own for each stage.
 
     Attributes:
@@ -145,6 +161,7 @@ class MobileNetWide(Architecture):
         expansions: Hidden width over input width, a stage.
         resolution: Side of the input, in pixels.
         num_classes: Outputs.
+        stem_stride: Stride of the stem; 1 suits small images.
     """
 
     family: ClassVar[str] = "mobilenet-wide"
@@ -154,6 +171,7 @@ class MobileNetWide(Architecture):
     expansions: tuple[int, ...] = choice(EXPANSIONS, "e", item="expansion", most=100)
     resolution: int = constant(224, "r", most=4096)
     num_classes: int = constant(1000, "c")
+    stem_stride: int = constant(2, "s", most=2)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -161,21 +179,22 @@ class MobileNetWide(Architecture):
 
     def chain(self) -> Chain:
         """The state between stages is the width that leaves the stage before."""
+        side = stem_side(self.resolution, self.stem_stride)
 
         def stem(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
-            return stem_parts(STEM_CHANNELS, self.resolution), {"channels": STEM_CHANNELS}
+            return stem_parts(STEM_CHANNELS, side, self.stem_stride), {"channels": STEM_CHANNELS}
 
         def stage(index: int) -> Stage:
             def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
                 channels = chosen[f"width_{index + 1}"]
-                parts = stage_parts(index, entering["channels"], channels, chosen, self.resolution)
+                parts = stage_parts(index, entering["channels"], channels, chosen, side)
                 return parts, {"channels": channels}
 
             names = tuple(f"{item}_{index + 1}" for item in ("width", "depth", "expansion"))
             return Stage(f"stage_{index + 1}", names, describe)
 
         def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
-            return head_parts(entering["channels"], HEAD_CHANNELS, self.resolution, self.num_classes), {}
+            return head_parts(entering["channels"], HEAD_CHANNELS, side, self.num_classes), {}
 
         return (Stage("stem", (), stem), *map(stage, range(7)), Stage("head", (), head))
 

@@ -1,4 +1,4 @@
-"""The registry of search spaces: a space file registers what it defines, users ask by name."""
+"""The registry of search spaces and known networks: a file registers what it defines, users ask by name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from search_spaces.space import Space
 
 _spaces: dict[str, Space] = {}
+_families: dict[str, type[Architecture]] = {}
+"""Families of known networks, that are no spaces."""
 
 
 def register(space: Space) -> Space:
@@ -26,6 +28,12 @@ def register(space: Space) -> Space:
     return space
 
 
+def register_family(family: type[Architecture]) -> type[Architecture]:
+    """Make a family of networks known that can be had one by one, but not searched."""
+    _families[family.family] = family
+    return family
+
+
 def names() -> tuple[str, ...]:
     """The names of all registered spaces."""
     return tuple(sorted(_spaces))
@@ -37,6 +45,11 @@ def get(name: str) -> Space:
     Raises:
         RequestError: There is none; the message lists the names.
     """
+    if name in _families:
+        raise RequestError(
+            f"{name} is no space to search: its networks are given one by one, as {_families[name]()};"
+            f" the spaces are {', '.join(names())}"
+        )
     if name not in _spaces:
         close = difflib.get_close_matches(name, _spaces, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
@@ -45,7 +58,7 @@ def get(name: str) -> Space:
 
 
 def parse(text: str) -> Architecture:
-    """The architecture of "space:spec" or "space:reference".
+    """The architecture of "space:spec", "space:reference" or "family:spec".
 
     Raises:
         RequestError: There is no such space, or the rest does not parse.
@@ -53,4 +66,5 @@ def parse(text: str) -> Architecture:
     name, colon, _ = text.partition(":")
     if not colon:
         raise RequestError(f"{text!r} names no space; write it as SPACE:SPEC, for instance mobilenet:{text}")
-    return get(name).parse(text)
+    family = _families.get(name)
+    return family.parse(text) if family else get(name).parse(text)

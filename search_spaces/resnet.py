@@ -12,9 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from search_spaces.architecture import Architecture
 from search_spaces.blocks import Residual
-from search_spaces.chain import Chain, Stage, Values
+from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.figures import Column
 from search_spaces.layers import (
     BatchNorm,
@@ -68,7 +67,7 @@ def bottleneck(channels_in: Column, width: Column, channels_out: int, side: int,
 
 
 @dataclass(frozen=True)
-class ResNet(Architecture):
+class ResNet(ChainArchitecture):
     """A ResNet of four stages behind a 7x7 stem.
 
     Attributes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from search_spaces.architecture import Architecture, Value
-from search_spaces.chain import Chain
+from search_spaces.chain import Chain, ChainArchitecture
 from search_spaces.errors import RequestError
 
 Options: TypeAlias = tuple[Value, ...]
@@ -29,7 +29,7 @@ class Space:
     """
 
     name: str
-    architecture: type[Architecture]
+    architecture: type[ChainArchitecture]
     choices: Mapping[str, Options]
     references: Mapping[str, Architecture] = field(default_factory=dict)
     base: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """Specs: how an architecture is written in a few characters, read back and checked.
 
 A spec is the family, a colon, and tokens joined by "_". A token is a letter and a value (`w0.6`, `d1-2-3`),
-or a bare word for a field that takes one of a few words (`bottleneck`). Constants at their default are left
-out.
+or a bare word for a field that takes one of a few words (`bottleneck`), first of all if it has a "_" in it.
+Constants at their default are left out.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def read(architecture: type[A], text: str) -> A:
         raise RequestError(f"spec {text!r}: {family!r} is not {architecture.family!r}")
     fields: dict[str, Any] = {}
     place = len(family) + len(colon)
-    for token in tokens.split("_"):
+    for token in _split(architecture, tokens):
         field, value = _read_token(architecture, text, place, token)
         if field.name in fields:
             raise RequestError(f"spec {text!r}: {token!r} at character {place + 1} gives {field.name} twice")
@@ -149,6 +149,15 @@ def read(architecture: type[A], text: str) -> A:
         return architecture(**fields)
     except RequestError as error:
         raise RequestError(f"spec {text!r}: {error}") from None
+
+
+def _split(architecture: type[A], text: str) -> list[str]:
+    """The tokens of a spec; the longest word that it begins with is one, whatever is in it."""
+    words = (word for field in dataclasses.fields(architecture) for word in settings(field).words)
+    first = max((word for word in words if f"{text}_".startswith(f"{word}_")), key=len, default="")
+    if not first or first == text:
+        return [first] if first else text.split("_")
+    return [first, *text[len(first) + 1 :].split("_")]
 
 
 def _read_token(

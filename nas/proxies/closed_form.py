@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from nas.proxies.registry import register
 from nas.proxies.subject import Subject
 
@@ -9,6 +11,8 @@ from nas.proxies.subject import Subject
 @register("nn_mass")
 def nn_mass(subject: Subject) -> float:
     """NN-Mass: density of skip connections times width times depth, summed over cells or blocks.
+
+    It is not defined for known networks: nan.
 
     Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780, equation 4.
     """
@@ -32,7 +36,9 @@ def depth(subject: Subject) -> float:
     """Layers on the way from the input to the output: the sum of the depths of cells or stages.
 
     The choices named `depth` are added up: layers a cell in DenseNet and MLP, blocks a stage in MobileNetV2
-    and ResNet. It compares networks of one space only.
+    and ResNet. It compares networks of one space only, and is nan for known networks, which have no choice of
+    it.
     """
     choices = subject.architecture.choices()
-    return float(sum(int(value) for name, value in choices.items() if name.startswith("depth")))
+    depths = [int(value) for name, value in choices.items() if name.startswith("depth")]
+    return float(sum(depths)) if depths else math.nan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -14,6 +16,8 @@ from nas.proxies.subject import Subject
 def naswot(subject: Subject) -> float:
     """NASWOT: log |det K|, where K counts, for each two images, the ReLUs that are on for both or off for
     both.
+
+    It looks at ReLU and ReLU6, and is nan for networks that have neither.
 
     More is better: images whose patterns differ can be told apart. It costs a forward pass of the batch,
     whose size it depends on: compare values of equal batches only.
@@ -30,4 +34,6 @@ def naswot(subject: Subject) -> float:
 
     with torch.no_grad(), watched(network, nn.ReLU, note), watched(network, nn.ReLU6, note):
         network(subject.images)
+    if not kernel.any():
+        return math.nan
     return float(torch.linalg.slogdet(kernel).logabsdet)

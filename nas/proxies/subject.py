@@ -72,14 +72,14 @@ class Subject:
     def network(self, dtype: torch.dtype | None = None) -> nn.Module:
         """The network as initialised, the same every time; in training mode, but with nothing dropped out."""
         import torch
-        from torch import nn
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = self.build()
         network.to(dtype).train()
         for layer in network.modules():
-            if isinstance(layer, nn.Dropout):
+            # Layers without weights do the same in both modes, but for those that drop values or branches.
+            if not any(True for _ in layer.parameters()):
                 layer.eval()
         return network
 

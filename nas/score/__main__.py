@@ -34,8 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     space = search_spaces.get(options.space) if options.space else None
     rows = []
     for text in options.arch:
-        named = text.partition(":")[0] in search_spaces.names() and ":" in text
-        architecture = search_spaces.parse(text) if named or not space else space.parse(text)
+        architecture = space.parse(text) if space and ":" not in text else search_spaces.parse(text)
         rows.append({"arch": str(architecture), **score(architecture)})
     table = pd.DataFrame(rows)
     if asked:

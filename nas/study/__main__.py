@@ -251,9 +251,9 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
     from nas.show import rendered, show
     from nas.study.outcome import latencies
     from nas.study.plan import planned
-    from nas.train.fit import fitted
+    from nas.train.fit import all_fitted
 
-    architectures = [fitted(search_spaces.parse(arch), data) for arch in request.order.archs]
+    architectures = all_fitted(request.order, data)
     table = pd.DataFrame([{"arch": str(one), **score(one)} for one in architectures])
     measured = latencies(table, asked)
     show(measured.columns(table) if measured else table, family=architectures[0].family)

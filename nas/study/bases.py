@@ -12,8 +12,12 @@ def base_of(arch: str) -> str:
 
     >>> base_of("densenet:k2_d13-13-13_t40-80-125_conv3x3"), base_of("mlp:w8_d4_t5")
     ('width_mult 2, op conv3x3', 'width 8')
+    >>> base_of("torchvision:efficientnet_b0")  # of no space
+    'torchvision'
     """
     architecture = search_spaces.parse(arch)
+    if architecture.family not in search_spaces.names():
+        return architecture.family
     choices = architecture.choices()
     return ", ".join(f"{name} {choices[name]}" for name in search_spaces.get(architecture.family).base)
 

@@ -202,8 +202,9 @@ def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
 def _readable(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in found.iterrows():
+        of = {"of": row["networks"]} if found["networks"].nunique() > 1 else {}
         said = {label: _interval(row, label) for label in ("rho", "tau", "r2")}
-        rows.append({"score": row["score"], **said, "s": f"{row['seconds']:.3f}"})
+        rows.append({"score": row["score"], **of, **said, "s": f"{row['seconds']:.3f}"})
     return pd.DataFrame(rows)
 
 
@@ -226,4 +227,6 @@ def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _interval(row: pd.Series, label: str) -> str:
+    if pd.isna(row[label]):
+        return "-"
     return f"{row[label]:.2f} [{row[f'{label}_low']:.2f}, {row[f'{label}_high']:.2f}]"

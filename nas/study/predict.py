@@ -43,6 +43,8 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
     wanted = pd.DataFrame({"arch": list(map(str, fitted)), score: values})
     known = axis(score, table)
     fit = np.isfinite(known)
+    if fit.sum() < 3:
+        raise RequestError(f"--score {score}: {fit.sum()} networks of the study have one; 3 are needed")
     line = Line.fitted(known[fit], table["top1"].to_numpy(float)[fit])
     at = axis(score, wanted)
     middle, half = line.predict(at)

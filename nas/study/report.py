@@ -40,18 +40,23 @@ def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """A row a score: rho, tau and R^2 with accuracy, their intervals, and its mean seconds a network.
 
     rho and tau are signed so that 1 is a score that always prefers the better network. R^2 is that of the
-    score as it is drawn, of `r2_networks`: those where it has a logarithm and is finite.
+    score as it is drawn, of `r2_networks`: those where it has a logarithm and is finite. Networks for which a
+    score is not defined (nan) are left out of its row, and `networks` says how many are in it.
     """
     accuracy = table["top1"].to_numpy(float)
     rows = []
     for name in names:
         signed = table[name].to_numpy(float) * (1 if proxies.get(name).more_is_better else -1)
         drawn = axis(name, table)
-        fit = np.isfinite(drawn)
-        row: dict[str, object] = {"score": name, "networks": len(table), "r2_networks": int(fit.sum())}
+        known, fit = ~np.isnan(signed), np.isfinite(drawn)
+        row: dict[str, object] = {
+            "score": name,
+            "networks": int(known.sum()),
+            "r2_networks": int(fit.sum()),
+        }
         for label, statistic, x, y in (
-            ("rho", spearman, signed, accuracy),
-            ("tau", kendall, signed, accuracy),
+            ("rho", spearman, signed[known], accuracy[known]),
+            ("tau", kendall, signed[known], accuracy[known]),
             ("r2", r_squared, drawn[fit], accuracy[fit]),
         ):
             found = with_interval(statistic, x, y)

@@ -28,6 +28,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, metavar="DIR", help="where it is (data)")
     add("--download", action="store_true", help="let torchvision download what is missing")
     add("--image-size", type=at_least(1), metavar="N", help="resize the images of a folder to this side")
+    add("--stem-stride", type=int, choices=(1, 2), help="stride of the stems that have a choice (their own)")
     add("--images", type=at_least(1), metavar="N", help="keep at most N images of either part")
     add("--holdout", type=float, metavar="SHARE", help="share of training images to choose by (0)")
     add("--keep", choices=get_args(Keep), help="images of a folder: read once, or when needed (by size)")
@@ -76,6 +77,7 @@ def changed_by(order: Order, archs: tuple[str, ...], options: argparse.Namespace
         "side": options.image_size,
         "limit": options.images,
         "keep": options.keep,
+        "stem_stride": options.stem_stride,
     }
     given = {name: value for name, value in wishes.items() if value is not None}
     return replace(order, **given, values=start.override(_changes(options)))

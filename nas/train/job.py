@@ -148,7 +148,8 @@ def curves(outcomes: Mapping[Job, Outcome]) -> pd.DataFrame:
 def summary(trained: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the seeds of each network that was trained to the end."""
     done = trained[trained["status"] == DONE]
-    groups = done.groupby(["row", "arch", "nn_mass", "flops", "macs", "params"], sort=False)
+    # Known networks have no NN-Mass, and count all the same.
+    groups = done.groupby(["row", "arch", "nn_mass", "flops", "macs", "params"], sort=False, dropna=False)
     of_seeds = {
         f"{name}_{how}": (name, how) for name in ("top1", "top5", "best_top1") for how in ("mean", "std")
     }

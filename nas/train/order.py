@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from nas.train.recipe import Recipe
-from search_spaces import RequestError
+from search_spaces import RequestError, parse
 
 NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")
 """Data sets that torchvision knows."""
@@ -34,6 +34,7 @@ class Order:
         side: Side that images of a folder are resized to.
         limit: Images of either part that are kept at most.
         keep: Where the images of a folder are kept; by their size if not given.
+        stem_stride: Stride of the stem of the networks that leave it open; their own if not given.
     """
 
     archs: tuple[str, ...]
@@ -46,6 +47,7 @@ class Order:
     side: int | None = None
     limit: int | None = None
     keep: Keep | None = None
+    stem_stride: int | None = None
 
     def __post_init__(self) -> None:
         if self.dataset not in DATASETS:
@@ -60,6 +62,11 @@ class Order:
             raise RequestError(f"--seeds: {max(self.seeds)} is too large, expected less than 2**63")
         if not 0 <= self.holdout < 1:
             raise RequestError(f"--holdout {self.holdout}: expected a share from 0 to below 1")
+        if self.stem_stride is not None and not any(map(_stem_is_open, self.archs)):
+            raise RequestError(
+                f"--stem-stride {self.stem_stride}: none of these networks has a stem of another stride;"
+                " leave it out"
+            )
 
     @property
     def title(self) -> str:
@@ -81,3 +88,7 @@ class Order:
         """The order that `as_json` gave."""
         lists = {name: tuple(values[name]) for name in ("archs", "seeds")}
         return cls(**{**values, **lists, "values": Recipe(**values["values"])})
+
+
+def _stem_is_open(arch: str) -> bool:
+    return "stem_stride" in parse(arch).constant_names()

@@ -8,13 +8,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-import search_spaces
 from nas.train import job
 from nas.train.board import Board
 from nas.train.checkpoint import Checkpoint
 from nas.train.data import Data, load
 from nas.train.figure import draw
-from nas.train.fit import fitted
+from nas.train.fit import all_fitted
 from nas.train.folder import TrainFolder
 from nas.train.job import DONE, FAILED, INTERRUPTED, Job, Outcome
 from nas.train.one import Means, OnStep, Report, train
@@ -48,10 +47,9 @@ class TrainRun:
         means.processes.check(order.values.batch, len(data.train))
         self.order, self._means, self.unsaved = order, means, ""
         self._data = data
-        architectures = [fitted(search_spaces.parse(arch), data) for arch in order.archs]
         self.outcomes = {
             Job(row, architecture, seed): Outcome()
-            for row, architecture in enumerate(architectures, 1)
+            for row, architecture in enumerate(all_fitted(order, data), 1)
             for seed in order.seeds
         }
 

@@ -36,12 +36,23 @@ def test_a_table_fits_a_terminal(command: Command) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+def test_known_networks_beside_those_of_a_space(command: Command) -> None:
+    given = ["--space", "mobilenet", "--arch", "mobilenet_v2", "torchvision:mobilenet_v2"]
+    table = command("nas.score", *given).stdout.splitlines()
+    ours, known = (line.split() for line in table[-2:])
+    assert ours[1:] == ["1287.0", *known[2:]] and known[:2] == ["torchvision:mobilenet_v2", "-"]
+    rows = json.loads(command("nas.score", *given, "--format", "json").stdout)
+    assert rows[1]["nn_mass"] is None and rows[1]["flops"] == rows[0]["flops"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--arch", "nn_mass_b"], "names no space"),
         (["--arch", "mobilenet:w1_dx"], "'dx' at character 14"),
         (["--space", "nope", "--arch", "w1"], "unknown space 'nope'"),
+        (["--space", "torchvision", "--arch", "resnet18"], "torchvision is no space to search"),
+        (["--arch", "torchvision:mobilnet_v2"], "did you mean mobilenet_v2?"),
         (["--space", "mobilenet"], "--arch"),
         (["--arch", "mlp:w8", "--format", "xml"], "xml"),
     ],

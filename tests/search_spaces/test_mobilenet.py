@@ -2,10 +2,13 @@
 
 import pytest
 import torchvision
+from hypothesis import given, settings
 
 import search_spaces
 from nas import score
+from nas.recount import compare, recount
 from search_spaces import MobileNet, MobileNetWide, RequestError
+from tests.search_spaces.conformance import rows, small, trains
 
 CHECKED = {
     "mobilenet_v2": (3_504_872, 314_193_216, 300_774_272, 1287.0),
@@ -25,6 +28,30 @@ def test_weights_are_those_of_torchvision_at_any_width(width: float) -> None:
     ours = MobileNet(width_mult=width).build()
     theirs = torchvision.models.mobilenet_v2(width_mult=width)
     assert [p.shape for p in ours.parameters()] == [p.shape for p in theirs.parameters()]
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "mobilenet-wide"])
+def test_a_stem_of_stride_1_is_counted_exactly(name: str) -> None:
+    space = small(search_spaces.get(name)).fix(stem_stride=1)
+
+    @settings(max_examples=10)
+    @given(rows(space))
+    def holds(row: tuple[int, ...]) -> None:
+        made = space.of_options(row)
+        compare(made, recount(made))
+
+    holds()
+
+
+def test_a_stem_of_stride_1_works_as_stride_2_on_twice_the_side() -> None:
+    """All but the stem's own input is the same; a spec says so only where it is not 2."""
+    halved, whole = MobileNet(resolution=64), MobileNet(resolution=32, stem_stride=1)
+    assert score(halved) == score(whole)
+    assert str(halved).endswith("_r64") and str(whole).endswith("_r32_s1")
+    assert MobileNet.parse(str(whole)) == whole
+    trains(MobileNet(width_mult=0.35, resolution=17, num_classes=7, stem_stride=1))
+    with pytest.raises(RequestError, match="stem_stride is 3, expected a whole number of at most 2"):
+        MobileNet(stem_stride=3)
 
 
 def test_the_same_network_in_both_spaces_has_the_same_figures() -> None:

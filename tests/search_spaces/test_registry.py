@@ -18,6 +18,13 @@ def test_a_name_is_taken_once() -> None:
         search_spaces.register(search_spaces.get("mlp"))
 
 
+def test_known_networks_are_parsed_and_are_no_space() -> None:
+    assert search_spaces.parse("torchvision:resnet18") == search_spaces.Torchvision("resnet18")
+    assert "torchvision" not in search_spaces.names()
+    with pytest.raises(RequestError, match=r"torchvision is no space to search: .*; the spaces are densenet"):
+        search_spaces.get("torchvision")
+
+
 def test_a_spec_without_a_space_is_refused() -> None:
     with pytest.raises(RequestError, match="names no space"):
         search_spaces.parse("nn_mass_b")

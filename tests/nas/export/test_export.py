@@ -16,7 +16,7 @@ from nas.export.formats import FORMATS
 from nas.train.__main__ import main as train
 from nas.train.classifier import Classifier
 from nas.train.data import Spread
-from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet
+from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet, Torchvision
 from tests.conftest import Command
 from tests.nas.train.conftest import images
 
@@ -30,6 +30,7 @@ FAMILIES = {
         width_mult=0.35, depths=(1,) * 7, expansions=(1, 2, 2, 2, 2, 2, 2), resolution=8, num_classes=3
     ),
     "resnet": ResNet(depths=(1, 1, 1, 1), width_per_group=8, resolution=8, num_classes=3),
+    "torchvision": Torchvision("mnasnet1_0", width_mult=0.25, resolution=8, num_classes=3, stem_stride=1),
 }
 
 

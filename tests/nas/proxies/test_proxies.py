@@ -14,7 +14,7 @@ from nas import proxies, score
 from nas.proxies import Subject
 from nas.proxies.registry import register
 from nas.train.data import Data
-from search_spaces import MLP, Architecture, DenseNet, MobileNet, RequestError, ResNet
+from search_spaces import MLP, Architecture, DenseNet, MobileNet, RequestError, ResNet, Torchvision
 from search_spaces.modules import Residual
 from tests.nas.train.conftest import data, images
 
@@ -187,6 +187,22 @@ class TestEveryProxy:
             of.classes,
         )
         assert value(name, doubled) == pytest.approx(value(name, of), rel=5e-2)
+
+
+@pytest.mark.parametrize("name", proxies.names())
+def test_known_networks_can_be_looked_at(name: str) -> None:
+    """But for what is said of a topology of ours; NASWOT looks at no activation that is not a ReLU."""
+    known = Torchvision("mobilenet_v3_small", width_mult=0.35, resolution=32, num_classes=3)
+    first, again = (value(name, Subject.of_noise(known, 4)) for _ in range(2))
+    undefined = name in ("nn_mass", "depth")
+    assert math.isnan(first) if undefined else first == again and math.isfinite(first)
+
+
+def test_branches_that_training_drops_are_there_when_looked_at() -> None:
+    of = Subject.of_noise(Torchvision("efficientnet_b0", resolution=32, num_classes=3), 4)
+    network = of.network()
+    assert all(torch.equal(network(of.images), network(of.images)) for _ in range(3))
+    assert network.training and math.isnan(value("naswot", of))
 
 
 def test_each_says_what_it_is() -> None:

@@ -134,6 +134,41 @@ def test_a_perfect_score_is_found(tmp_path: Path) -> None:
     assert math.isnan(found.loc["zen", "rho"]) and found.loc["naswot", "networks"] == 5
 
 
+def test_a_score_that_some_networks_lack_is_compared_over_the_others() -> None:
+    archs = ["torchvision:resnet18", *(f"mlp:w8_d{depth}_t4" for depth in range(3, 7))]
+    table = pd.DataFrame({"arch": archs, "nn_mass": [np.nan, 1.0, 2.0, 3.0, 4.0], "params": range(1, 6)})
+    table = table.assign(top1=[50.0, 10.0, 20.0, 30.0, 40.0], nn_mass_seconds=0.0, params_seconds=0.0)
+    found = correlations(table, ("params", "nn_mass")).set_index("score")
+    assert found["networks"].to_dict() == {"nn_mass": 4, "params": 5}
+    assert found.loc["nn_mass", "rho"] == pytest.approx(1) and found.loc["params", "rho"] == pytest.approx(0)
+    with pytest.raises(RequestError, match="--score nn_mass: 1 networks of the study have one; 3 are needed"):
+        predicted([MLP()], table[["arch", "nn_mass", "top1"]].iloc[[1, 0, 0]], "nn_mass")
+
+
+def test_known_networks_are_studied_beside_ours(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    known = ["torchvision:mobilenet_v3_small_w0.35", "torchvision:mnasnet1_0_w0.25"]
+    ours = [f"mobilenet:w{width}_d1-2-1-1-1-1-1" for width in (0.35, 0.5, 0.75)]
+    on = ["--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12", "--stem-stride", "1"]
+    given = ["--arch", *known, *ours, *on, "--scores", "nn_mass", "params", "synflow", "--score-batch", "4"]
+    assert main([*given, "--plan"]) == 0
+    assert "correlation of log NN-Mass and log params: 0." in capsys.readouterr().out
+    assert main([*given, "--out", str(tmp_path / "study")]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80 or "Kept in" in said.splitlines()[-1]
+    found = pd.read_csv(tmp_path / "study" / "correlations.csv").set_index("score")
+    assert found["networks"].to_dict() == {"nn_mass": 3, "params": 5, "synflow": 5}
+    table = pd.read_csv(tmp_path / "study" / "networks.csv")
+    assert (
+        table["arch"].str.endswith("_c3_s1").all()
+        and table["nn_mass"].isna().tolist() == [True] * 2 + [False] * 3
+    )
+    between = pd.read_csv(tmp_path / "study" / "between.csv", index_col="score")
+    assert between.notna().all().all()
+
+
 def test_predictions_say_where_they_reach_beyond_what_is_known() -> None:
     archs = [f"mlp:w8_d{depth}_t8" for depth in range(3, 13)]
     mass = np.array([score(arch)["nn_mass"] for arch in archs])

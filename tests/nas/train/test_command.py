@@ -188,6 +188,8 @@ NONSENSE = {
     "a file for a folder": ([*HAND, "--data", __file__], "expected"),
     "a file for a set": (["--arch", "mlp:mlp_8", "--dataset", "cifar10", "--data", __file__], "cifar10 in"),
     "no time": ([*HAND, "--checkpoint-minutes", "0"], "'0' is not a number of minutes"),
+    "a stem of no network": ([*HAND, "--stem-stride", "1"], "none of these networks has a stem of another"),
+    "a stem of stride 3": ([*HAND, "--stem-stride", "3"], "invalid choice: 3"),
     "side by side with nothing": ([*HAND, "--parallel", "--device", "cpu"], "as --parallel 2"),
 }
 

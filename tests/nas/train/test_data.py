@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import search_spaces
 from nas.train.data import Data, load
-from nas.train.fit import fitted
+from nas.train.fit import all_fitted, fitted
+from nas.train.order import Order
 from search_spaces import MLP, MobileNet, RequestError, ResNet
-from tests.nas.train.conftest import SMALL, write_images
+from tests.nas.train.conftest import RECIPE, SMALL, write_images
 
 
 def test_a_holdout_is_even_and_repeats(data: Data) -> None:
@@ -37,6 +40,19 @@ def test_networks_are_rebuilt_for_the_data(data: Data) -> None:
     assert fitted(MLP(), data).constants() == {"in_features": 3 * 8 * 8, "num_classes": 3}
     for architecture in (MobileNet(), ResNet()):
         assert fitted(architecture, data).build()(torch.rand(2, 3, 8, 8)).shape == (2, 3)
+
+
+def test_a_stem_is_rebuilt_where_it_is_open(data: Data, images: Path) -> None:
+    """The MLP and the ResNet, whose stems are not, are trained beside the others as they are."""
+    archs = ("mobilenet:w0.5", "mobilenet-wide:mobilenet_v2", "mlp:mlp_8", "resnet:resnet18")
+    order = Order(archs, "folder", str(images), "quick", RECIPE)
+    stems = {stride: all_fitted(replace(order, stem_stride=stride), data) for stride in (None, 1, 2)}
+    assert stems[None] == stems[2] == [fitted(search_spaces.parse(arch), data) for arch in archs]
+    assert [one.constants().get("stem_stride") for one in stems[1]] == [1, 1, None, None]
+    assert stems[1][2:] == stems[2][2:]
+    assert fitted(MobileNet(stem_stride=1), data).constants()["stem_stride"] == 1
+    with pytest.raises(RequestError, match="--stem-stride 1: none of these networks has a stem of another"):
+        replace(order, archs=archs[2:], stem_stride=1)
 
 
 def test_a_network_too_deep_says_for_what_it_is(tmp_path: Path) -> None:

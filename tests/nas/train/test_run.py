@@ -68,6 +68,40 @@ def test_the_table_says_what_was_reached(images: Path, tmp_path: Path) -> None:
     assert state["status"] == "finished" and state["order"]["values"] == dataclasses.asdict(asked.values)
 
 
+def test_the_stem_that_was_trained_is_the_one_kept(images: Path, tmp_path: Path) -> None:
+    asked = order(images, "mobilenet:w0.35_d1-1-1-1-1-1-1", stem_stride=1, values=replace(PLAIN, epochs=1))
+    trained(asked, tmp_path / "run")
+    (kept,) = pd.read_csv(tmp_path / "run" / "trained.csv").to_dict("records")
+    assert kept["arch"].endswith(f"_r{SIDE}_c3_s1") and kept["flops"] == nas.score(kept["arch"])["flops"]
+    loaded_again = nas.load(tmp_path / "run")
+    assert str(loaded_again.architecture) == kept["arch"]
+    stem = next(layer for layer in loaded_again.modules() if isinstance(layer, torch.nn.Conv2d))
+    assert stem.stride == (1, 1)
+    opened = TrainFolder.open(tmp_path / "run").order
+    assert opened == asked
+    assert opened.differing(replace(asked, stem_stride=2)) == ["stem_stride 1 and not 2"]
+    older = opened.as_json()
+    del older["stem_stride"]
+    assert Order.of_json(older) == replace(asked, stem_stride=None)
+
+
+def test_known_networks_are_trained_and_loaded(images: Path, tmp_path: Path) -> None:
+    """Also: those without NN-Mass have a mean over their seeds."""
+    archs = ("torchvision:mnasnet1_0_w0.25", "torchvision:shufflenet_v2_x0_5", "mlp:mlp_8")
+    once = replace(PLAIN, epochs=1)
+    asked = order(images, *archs, values=once, holdout=0.25, stem_stride=1, seeds=(0, 1))
+    trained(asked, tmp_path / "run")
+    kept = pd.read_csv(tmp_path / "run" / "trained.csv")
+    assert kept["status"].eq("done").all() and kept["nn_mass"].isna().tolist() == [True] * 4 + [False] * 2
+    assert kept["arch"].iloc[0] == f"torchvision:mnasnet1_0_w0.25_r{SIDE}_c3_s1"
+    summary = pd.read_csv(tmp_path / "run" / "summary.csv")
+    assert summary["row"].tolist() == [1, 2, 3] and summary["seeds"].eq(2).all()
+    data = loaded(asked)
+    for best, column in ((False, "top1"), (True, "best_top1")):
+        again = nas.load(tmp_path / "run", 1, seed=1, best=best)
+        assert accuracy(again, data.test, CPU)[0] == pytest.approx(kept[column].iloc[1])
+
+
 def test_the_accuracy_is_that_of_the_loaded_network(images: Path, tmp_path: Path) -> None:
     asked = order(images, str(SMALL), values=RECIPE, holdout=0.25)
     trained(asked, tmp_path / "run")

@@ -1,0 +1,128 @@
+"""Known networks: counted as fvcore counts, and those that torchvision builds."""
+
+import math
+import pickle
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torchvision import models
+
+import search_spaces
+from nas import score
+from nas.recount import compare, recount
+from search_spaces import MobileNet, RequestError, Torchvision
+from search_spaces.known import NAMES, SCALED
+from tests.search_spaces.conformance import trains
+
+KINDS = (
+    Torchvision("mobilenet_v2", width_mult=1.15),
+    Torchvision("mobilenet_v3_large"),
+    Torchvision("mobilenet_v3_small", width_mult=0.5),
+    Torchvision("mnasnet1_0", width_mult=1.1),
+    Torchvision("mnasnet0_5"),
+    Torchvision("efficientnet_b0"),
+    Torchvision("efficientnet_v2_s"),
+    Torchvision("regnet_x_400mf"),
+    Torchvision("regnet_y_400mf"),
+    Torchvision("resnet18"),
+    Torchvision("resnext50_32x4d"),
+    Torchvision("shufflenet_v2_x1_0"),
+)
+"""One of each kind that is built in a way of its own."""
+
+
+def known() -> st.SearchStrategy[Torchvision]:
+    """Any of them, in any form."""
+    return st.one_of(
+        st.builds(
+            Torchvision,
+            name=st.sampled_from(names),
+            width_mult=widths,
+            resolution=st.integers(1, 300),
+            num_classes=st.integers(1, 2000),
+            stem_stride=st.sampled_from([1, 2]),
+        )
+        for names, widths in (
+            (NAMES, st.just(1.0)),
+            (SCALED, st.integers(7, 28).map(lambda step: step / 20)),
+        )
+    )
+
+
+@pytest.mark.parametrize("constants", [(64, 100, 1), (97, 10, 2)], ids=str)
+@pytest.mark.parametrize("network", KINDS, ids=str)
+def test_counts_are_fvcores_to_the_unit(network: Torchvision, constants: tuple[int, int, int]) -> None:
+    made = Torchvision(network.name, network.width_mult, *constants)
+    compare(made, recount(made))
+
+
+def test_the_known_mobilenet_is_ours() -> None:
+    for stem in (1, 2):
+        ours = score(MobileNet(width_mult=0.75, resolution=96, stem_stride=stem))
+        theirs = score(Torchvision("mobilenet_v2", width_mult=0.75, resolution=96, stem_stride=stem))
+        assert math.isnan(theirs.pop("nn_mass")) and ours.items() > theirs.items()
+
+
+@given(known())
+def test_specs_read_back(network: Torchvision) -> None:
+    assert search_spaces.parse(str(network)) == Torchvision.parse(str(network)) == network
+    assert Torchvision.of_choices(network.choices(), **network.constants()) == network
+    assert pickle.loads(pickle.dumps(network)) == network
+    assert hash(network) == hash(Torchvision.parse(str(network)))
+
+
+def test_all_names_are_torchvisions() -> None:
+    assert len(set(NAMES)) == len(NAMES) and set(NAMES) < set(models.list_models(models))
+
+
+@pytest.mark.parametrize("name", ["mnasnet0_75", "mnasnet1_0", "mobilenet_v3_small", "regnet_y_400mf"])
+def test_weights_are_those_that_torchvision_draws(name: str) -> None:
+    states = []
+    for build in (Torchvision(name).build, lambda: models.get_model(name, weights=None)):
+        torch.manual_seed(0)
+        states.append(build().state_dict())
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_counting_draws_nothing() -> None:
+    state = torch.get_rng_state()
+    Torchvision("mnasnet0_5", resolution=33).figures()
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "mnasnet0_5"])
+def test_even_one_pixel_is_enough(name: str) -> None:
+    made = Torchvision(name, resolution=1, num_classes=7, stem_stride=1)
+    assert made.build().eval()(torch.zeros(1, 3, 1, 1)).shape == (1, 7)
+    trains(Torchvision(name, resolution=33, num_classes=7, stem_stride=1))
+
+
+def test_weights_are_read_without_the_version_that_wrote_them() -> None:
+    made, other = (Torchvision("mnasnet0_5", num_classes=3).build() for _ in range(2))
+    other.load_state_dict(dict(made.state_dict()))
+    assert all(map(torch.equal, made.parameters(), other.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("torchvision:mobilnet_v2", "unknown network 'mobilnet_v2' (did you mean mobilenet_v2?)"),
+        ("torchvision:vit_b_16", "of torchvision there are mnasnet1_0, mobilenet_v2, "),
+        ("torchvision:", "unknown network ''"),
+        (
+            "torchvision:resnet18_w0.5",
+            "resnet18 has no width multiplier, so leave out 0.5; those that",
+        ),
+        ("torchvision:resnet18_q3", "'q3' at character 22"),
+        ("torchvision:resnet18_r64_r64", "'r64' at character 26 gives resolution twice"),
+        ("torchvision:efficientnet_v2_s_s3", "stem_stride is 3"),
+        ("torchvision:mobilenet_v2_w0", "width_mult is 0"),
+    ],
+)
+def test_what_is_no_network_is_refused(text: str, message: str) -> None:
+    with pytest.raises(RequestError) as error:
+        search_spaces.parse(text)
+    assert message in str(error.value) and "\n" not in str(error.value)
