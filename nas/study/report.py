@@ -87,7 +87,10 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
     panels = drawn.subplots(down, across, squeeze=False, sharey=True).flatten()
     for panel, (_, row) in zip(panels, found.iterrows(), strict=False):
         name = str(row["score"])
-        panel.scatter(axis(name, table), table["top1"], s=14, color="tab:blue", alpha=0.8)
+        drawn_at = axis(name, table)
+        panel.scatter(drawn_at, table["top1"], s=14, color="tab:blue", alpha=0.8)
+        if not np.isfinite(drawn_at).any():
+            panel.text(0.5, 0.5, "infinite or undefined", ha="center", transform=panel.transAxes, fontsize=8)
         panel.set_title(f"{name}: rho {row['rho']:.2f}, R² {row['r2']:.2f}", fontsize=9)
         panel.set_xlabel(f"log {name}" if name in LOGARITHMS else name, fontsize=8)
         panel.tick_params(labelsize=8)
