@@ -181,7 +181,10 @@ def _tell_rules(table: pd.DataFrame, names: Sequence[str], path: Path) -> None:
 
 
 def _margin(row: pd.Series, name: str) -> str:
-    return "-" if np.isnan(row[name]) else f"{row[name]:+.2f} ±{row[f'{name}_error']:.2f}"
+    margin, error = row[name], row[f"{name}_error"]
+    if np.isnan(margin):
+        return "-"
+    return f"{margin:+.2f}" + ("" if np.isnan(error) else f" ±{error:.2f}")
 
 
 def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
@@ -190,7 +193,7 @@ def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "arch": row["arch"],
-                "top1": f"{row['top1']:.2f}%",
+                "top-1": f"{row['top1']:.2f}%",
                 "rank": f"{row['rank']}/{row['networks']}",
                 "first": _margin(row, "above_first"),
                 "median": _margin(row, "above_median"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,11 @@ from nas import score
 from nas.study.bands import NEAR, alike, order_within, within_bands
 from nas.study.rules import LEAST, judged
 from nas.study.standing import standing
+from search_spaces import MLP
+from tests.conftest import Command
+from tests.nas.train.conftest import images
+
+__all__ = ["images"]
 
 EVERY = np.ones((4, 4), bool)
 
@@ -103,3 +110,22 @@ def test_standing_of_known_margins() -> None:
     networks["seeds"], networks["top1_std"] = 1, np.nan
     assert standing(networks, [first])["error"].isna().all()
     assert standing(networks, ["mlp:w8_d99_t4"]).empty
+
+
+def test_a_study_compares_networks_named_with_those_drawn(
+    command: Command, images: Path, tmp_path: Path
+) -> None:
+    named = [str(MLP(depth=3)), str(MLP(depth=7, links=3))]
+    drawn = ("--space", "mlp", "--fix", "width=8", "--count", "8", "--draw", "uniform")
+    given_ = ("--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12", "lr=0.02")
+    asked = ("--scores", "nn_mass", "depth", "--initialisations", "1", "--seeds", "0,1", "--out", "study")
+    done = command("nas.study", "--arch", *named, *drawn, *given_, *asked)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    stand = pd.read_csv(tmp_path / "study" / "standing.csv")
+    assert len(stand) == 2 and (stand["networks"] == 10).all() and stand["above_first"].iloc[0] == 0
+    table = pd.read_csv(tmp_path / "study" / "networks.csv").set_index("arch")["top1"]
+    drawn_only = table.drop(stand["arch"])
+    assert stand["above_median"].tolist() == pytest.approx((stand["top1"] - drawn_only.median()).tolist())
+    rules = pd.read_csv(tmp_path / "study" / "rules.csv")
+    assert {"nn_mass", "depth", "any", "nn_mass and depth, fitted"} >= set(rules["rule"]) >= {"any", "depth"}
