@@ -262,7 +262,7 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
     linked = table[table["nn_mass"] > 0]
     if len(linked) > 1:
         logs = np.log(linked[["nn_mass", "params"]].to_numpy(float)).T
-        of = "" if len(linked) == len(table) else f" of the {len(linked)} networks that have NN-Mass"
+        of = "" if len(linked) == len(table) else f" ({len(linked)} networks with NN-Mass)"
         print(f"correlation of log NN-Mass and log params{of}: {np.corrcoef(logs)[0, 1]:.2f}")
     plan = planned(architectures, data, request.order.values, len(request.order.seeds), device)
     _say_plan(plan, device)
@@ -273,7 +273,7 @@ def _say_plan(plan: Plan, device: torch.device) -> None:
         f"{plan.networks} networks, {plan.trainings} trainings of {plan.epochs} epochs on {device}: about"
         f" {timedelta(seconds=round(plan.seconds))}"
     )
-    minutes = ", ".join(f"{plan.operations / (60e12 * rate):,.2g} min at {rate}" for rate in _RATES)
+    minutes = ", ".join(f"{plan.operations / (60e12 * rate):,.1f} min at {rate}" for rate in _RATES)
     print(f"{plan.operations:.1e} operations: {minutes} TFLOP/s")
 
 

@@ -154,7 +154,9 @@ def test_known_networks_are_studied_beside_ours(
     on = ["--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12", "--stem-stride", "1"]
     given = ["--arch", *known, *ours, *on, "--scores", "nn_mass", "params", "synflow", "--score-batch", "4"]
     assert main([*given, "--plan"]) == 0
-    assert "correlation of log NN-Mass and log params: 0." in capsys.readouterr().out
+    assert (
+        "correlation of log NN-Mass and log params (3 networks with NN-Mass): 0." in capsys.readouterr().out
+    )
     assert main([*given, "--out", str(tmp_path / "study")]) == 0
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80 or "Kept in" in said.splitlines()[-1]

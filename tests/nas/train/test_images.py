@@ -72,7 +72,9 @@ def test_augmentation_keeps_what_it_should() -> None:
     images = torch.full((4, 3, SIDE, SIDE), 200, dtype=torch.uint8)
     for name in RECIPES:
         augment = augmentation(RECIPES[name], SIDE)
-        assert augment is not None and augment(images).shape == images.shape
+        assert (augment is None) == (name == "mlp") and (
+            augment is None or augment(images).shape == images.shape
+        )
     assert augmentation(replace(PLAIN, crop="none", flip=False), SIDE) is None
     erased = augmentation(replace(PLAIN, crop="none", flip=False, erase=1.0), SIDE)
     assert erased is not None and (erased(images) == 0).sum() == 4 * 3 * (SIDE // 2) ** 2
