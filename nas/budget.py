@@ -147,4 +147,4 @@ def quantity(value: float) -> str:
         if rounded >= 10**power:
             digits = 3 - int(math.log10(rounded / 10**power))
             return f"{rounded / 10**power:.{digits}f}{unit}"
-    return f"{value:g}"
+    return f"{rounded:g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from nas import proxies
 from nas.study.bases import base_of
-from nas.study.statistics import LEVEL, RESAMPLES, Interval, Values
+from nas.study.statistics import Indices, Values, bootstrapped
 from search_spaces import parse
 
 NEAR = 1.1
@@ -72,7 +73,7 @@ def within_bands(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         accuracy = table["top1"].to_numpy(float)[known]
         for band, of_all in bands.items():
             which = of_all[np.ix_(known, known)]
-            found = _with_interval(signed, accuracy, which)
+            found = bootstrapped(partial(_order_of, signed, accuracy, which), len(signed))
             rows.append(
                 {
                     "score": name,
@@ -86,12 +87,6 @@ def within_bands(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _with_interval(score: Values, accuracy: Values, which: NDArray[np.bool_]) -> Interval:
-    """Over networks drawn with replacement; a network is not compared with its own copy."""
-    generator = np.random.default_rng(0)
-    drawn = generator.integers(0, len(score), (RESAMPLES, len(score)))
-    values = np.array([order_within(score[one], accuracy[one], which[np.ix_(one, one)]) for one in drawn])
-    values = values[np.isfinite(values)]
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(values, [tail, 1 - tail]) if len(values) else (np.nan, np.nan)
-    return Interval(order_within(score, accuracy, which), float(low), float(high))
+def _order_of(score: Values, accuracy: Values, which: NDArray[np.bool_], drawn: Indices) -> float:
+    """`order_within` of networks drawn; one is not compared with its own copy, whose accuracy is equal."""
+    return order_within(score[drawn], accuracy[drawn], which[np.ix_(drawn, drawn)])

@@ -219,8 +219,8 @@ def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
             {
                 "base": row["base"],
                 "networks": row["networks"],
-                "from": quantity(float(f"{row['least']:.4g}")),
-                "to": quantity(float(f"{row['most']:.4g}")),
+                "from": quantity(row["least"]),
+                "to": quantity(row["most"]),
                 "rho": _interval(row, "rho"),
                 "slope": f"{row['slope']:.2f}",
                 "points above": above if row["above_half"] else "0",

@@ -17,7 +17,7 @@ class StudyRequest:
 
     Attributes:
         space: Name of the space, or nothing where the networks were given by hand.
-        count: Networks to draw.
+        count: Networks in all, those given by hand among them.
         draw: How.
         seed: Seed of the draws.
         budgets: By cost.

@@ -8,13 +8,10 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from nas import proxies
 from nas.study.report import axis
-from nas.study.statistics import Values
-
-Indices = NDArray[np.integer]
+from nas.study.statistics import Indices, Values
 
 SPLITS = 500
 LEAST = 8

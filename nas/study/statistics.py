@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from search_spaces import RequestError
 
 Values = NDArray[np.float64]
+Indices = NDArray[np.integer]
 
 RESAMPLES = 2_000
 LEVEL = 0.95
@@ -59,16 +60,26 @@ def r_squared(score: Values, accuracy: Values) -> float:
 def with_interval(
     statistic: Callable[[Values, Values], float], score: Values, accuracy: Values, seed: int = 0
 ) -> Interval:
-    """A statistic, and its percentile interval over networks drawn with replacement."""
-    if not len(score):
+    """A statistic of score and accuracy, and its percentile interval over networks."""
+    return bootstrapped(lambda which: statistic(score[which], accuracy[which]), len(score), seed)
+
+
+def bootstrapped(statistic: Callable[[Indices], float], count: int, seed: int = 0) -> Interval:
+    """A statistic, and its percentile interval over networks drawn with replacement; nan of no networks.
+
+    Args:
+        statistic: Of the networks with these indices, which may come several times.
+        count: How many networks there are.
+        seed: Seed of the draws.
+    """
+    if not count:
         return Interval(float("nan"), float("nan"), float("nan"))
-    generator = np.random.default_rng(seed)
-    drawn = generator.integers(0, len(score), (RESAMPLES, len(score)))
-    values = np.array([statistic(score[which], accuracy[which]) for which in drawn])
+    drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    values = np.array([statistic(which) for which in drawn])
     values = values[np.isfinite(values)]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(values, [tail, 1 - tail]) if len(values) else (np.nan, np.nan)
-    return Interval(statistic(score, accuracy), float(low), float(high))
+    return Interval(statistic(np.arange(count)), float(low), float(high))
 
 
 def mean_interval(values: Values) -> tuple[float, float]:
