@@ -32,6 +32,10 @@ NAMES = (
 )  # fmt: skip
 """Networks of torchvision that halve an image five times with layers that pad, so that none is too small."""
 
+BATCH_NORM_MOMENTUM = 0.1
+"""That of all other networks here. Some of torchvision's have less (MNASNet 0.0003): after a short training they
+would be tested with statistics of hardly any image."""
+
 
 @dataclass(frozen=True)
 class Torchvision(Architecture):
@@ -102,6 +106,9 @@ class Torchvision(Architecture):
             model = models.get_model(self.name, weights=None, num_classes=self.num_classes, **width)
         stem = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
         stem.stride = (self.stem_stride, self.stem_stride)
+        for layer in model.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = BATCH_NORM_MOMENTUM
         return model
 
     def initialise(self, model: nn.Module) -> None:

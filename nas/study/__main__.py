@@ -28,7 +28,16 @@ from nas.latency.arguments import Wanted, add_latency, wanted
 from nas.study.folder import StudyFolder
 from nas.study.population import Draw
 from nas.study.request import StudyRequest
-from nas.train.arguments import add_data, add_means, changed_by, device_of, devices_of, loaded, order_of
+from nas.train.arguments import (
+    add_data,
+    add_means,
+    changed_by,
+    device_of,
+    devices_of,
+    loaded,
+    numbers,
+    order_of,
+)
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -43,7 +52,7 @@ _RATES = (20, 50, 100)
 _FOR_REPORTS = ("rich", "scipy", "matplotlib")
 
 _ASKED = (
-    *("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch"),
+    *("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch", "named_seeds"),
     *("scores", "score_batch", "initialisations"),
 )
 """Options that say what a study is of, without those of its training."""
@@ -96,6 +105,7 @@ def _parser() -> Parser:
     what("--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, by hand")
     add_data(parser)
     how = add_means(parser).add_argument
+    how("--named-seeds", type=numbers(0), help="train those of --arch with these seeds instead (as --seeds)")
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
     how("--score-batch", type=at_least(2), metavar="N", help="images that some look at (64)")
     how("--initialisations", type=at_least(1), metavar="N",
@@ -145,6 +155,8 @@ def _request(options: argparse.Namespace) -> StudyRequest:
     of_draws = _given(options, (*COSTS, "fix", "count", "draw", "draw_seed"))
     if of_draws and not options.space:
         raise RequestError(f"{', '.join(of_draws)} say what is drawn; add --space, or leave them out")
+    if options.named_seeds and not options.arch:
+        raise RequestError("--named-seeds are for networks named by --arch; add those, or give --seeds")
     if options.score:
         raise RequestError("--score is what --predict goes by; --scores names the scores to compare")
     names = tuple(proxies.get(name).name for name in options.scores or proxies.names())
@@ -155,19 +167,17 @@ def _request(options: argparse.Namespace) -> StudyRequest:
     if options.space:
         population = drawn(options.space, options.count or 24, draw, seed, budgets(options), pins(options))
         archs += population["arch"].tolist()
-    archs = list(dict.fromkeys(archs))
+    order = order_of(tuple(dict.fromkeys(archs)), options)
     return StudyRequest(
         space=options.space or "",
-        count=len(archs),
         draw=draw,
         seed=seed,
         budgets=budgets(options),
         fix=pins(options),
         scores=names,
         batch=options.score_batch or 64,
-        order=order_of(tuple(archs), options),
+        order=replace(order, named=len(named), named_seeds=options.named_seeds or ()),
         initialisations=options.initialisations or 0,
-        named=len(named),
     )
 
 
@@ -264,7 +274,8 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
         logs = np.log(linked[["nn_mass", "params"]].to_numpy(float)).T
         of = "" if len(linked) == len(table) else f" ({len(linked)} networks with NN-Mass)"
         print(f"correlation of log NN-Mass and log params{of}: {np.corrcoef(logs)[0, 1]:.2f}")
-    plan = planned(architectures, data, request.order.values, len(request.order.seeds), device)
+    trainings = [len(request.order.seeds_of(row)) for row in range(1, len(architectures) + 1)]
+    plan = planned(architectures, data, request.order.values, trainings, device)
     _say_plan(plan, device)
 
 

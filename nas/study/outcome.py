@@ -25,6 +25,8 @@ from nas.study.standing import standing
 from nas.study.tables import read_table
 from search_spaces import RequestError
 
+_TOLD = ("nn_mass", "nn_mass within a width", "params", "any")
+"""Rules that are said in the terminal, besides the best."""
 _FEW = 12
 """Networks named by hand that are compared with the first one where none were drawn."""
 
@@ -63,7 +65,7 @@ def conclude(
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
     write_whole(folder.path / "bands.csv", within_bands(table, request.scores).to_csv(index=False))
-    named = list(dict.fromkeys(scores["arch"]))[: request.named]
+    named = list(dict.fromkeys(scores["arch"]))[: request.order.named]
     write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
     of = f" of {request.space}" if request.space else ""
     title = f"{len(table)} networks{of} on {request.order.title}"
@@ -167,7 +169,7 @@ def _tell_rules(table: pd.DataFrame, names: Sequence[str], path: Path) -> None:
     if not len(found):
         return
     write_whole(path / "rules.csv", found.to_csv(index=False))
-    told = found[found["rule"].isin(["nn_mass", "params", "any", found["rule"].iloc[0]])]
+    told = found[found["rule"].isin([*_TOLD, found["rule"].iloc[0]])]
     print("First choice from one half of the networks, by rules that saw the other half:")
     show(
         pd.DataFrame(

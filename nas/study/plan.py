@@ -25,7 +25,7 @@ class Plan:
 
     Attributes:
         networks: To be trained.
-        trainings: Networks times seeds.
+        trainings: Networks, each with all of its seeds.
         epochs: Of each.
         seconds: About how long all trainings take, one after another, without tests, scores and imports.
         operations: All arithmetic in the trainings: two for a multiply-add, a backward pass as two forward.
@@ -39,7 +39,11 @@ class Plan:
 
 
 def planned(
-    architectures: Sequence[Architecture], data: Data, recipe: Recipe, seeds: int, device: torch.device
+    architectures: Sequence[Architecture],
+    data: Data,
+    recipe: Recipe,
+    trainings: Sequence[int],
+    device: torch.device,
 ) -> Plan:
     """Time a few steps of the smallest and the largest network; the others lie between, by multiply-adds.
 
@@ -47,17 +51,19 @@ def planned(
         architectures: Fitted to the data.
         data: The data set.
         recipe: How they are trained.
-        seeds: How often each is trained.
+        trainings: How often each is trained.
         device: Where.
     """
     macs = np.array([architecture.figures().macs for architecture in architectures], float)
     ends = [int(macs.argmin()), int(macs.argmax())]
     taken = [_timed(architectures[end], data.to(device), recipe, device) for end in ends]
-    images = len(data.train) // recipe.batch * recipe.batch * recipe.epochs * seeds
-    seconds = images * float(np.interp(macs, macs[ends], taken).sum())
-    trainings = len(architectures) * seeds
+    images = np.array(trainings) * (len(data.train) // recipe.batch * recipe.batch * recipe.epochs)
     return Plan(
-        len(architectures), trainings, recipe.epochs, seconds, operations=2 * 3 * float(macs.sum()) * images
+        networks=len(architectures),
+        trainings=sum(trainings),
+        epochs=recipe.epochs,
+        seconds=float(images @ np.interp(macs, macs[ends], taken)),
+        operations=float(images @ (2 * 3 * macs)),
     )
 
 

@@ -17,21 +17,18 @@ class StudyRequest:
 
     Attributes:
         space: Name of the space, or nothing where the networks were given by hand.
-        count: Networks in all, those given by hand among them.
         draw: How.
         seed: Seed of the draws.
         budgets: By cost.
         fix: Choices that are pinned.
         scores: Proxies to compare.
         batch: Images that some of them look at.
-        order: How the networks are trained, with their specs.
+        order: How the networks are trained, with their specs and how many of them were given by hand.
         initialisations: Over how many the scores are means, with the seeds from 0 on; 0 takes the seeds that
             the networks are trained with.
-        named: How many of the specs were given by hand; they come first.
     """
 
     space: str
-    count: int
     draw: Draw
     seed: int
     budgets: dict[str, str]
@@ -40,15 +37,14 @@ class StudyRequest:
     batch: int
     order: Order
     initialisations: int = 0
-    named: int = 0
 
     def __post_init__(self) -> None:
         if self.draw not in get_args(Draw):
             raise RequestError(f"--draw {self.draw}: expected one of {', '.join(get_args(Draw))}")
         if self.initialisations < 0:
             raise RequestError(f"--initialisations {self.initialisations}: expected at least 1")
-        if self.count < 3:
-            raise RequestError(f"--count {self.count}: expected at least 3 networks to correlate")
+        if len(self.order.archs) < 3:
+            raise RequestError(f"{len(self.order.archs)} networks: expected at least 3 to correlate")
 
     @property
     def score_seeds(self) -> tuple[int, ...]:

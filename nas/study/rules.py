@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nas import proxies
+from nas.study.bases import base_of
 from nas.study.report import axis
 from nas.study.statistics import Indices, Values
 
@@ -18,45 +21,85 @@ LEAST = 8
 """Networks that are needed: a half must have more of them than a rule has coefficients."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What puts networks in an order.
+class Rule(Protocol):
+    """What puts networks in an order."""
 
-    Attributes:
-        name: As it is shown.
-        terms: One column a term, shape (networks, terms).
-        fitted: Whether accuracy is fitted with the terms; else more of the only one is better.
-    """
+    @property
+    def name(self) -> str:
+        """As it is shown."""
+
+    def values(self, accuracy: Values, known: Indices, asked: Indices) -> Values:
+        """What it says of the networks `asked`, having seen the accuracy of those `known`; more is better."""
+
+
+@dataclass(frozen=True)
+class ByItself:
+    """More of a score is better, whatever accuracy was seen."""
+
+    name: str
+    score: Values
+
+    def values(self, accuracy: Values, known: Indices, asked: Indices) -> Values:
+        return self.score[asked]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The accuracy of a least-squares fit; terms has the shape (networks, terms)."""
 
     name: str
     terms: Values
-    fitted: bool
 
     def values(self, accuracy: Values, known: Indices, asked: Indices) -> Values:
-        """What it says of the networks `asked`, having seen the accuracy of those `known` (indices)."""
-        if not self.fitted:
-            return np.asarray(self.terms[asked, 0], np.float64)
         with_one = np.column_stack([np.ones(len(self.terms)), self.terms])
         found = np.linalg.lstsq(with_one[known], accuracy[known], rcond=None)[0]
         return np.asarray(with_one[asked] @ found, np.float64)
 
 
+@dataclass(frozen=True)
+class Within:
+    """More of a score is better, among networks of the group whose known ones are the most accurate."""
+
+    name: str
+    score: Values
+    groups: NDArray[np.str_]
+
+    def values(self, accuracy: Values, known: Indices, asked: Indices) -> Values:
+        there = np.intersect1d(self.groups[known], self.groups[asked])
+        if not len(there):
+            return self.score[asked]
+        means = [accuracy[known][self.groups[known] == group].mean() for group in there]
+        best = there[int(np.argmax(means))]
+        return np.where(self.groups[asked] == best, self.score[asked], -np.inf)
+
+
 def rules(table: pd.DataFrame, names: Sequence[str]) -> list[Rule]:
-    """Every score by itself, and accuracy fitted with each two closed forms, where all networks have them."""
-    by_itself, fitted = [], {}
+    """What can be chosen by, of scores that all networks have.
+
+    Every score by itself; every closed form, and every two, fitted; NN-Mass within a base width, and on one
+    side of the median of another closed form, whichever the known networks favour.
+    """
+    found: list[Rule] = []
+    drawn: dict[str, Values] = {}
     for name in names:
         values = table[name].to_numpy(float)
         if not np.isnan(values).any():
-            sign = 1 if proxies.get(name).more_is_better else -1
-            by_itself.append(Rule(name, sign * values[:, None], fitted=False))
-        drawn = axis(name, table)
-        if proxies.get(name).closed_form and np.isfinite(drawn).all() and np.ptp(drawn) > 0:
-            fitted[name] = drawn
-    pairs = [
-        Rule(f"{first} and {second}, fitted", np.column_stack([fitted[first], fitted[second]]), fitted=True)
-        for first, second in combinations(fitted, 2)
+            found.append(ByItself(name, values if proxies.get(name).more_is_better else -values))
+        logs = axis(name, table)
+        if proxies.get(name).closed_form and np.isfinite(logs).all() and np.ptp(logs) > 0:
+            drawn[name] = logs
+    found += [Fitted(f"{name}, fitted", terms[:, None]) for name, terms in drawn.items()]
+    found += [
+        Fitted(f"{first} and {second}, fitted", np.column_stack([drawn[first], drawn[second]]))
+        for first, second in combinations(drawn, 2)
     ]
-    return by_itself + pairs
+    if "nn_mass" in drawn:
+        bases = table["arch"].map(base_of).to_numpy(str)
+        found.append(Within("nn_mass within a width", drawn["nn_mass"], bases))
+        for name in [other for other in drawn if other != "nn_mass"]:
+            side = np.where(drawn[name] > np.median(drawn[name]), "more", "less")
+            found.append(Within(f"nn_mass on a side of {name}", drawn["nn_mass"], side))
+    return found
 
 
 def judged(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:

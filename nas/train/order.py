@@ -30,6 +30,8 @@ class Order:
         recipe: Name of the recipe.
         values: The recipe as resolved.
         seeds: Seeds that each network is trained with.
+        named: How many of the networks were named by hand where others were drawn; they come first.
+        named_seeds: Seeds that those are trained with instead, if given.
         holdout: Share of the training images that is held out.
         side: Side that images of a folder are resized to.
         limit: Images of either part that are kept at most.
@@ -48,6 +50,8 @@ class Order:
     limit: int | None = None
     keep: Keep | None = None
     stem_stride: int | None = None
+    named: int = 0
+    named_seeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dataset not in DATASETS:
@@ -58,8 +62,9 @@ class Order:
             )
         if self.keep is not None and self.keep not in get_args(Keep):
             raise RequestError(f"--keep {self.keep}: expected one of {', '.join(get_args(Keep))}")
-        if any(seed >= 2**63 for seed in self.seeds):
-            raise RequestError(f"--seeds: {max(self.seeds)} is too large, expected less than 2**63")
+        for option, seeds in (("--seeds", self.seeds), ("--named-seeds", self.named_seeds)):
+            if any(seed >= 2**63 for seed in seeds):
+                raise RequestError(f"{option}: {max(seeds)} is too large, expected less than 2**63")
         if not 0 <= self.holdout < 1:
             raise RequestError(f"--holdout {self.holdout}: expected a share from 0 to below 1")
         if self.stem_stride is not None and not any(map(_stem_is_open, self.archs)):
@@ -72,6 +77,10 @@ class Order:
     def title(self) -> str:
         """What the data are called: a folder by its own name."""
         return Path(self.data).name if self.dataset == "folder" else self.dataset
+
+    def seeds_of(self, row: int) -> tuple[int, ...]:
+        """Seeds that the network in a row, from 1, is trained with."""
+        return (row <= self.named and self.named_seeds) or self.seeds
 
     def differing(self, other: Order) -> list[str]:
         """What another order asks for differently, in words."""
@@ -86,7 +95,7 @@ class Order:
     @classmethod
     def of_json(cls, values: dict[str, Any]) -> Order:
         """The order that `as_json` gave."""
-        lists = {name: tuple(values[name]) for name in ("archs", "seeds")}
+        lists = {name: tuple(values[name]) for name in ("archs", "seeds", "named_seeds")}
         return cls(**{**values, **lists, "values": Recipe(**values["values"])})
 
 

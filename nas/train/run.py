@@ -50,7 +50,7 @@ class TrainRun:
         self.outcomes = {
             Job(row, architecture, seed): Outcome()
             for row, architecture in enumerate(all_fitted(order, data), 1)
-            for seed in order.seeds
+            for seed in order.seeds_of(row)
         }
 
     @property

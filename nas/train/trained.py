@@ -29,9 +29,10 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
         RequestError: There is no such network in the folder, or it has not been trained to the end.
     """
     run = TrainFolder.open(Path(folder))
-    rows, seeds = len(run.order.archs), run.order.seeds
+    rows = len(run.order.archs)
     if not 1 <= row <= rows:
         raise RequestError(f"{folder} has rows 1 to {rows}, not {row}")
+    seeds = run.order.seeds_of(row)
     if seed is not None and seed not in seeds:
         raise RequestError(f"{folder} has seeds {', '.join(map(str, seeds))}, not {seed}")
     if best and not run.order.holdout:

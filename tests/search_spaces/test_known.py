@@ -87,6 +87,23 @@ def test_weights_are_those_that_torchvision_draws(name: str) -> None:
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
+@pytest.mark.parametrize("name", ["mnasnet1_0", "mobilenet_v3_small", "regnet_y_400mf"])
+def test_a_short_training_is_tested_with_statistics_of_its_images(name: str) -> None:
+    """Torchvision's momenta would leave those of MNASNet where they began."""
+    network = Torchvision(name, width_mult=0.5 if name in SCALED else 1.0, resolution=32).build()
+    images = torch.randn(4, 3, 32, 32)
+    with torch.no_grad():
+        for _ in range(50):
+            network(images)
+        norm = next(layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d))
+        assert norm.running_mean is not None
+        found = norm.running_mean.clone()
+        norm.reset_running_stats()
+        norm.momentum = 1.0
+        network(images)
+    assert torch.allclose(found, norm.running_mean, rtol=0.01, atol=1e-5)
+
+
 def test_counting_draws_nothing() -> None:
     state = torch.get_rng_state()
     Torchvision("mnasnet0_5", resolution=33).figures()

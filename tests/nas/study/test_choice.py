@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from nas import score
 from nas.study.bands import NEAR, alike, order_within, within_bands
-from nas.study.rules import LEAST, judged
+from nas.study.rules import LEAST, Within, judged
 from nas.study.standing import standing
-from search_spaces import MLP
+from nas.train.trained import load
+from search_spaces import MLP, RequestError
 from tests.conftest import Command
 from tests.nas.train.conftest import images
 
@@ -95,6 +96,23 @@ def test_a_rule_that_is_right_has_nothing_to_regret() -> None:
     assert judged(table(LEAST - 1), ("depth",)).empty
 
 
+def test_nn_mass_is_followed_where_the_known_networks_are_the_most_accurate() -> None:
+    """Networks of width 16 are the better ones, and among them those of more mass."""
+    networks = table()
+    wide = networks["arch"].str.contains("w16").to_numpy()
+    networks["nn_mass"] = np.where(wide, 1.0, 10.0) * networks["depth"]
+    networks["params"] = np.where(wide, 2.0, 1.0)
+    networks["top1"] = np.where(wide, 60.0, 40.0) + networks["depth"]
+    found = judged(networks, ("nn_mass", "params")).set_index("rule")["regret"]
+    assert found["nn_mass within a width"] == found["nn_mass on a side of params"] == 0
+    assert found["nn_mass, fitted"] < found["nn_mass"] > found["any"]
+
+
+def test_a_width_that_only_one_half_has_is_no_choice() -> None:
+    alone = Within("alone", np.array([1.0, 2.0, 3.0]), np.array(["a", "b", "b"]))
+    assert alone.values(np.zeros(3), np.array([0]), np.array([1, 2])).tolist() == [2, 3]
+
+
 def test_standing_of_known_margins() -> None:
     networks = table(9)
     networks["top1"] = [50.0, 52.0, 40.0, 41.0, 42.0, 43.0, 44.0, 45.0, 60.0]
@@ -118,14 +136,31 @@ def test_a_study_compares_networks_named_with_those_drawn(
     named = [str(MLP(depth=3)), str(MLP(depth=7, links=3))]
     drawn = ("--space", "mlp", "--fix", "width=8", "--count", "8", "--draw", "uniform")
     given_ = ("--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12", "lr=0.02")
-    asked = ("--scores", "nn_mass", "depth", "--initialisations", "1", "--seeds", "0,1", "--out", "study")
+    asked = (
+        "--scores",
+        "nn_mass",
+        "depth",
+        "--initialisations",
+        "1",
+        "--named-seeds",
+        "0,1",
+        "--out",
+        "study",
+    )
     done = command("nas.study", "--arch", *named, *drawn, *given_, *asked)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     stand = pd.read_csv(tmp_path / "study" / "standing.csv")
     assert len(stand) == 2 and (stand["networks"] == 10).all() and stand["above_first"].iloc[0] == 0
-    table = pd.read_csv(tmp_path / "study" / "networks.csv").set_index("arch")["top1"]
+    assert stand["error"].notna().all()
+    networks = pd.read_csv(tmp_path / "study" / "networks.csv").set_index("arch")
+    assert networks["seeds"].tolist() == [2, 2] + [1] * 8
+    table = networks["top1"]
     drawn_only = table.drop(stand["arch"])
     assert stand["above_median"].tolist() == pytest.approx((stand["top1"] - drawn_only.median()).tolist())
+    training = tmp_path / "study" / "training"
+    assert load(training, row=2, seed=1) and load(training, row=3)
+    with pytest.raises(RequestError, match="has seeds 0, not 1"):
+        load(training, row=3, seed=1)
     rules = pd.read_csv(tmp_path / "study" / "rules.csv")
-    assert {"nn_mass", "depth", "any", "nn_mass and depth, fitted"} >= set(rules["rule"]) >= {"any", "depth"}
+    assert set(rules["rule"]) >= {"any", "depth", "depth, fitted"}

@@ -246,7 +246,11 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
             ["--space", "mlp", "--count", "3", "--dataset", "seg20", "--images", "9"],
             "batch 256 of 9 training",
         ),
-        (["--arch", "mlp:mlp_8", "--dataset", "folder"], "expected at least 3 networks"),
+        (["--arch", "mlp:mlp_8", "--dataset", "folder"], "1 networks: expected at least 3"),
+        (
+            ["--space", "mlp", "--dataset", "seg20", "--named-seeds", "0,1"],
+            "networks named by --arch; add those",
+        ),
     ],
 )
 def test_nonsense_gets_one_line(
