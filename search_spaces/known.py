@@ -33,8 +33,8 @@ NAMES = (
 """Networks of torchvision that halve an image five times with layers that pad, so that none is too small."""
 
 BATCH_NORM_MOMENTUM = 0.1
-"""That of all other networks here. Some of torchvision's have less (MNASNet 0.0003): after a short training they
-would be tested with statistics of hardly any image."""
+"""That of all other networks here. Some of torchvision's have less (MNASNet 0.0003), and would after a short
+training be tested with statistics of hardly any image."""
 
 
 @dataclass(frozen=True)

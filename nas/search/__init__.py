@@ -30,6 +30,7 @@ def search(
     trials: int | None = None,
     seed: int = 0,
     warm_start: bool = True,
+    per_width: int | None = None,
     top: int = 10,
     out: str | Path | None = None,
 ) -> pd.DataFrame:
@@ -57,6 +58,7 @@ def search(
         seed: Seed of the sampler, and of the weights and the noise that a score is measured on; the same seed
             and versions give the same table.
         warm_start: Begin with members of the exact front; with a measured score, with even draws.
+        per_width: Keep so many architectures of each base width at most, with their ranks among all.
         top: How many of the best rows fvcore recounts, in this process.
         out: An empty or new folder to keep the run in; by default nothing is written.
 
@@ -101,6 +103,7 @@ def search(
         trials=usual_trials if trials is None else trials,
         seed=seed,
         warm_start=warm_start,
+        per_width=per_width,
         score=score,
         score_batch=BATCH if score_batch is None else score_batch,
     )

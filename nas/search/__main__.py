@@ -94,6 +94,8 @@ def _parser() -> Parser:
     add("--score", metavar="NAME", help=score)
     batch = f"images of noise that such a score looks at ({BATCH})"
     add("--score-batch", type=at_least(2), metavar="N", help=batch)
+    per_width = "keep so many architectures of each base width at most, as NN-Mass compares no widths (all)"
+    add("--per-width", type=at_least(1), metavar="K", help=per_width)
     sampler = f"({DEFAULT_SAMPLER}; {MEASURED_SAMPLER} if a score is measured)"
     add("--sampler", help=f"Optuna's sampler: tpe, nsga2, random, ... {sampler}")
     trials = f"architectures to propose ({DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured)"
@@ -163,6 +165,7 @@ def _request(options: argparse.Namespace) -> Request:
         trials=options.trials or trials,
         seed=options.seed or 0,
         warm_start=options.warm_start is not False,
+        per_width=options.per_width,
     )
 
 
@@ -184,6 +187,7 @@ def _continued(request: Request, options: argparse.Namespace) -> Request:
         "sampler": options.sampler,
         "seed": options.seed,
         "warm_start": options.warm_start,
+        "per_width": options.per_width,
     }
     given = {name: value for name, value in wishes.items() if value is not None}
     within = {**request.budgets, **budgets(options)}
@@ -231,6 +235,8 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
     )
     if run.proof:
         _say(run.proof.sentence(run.goal, run.found))
+    if run.request.per_width is not None:
+        _say(_of_each_width(run))
     _say(FLOPS_NOTE)
     if run.latency:
         _say(run.latency.sentence())
@@ -240,6 +246,12 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
         _say("NN-Mass promises something only between networks of one base width: train the first few.")
     if run.folder:
         print(f"Kept in {run.folder.path}")
+
+
+def _of_each_width(run: Run) -> str:
+    width = " and ".join(run.space.base)
+    proven = "; these are proven to be the best of each" if run.widths_proven else ""
+    return f"Kept at most {run.request.per_width} of each {width}, with ranks among all{proven}."
 
 
 def _show_choices(space: Space) -> None:

@@ -47,6 +47,7 @@ class Request(Question):
         warm_start: Begin with members of the exact front.
         score: Name of the proxy that architectures are ranked by.
         score_batch: Images that it looks at, if it looks at any.
+        per_width: How many architectures of each base width are kept at most; all if not given.
     """
 
     sampler: str = DEFAULT_SAMPLER
@@ -55,6 +56,7 @@ class Request(Question):
     warm_start: bool = True
     score: str = DEFAULT_SCORE
     score_batch: int = BATCH
+    per_width: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -62,11 +64,14 @@ class Request(Question):
             ("trials", self.trials, 1),
             ("seed", self.seed, 0),
             ("score_batch", self.score_batch, 2),
+            ("per_width", 1 if self.per_width is None else self.per_width, 1),
         ):
             if not isinstance(value, int) or value < least:
                 raise RequestError(f"{name} is {value!r}, expected a whole number of at least {least}")
         if self.like is not None and self.score != DEFAULT_SCORE:
             raise RequestError("--like looks for the cheapest networks of an NN-Mass; leave out --score")
+        if self.per_width is not None and self.pareto is not None:
+            raise RequestError("--per-width would thin out the front of --pareto; leave out one of them")
         if self.score == self.pareto:
             raise RequestError(f"--pareto {self.pareto} against --score {self.score} is no front; choose two")
         if self.score in _COLUMNS:
@@ -131,6 +136,8 @@ class Request(Question):
             words += ["--score", self.score]
         if self.score_batch != BATCH:
             words += ["--score-batch", str(self.score_batch)]
+        if self.per_width is not None:
+            words += ["--per-width", str(self.per_width)]
         words += ["--sampler", self.sampler, "--trials", str(self.trials), "--seed", str(self.seed)]
         words += ["--no-warm-start"] * (not self.warm_start)
         return shlex.join(words)

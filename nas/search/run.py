@@ -12,13 +12,14 @@ import pandas as pd
 from nas.latency.arguments import Wanted
 from nas.latency.table import Measured, measure
 from nas.problem import Problem
-from nas.scoring import Population
+from nas.scoring import FIGURES, Population
 from nas.search.journal import Journal
 from nas.search.proof import Proof, shortly, warm_start
 from nas.search.request import Request
 from nas.search.run_folder import RunFolder
 from nas.search.scores import Scores
 from nas.search.study import Study
+from nas.search.widths import best_of_each_width, first_of_each_width
 from nas.table import candidates, references
 from search_spaces import Architecture, RequestError
 
@@ -40,11 +41,13 @@ class Run:
         proof: What is proven about the problem, once explored, if its figures are sums over stages.
         latency: What was measured of the candidates, if anything was; those too slow are not in `found`.
         scores: The scores of its networks, if they are not.
+        widths_proven: Whether those kept of each base width are proven to be its best.
         seconds: Wall time by what it was spent on.
     """
 
     proof: Proof | None
     latency: Measured | None = None
+    widths_proven = False
 
     def __init__(self, request: Request, problem: Problem, folder: RunFolder | None = None) -> None:
         self.request, self.folder = request, folder
@@ -107,6 +110,11 @@ class Run:
         most = min(WARM, (self.request.trials + 1) // 2)
         if not self.request.warm_start:
             return None
+        if self.request.per_width is not None and self.goal.optimise[0][0] in FIGURES:
+            first, proven = best_of_each_width(self.request, self.problem, self.request.per_width, most)
+            if len(first):
+                self.widths_proven = proven
+                return first
         return warm_start(self.problem, self.proof, most, self.request.seed)
 
     def _score_references(self, stop: Callable[[], bool]) -> None:
@@ -227,6 +235,8 @@ class Run:
         known = self.scores.known if self.scores else None
         self.found = candidates(self.space, self.tables, self.goal, self._study.population, known)
         self.compared = references(self._named(), self.goal, self.found, known)
+        if self.request.per_width is not None:
+            self.found = first_of_each_width(self.found, self.space, self.request.per_width)
         if self.latency:
             self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
             self.compared = self.latency.columns(self.compared)

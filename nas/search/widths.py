@@ -1,0 +1,57 @@
+"""Rows for each base width: NN-Mass promises something only among networks that share one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from nas.exact.answers import proven_best
+from nas.problem import Problem
+from nas.question import Question
+from nas.scoring import Population
+from search_spaces import Space
+from search_spaces.architecture import Value
+
+
+def first_of_each_width(ranked: pd.DataFrame, space: Space, count: int) -> pd.DataFrame:
+    """The first `count` rows of each base width, with the ranks that they have among all."""
+    taken: Counter[tuple[Value, ...]] = Counter()
+    kept = []
+    for place, arch in enumerate(ranked["arch"]):
+        choices = space.parse(arch).choices()
+        base = tuple(choices[name] for name in space.base)
+        taken[base] += 1
+        if taken[base] <= count:
+            kept.append(place)
+    return ranked.iloc[kept].reset_index(drop=True)
+
+
+def best_of_each_width(
+    question: Question, problem: Problem, count: int, most: int
+) -> tuple[Population, bool]:
+    """The `count` best of each base width inside the bounds, and whether that is proven.
+
+    Where these would be more than `most`, there are none.
+
+    Args:
+        question: What the problem asks.
+        problem: A problem of one goal whose figures are sums over stages.
+    """
+    space = problem.space
+    options = [range(len(space.choices[name])) for name in space.base]
+    none = np.empty((0, len(space.choices)), np.uint16)
+    if count * np.prod([len(numbers) for numbers in options]) > most:
+        return none, False
+    found, proven = [none], True
+    places = [list(space.choices).index(name) for name in space.base]
+    for numbers in product(*options):
+        base = {name: space.choices[name][number] for name, number in zip(space.base, numbers, strict=True)}
+        best = proven_best(Problem.of(question, space.fix(**base), feasible=False), count)
+        of_width = best.population.astype(np.uint16)
+        of_width[:, places] = numbers
+        found.append(of_width)
+        proven &= best.gap == 0
+    return np.concatenate(found), proven
