@@ -16,7 +16,7 @@ from nas.folders import made
 from nas.latency.arguments import Wanted
 from nas.latency.table import Measured, measure
 from nas.show import rendered, show
-from nas.study import across, report
+from nas.study import across, report, standing_figure
 from nas.study.bands import within_bands
 from nas.study.folder import STUDIES, StudyFolder
 from nas.study.pairs import Difference, paired
@@ -90,7 +90,7 @@ def conclude(
     _tell_pairs(table, folder.path)
     drawn = table[~table["arch"].isin(named)]
     if len(named) and (len(drawn) or len(named) <= _FEW):
-        _tell_standing(table, named, folder.path)
+        _tell_standing(table, named, title, folder.path)
     _tell_rules(drawn if len(drawn) else table, request.scores, folder.path)
     print(f"Kept in {folder.path}")
 
@@ -154,11 +154,12 @@ def _tell_pairs(table: pd.DataFrame, path: Path) -> None:
         print(Difference.of(found))
 
 
-def _tell_standing(table: pd.DataFrame, named: Sequence[str], path: Path) -> None:
+def _tell_standing(table: pd.DataFrame, named: Sequence[str], title: str, path: Path) -> None:
     """Where the networks named stand among those drawn."""
     found = standing(table, named)
     if len(found):
         write_whole(path / "standing.csv", found.to_csv(index=False))
+        write_whole(path / "standing.png", standing_figure.figure(table, found, title))
         show(_readable_standing(found), family=named[0].partition(":")[0])
         print("points above the first one named and the median of those drawn, ± standard error\n")
 
