@@ -12,7 +12,14 @@ from rich.table import Table
 from nas.budget import quantity
 from nas.latency.measurement import is_median, is_quartile, milliseconds, title
 
-_TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs"}
+_TITLES = {
+    "nn_mass": "NN-Mass",
+    "flops": "FLOPs",
+    "macs": "MACs",
+    "top1": "top-1",
+    "top1_low": "from",
+    "top1_high": "to",
+}
 
 
 def show(table: pd.DataFrame, form: str = "table", family: str = "", break_before: int | None = None) -> None:
@@ -82,7 +89,7 @@ def _cell(name: str, value: object, family: str) -> str:
         return f"{math.floor(100 * share) if share <= 1 else math.ceil(100 * share)}%"
     if name in ("flops", "macs", "params"):
         return quantity(int(value))  # type: ignore[call-overload]
-    if name in ("top1", "top5"):
+    if name in ("top1", "top1_low", "top1_high", "top5"):
         return f"{float(value):.2f}%"  # type: ignore[arg-type]
     if name == "nn_mass":
         return f"{float(value):.1f}"  # type: ignore[arg-type]

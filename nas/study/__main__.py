@@ -57,6 +57,8 @@ _ASKED = (
 )
 """Options that say what a study is of, without those of its training."""
 
+_ON_WHAT = ("dataset", "data", "images", "holdout", "image_size", "keep")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Study as the arguments say; returns the exit code."""
@@ -70,6 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if folder:
         folder.request = _continued(folder.request, options)
     request = folder.request if folder else _request(options)
+    if options.plan and options.out:
+        raise RequestError("--plan keeps nothing; leave out --out")
     with interruptions() as interrupted:
         from nas.train.processes import ALONE
 
@@ -125,19 +129,8 @@ def _parser() -> Parser:
 def _across(options: argparse.Namespace) -> int:
     from nas.study.outcome import conclude_together
 
-    other = (
-        "resume",
-        "predict",
-        "score",
-        "latency",
-        "dataset",
-        "data",
-        "images",
-        "holdout",
-        "image_size",
-        "keep",
-    )
-    besides = _given(options, (*_ASKED, *other, "recipe", "set", "seeds"))
+    other = ("resume", "predict", "score", "latency", *_ON_WHAT, "recipe", "set", "seeds")
+    besides = _given(options, (*_ASKED, *other))
     besides += ["--plan"] if options.plan else []
     if besides:
         raise RequestError(f"--across reads finished studies; leave out {', '.join(besides)}")
