@@ -79,26 +79,25 @@ def rules(table: pd.DataFrame, names: Sequence[str]) -> list[Rule]:
     Every score by itself; every closed form, and every two, fitted; NN-Mass within a base width, and on one
     side of the median of another closed form, whichever the known networks favour.
     """
-    found: list[Rule] = []
-    drawn: dict[str, Values] = {}
-    for name in names:
-        values = table[name].to_numpy(float)
-        if not np.isnan(values).any():
-            found.append(ByItself(name, values if proxies.get(name).more_is_better else -values))
-        logs = axis(name, table)
-        if proxies.get(name).closed_form and np.isfinite(logs).all() and np.ptp(logs) > 0:
-            drawn[name] = logs
+    scores = {name: table[name].to_numpy(float) for name in names if table[name].notna().all()}
+    closed = [name for name in scores if proxies.get(name).closed_form and np.ptp(scores[name]) > 0]
+    drawn = {name: axis(name, table) for name in closed if np.isfinite(axis(name, table)).all()}
+    found: list[Rule] = [
+        ByItself(name, values if proxies.get(name).more_is_better else -values)
+        for name, values in scores.items()
+    ]
     found += [Fitted(f"{name}, fitted", terms[:, None]) for name, terms in drawn.items()]
     found += [
         Fitted(f"{first} and {second}, fitted", np.column_stack([drawn[first], drawn[second]]))
         for first, second in combinations(drawn, 2)
     ]
-    if "nn_mass" in drawn:
+    if "nn_mass" in scores:
         bases = table["arch"].map(base_of).to_numpy(str)
-        found.append(Within("nn_mass within a width", drawn["nn_mass"], bases))
-        for name in [other for other in drawn if other != "nn_mass"]:
-            side = np.where(drawn[name] > np.median(drawn[name]), "more", "less")
-            found.append(Within(f"nn_mass on a side of {name}", drawn["nn_mass"], side))
+        if len(set(bases)) > 1:
+            found.append(Within("nn_mass within a width", scores["nn_mass"], bases))
+        for name in [other for other in closed if other != "nn_mass"]:
+            side = np.where(scores[name] > np.median(scores[name]), "more", "less")
+            found.append(Within(f"nn_mass on a side of {name}", scores["nn_mass"], side))
     return found
 
 

@@ -247,6 +247,7 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
             "batch 256 of 9 training",
         ),
         (["--arch", "mlp:mlp_8", "--dataset", "folder"], "1 networks: expected at least 3"),
+        (["--space", "mlp", "--dataset", "seg20", "--plan", "--out", "x"], "--plan keeps nothing"),
         (
             ["--space", "mlp", "--dataset", "seg20", "--named-seeds", "0,1"],
             "networks named by --arch; add those",
