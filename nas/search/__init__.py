@@ -65,8 +65,9 @@ def search(
     Returns:
         Architectures that meet the budgets, best first, none twice: rank, arch, the score if it is another,
         nn_mass, flops, macs, params, the share of each budget used, the trial that first proposed it, and
-        whether it was recounted. `attrs["proof"]` says how near the first is to the proven optimum, if there
-        is a proof, and `attrs["scores"]` how another score was measured.
+        whether it was recounted. In `attrs`, where there is such: "proof", how near the first is to the
+        proven optimum; "evidence", what trainings have shown of first rows; "widths", what `per_width` kept;
+        and "scores", how another score was measured.
 
     Raises:
         RequestError: The request makes no sense, or no architecture was found that meets it.
@@ -81,6 +82,7 @@ def search(
     from nas.problem import Problem
     from nas.proxies.subject import BATCH
     from nas.recount import verify
+    from nas.search import evidence
     from nas.search.request import DEFAULT_SCORE, Request, defaults
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
@@ -114,5 +116,7 @@ def search(
     verify(run.best(top).to_dict("records"))
     run.finish(recounted=top)
     run.found.attrs["proof"] = run.proof.sentence(run.goal, run.found) if run.proof else None
+    run.found.attrs["widths"] = run.widths()
+    run.found.attrs["evidence"] = evidence.said(request)
     run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found

@@ -33,6 +33,7 @@ from nas.latency.arguments import add_latency, wanted
 from nas.problem import Problem
 from nas.proxies.subject import BATCH
 from nas.recount import Recounter
+from nas.search import evidence
 from nas.search.request import (
     DEFAULT_SAMPLER,
     DEFAULT_SCORE,
@@ -144,7 +145,7 @@ def _search(
     if interrupted():
         run.stop()
         done = f"{run.trials:,} of {run.request.trials:,} trials"
-        print(f"interrupted after {done}; {len(run.found):,} architectures are kept", file=sys.stderr)
+        print(f"interrupted after {done}; {run.count:,} architectures were found", file=sys.stderr)
         where = shlex.quote(str(run.folder.path))
         print(f"go on with: python -m nas.search --resume {where}", file=sys.stderr)
         return INTERRUPTED
@@ -220,23 +221,27 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
 
     if options.format != "table":
         show(run.best(options.top), options.format)
-        if run.scores:
-            print(run.scores.sentence(), file=sys.stderr)
+        for said in filter(
+            None, (evidence.said(run.request), run.widths(), run.scores and run.scores.sentence())
+        ):
+            print(said, file=sys.stderr)
         return
     best = len(run.best(options.top))
     shown = shown.assign(arch=shown["name"].fillna(shown["arch"])).drop(
         columns=["name", "recounted", "front"], errors="ignore"
     )
     show(shown, family=run.space.architecture.family, break_before=best)
+    if known := evidence.said(run.request):
+        _say(known)
     _say(
-        f"{run.trials:,} trials ({run.request.sampler}, seed {run.request.seed}) found {len(run.found):,}"
+        f"{run.trials:,} trials ({run.request.sampler}, seed {run.request.seed}) found {run.count:,}"
         f" architectures for: {run.goal}. All rows above were built and recounted by fvcore, equal to the"
         f" unit. {run.seconds['total']:.1f} s."
     )
     if run.proof:
         _say(run.proof.sentence(run.goal, run.found))
-    if run.request.per_width is not None:
-        _say(_of_each_width(run))
+    if widths := run.widths():
+        _say(widths)
     _say(FLOPS_NOTE)
     if run.latency:
         _say(run.latency.sentence())
@@ -246,12 +251,6 @@ def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
         _say("NN-Mass promises something only between networks of one base width: train the first few.")
     if run.folder:
         print(f"Kept in {run.folder.path}")
-
-
-def _of_each_width(run: Run) -> str:
-    width = " and ".join(run.space.base)
-    proven = "; these are proven to be the best of each" if run.widths_proven else ""
-    return f"Kept at most {run.request.per_width} of each {width}, with ranks among all{proven}."
 
 
 def _show_choices(space: Space) -> None:

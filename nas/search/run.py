@@ -13,12 +13,13 @@ from nas.latency.arguments import Wanted
 from nas.latency.table import Measured, measure
 from nas.problem import Problem
 from nas.scoring import FIGURES, Population
+from nas.search import evidence
 from nas.search.journal import Journal
 from nas.search.proof import Proof, shortly, warm_start
 from nas.search.request import Request
 from nas.search.run_folder import RunFolder
 from nas.search.scores import Scores
-from nas.search.study import Study
+from nas.search.study import BLOCK, Study
 from nas.search.widths import best_of_each_width, first_of_each_width
 from nas.table import candidates, references
 from search_spaces import Architecture, RequestError
@@ -37,6 +38,7 @@ class Run:
 
     Attributes:
         found: The candidates so far, best first; empty before `explore`.
+        count: How many were found, those that `per_width` leaves out among them.
         compared: The references, ranked by the same rules.
         proof: What is proven about the problem, once explored, if its figures are sums over stages.
         latency: What was measured of the candidates, if anything was; those too slow are not in `found`.
@@ -47,7 +49,7 @@ class Run:
 
     proof: Proof | None
     latency: Measured | None = None
-    widths_proven = False
+    widths_proven: bool = False
 
     def __init__(self, request: Request, problem: Problem, folder: RunFolder | None = None) -> None:
         self.request, self.folder = request, folder
@@ -107,15 +109,17 @@ class Run:
 
     def _first(self) -> Population | None:
         """What a warm start begins with: at most half of the trials, but one at least."""
-        most = min(WARM, (self.request.trials + 1) // 2)
+        half = (self.request.trials + 1) // 2
         if not self.request.warm_start:
             return None
         if self.request.per_width is not None and self.goal.optimise[0][0] in FIGURES:
-            first, proven = best_of_each_width(self.request, self.problem, self.request.per_width, most)
+            first, proven = best_of_each_width(
+                self.request, self.problem, self.request.per_width, min(BLOCK, half)
+            )
             if len(first):
                 self.widths_proven = proven
                 return first
-        return warm_start(self.problem, self.proof, most, self.request.seed)
+        return warm_start(self.problem, self.proof, min(WARM, half), self.request.seed)
 
     def _score_references(self, stop: Callable[[], bool]) -> None:
         """Measure the references that meet the bounds, where scores are measured."""
@@ -235,12 +239,24 @@ class Run:
         known = self.scores.known if self.scores else None
         self.found = candidates(self.space, self.tables, self.goal, self._study.population, known)
         self.compared = references(self._named(), self.goal, self.found, known)
+        self.count = len(self.found)
         if self.request.per_width is not None:
             self.found = first_of_each_width(self.found, self.space, self.request.per_width)
         if self.latency:
             self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
             self.compared = self.latency.columns(self.compared)
         self._mark()
+
+    def widths(self) -> str | None:
+        """What is kept of each base width, in a sentence; nothing where all are."""
+        if self.request.per_width is None:
+            return None
+        names = f" ({', '.join(self.space.base)})" if len(self.space.base) < 3 else ""
+        kept = f"kept {len(self.found):,}, at most {self.request.per_width} of each base width{names}"
+        dropped = self.latency is not None and bool(self.latency.slow)
+        proven = self.widths_proven and not dropped
+        how = "proven to be the best of each" if proven else "not proven to be the best of each"
+        return f"{kept}, with their ranks among all: {how}"
 
     def _named(self) -> dict[str, Architecture]:
         """The architectures to compare with."""
@@ -261,7 +277,9 @@ class Run:
             "space_size": self.space.size,
             "trials_done": self.trials,
             "candidates": len(self.found),
+            **({"found": self.count, "widths": self.widths()} if self.request.per_width is not None else {}),
             "proof": self._proven(),
+            "evidence": evidence.said(self.request),
             "scores": self.scores.sentence() if self.scores else None,
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
             "recounted": self._recounted,

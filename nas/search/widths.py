@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from itertools import product
 
@@ -32,9 +33,9 @@ def first_of_each_width(ranked: pd.DataFrame, space: Space, count: int) -> pd.Da
 def best_of_each_width(
     question: Question, problem: Problem, count: int, most: int
 ) -> tuple[Population, bool]:
-    """The `count` best of each base width inside the bounds, and whether that is proven.
+    """The best of each base width inside the bounds, and whether they are its proven `count` best.
 
-    Where these would be more than `most`, there are none.
+    There are at most `most` in all: fewer of each where `count` would be more, none where one would.
 
     Args:
         question: What the problem asks.
@@ -43,15 +44,16 @@ def best_of_each_width(
     space = problem.space
     options = [range(len(space.choices[name])) for name in space.base]
     none = np.empty((0, len(space.choices)), np.uint16)
-    if count * np.prod([len(numbers) for numbers in options]) > most:
+    each = min(count, most // math.prod(map(len, options)))
+    if not each:
         return none, False
-    found, proven = [none], True
+    found, proven = [none], each == count
     places = [list(space.choices).index(name) for name in space.base]
     for numbers in product(*options):
         base = {name: space.choices[name][number] for name, number in zip(space.base, numbers, strict=True)}
-        best = proven_best(Problem.of(question, space.fix(**base), feasible=False), count)
+        best = proven_best(Problem.of(question, space.fix(**base), feasible=False), each)
         of_width = best.population.astype(np.uint16)
         of_width[:, places] = numbers
         found.append(of_width)
-        proven &= best.gap == 0
+        proven &= best.gap == 0  # also where there are fewer, if it is proven that there are no more
     return np.concatenate(found), proven

@@ -38,7 +38,7 @@ from nas.train.arguments import (
     numbers,
     order_of,
 )
-from search_spaces import RequestError
+from search_spaces import Architecture, RequestError
 
 if TYPE_CHECKING:
     import torch
@@ -69,16 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = wanted(options)
     if options.predict:
         return _predict(folder, options, asked)
+    if options.plan and options.out:
+        raise RequestError("--plan keeps nothing; leave out --out")
     if folder:
         folder.request = _continued(folder.request, options)
     request = folder.request if folder else _request(options)
-    if options.plan and options.out:
-        raise RequestError("--plan keeps nothing; leave out --out")
     with interruptions() as interrupted:
         from nas.train.processes import ALONE
 
         device = device_of(options.device)
         data = loaded(request.order, options, ALONE)
+        request = request if folder else _without_doubles(request, data)
         ALONE.check(request.order.values.batch, len(data.train))
         if options.plan:
             _show_plan(request, data, device, asked)
@@ -148,8 +149,11 @@ def _request(options: argparse.Namespace) -> StudyRequest:
     of_draws = _given(options, (*COSTS, "fix", "count", "draw", "draw_seed"))
     if of_draws and not options.space:
         raise RequestError(f"{', '.join(of_draws)} say what is drawn; add --space, or leave them out")
-    if options.named_seeds and not options.arch:
-        raise RequestError("--named-seeds are for networks named by --arch; add those, or give --seeds")
+    if options.named_seeds and not (options.arch and options.space):
+        raise RequestError(
+            "--named-seeds sets networks named by --arch apart from those drawn of a --space; give both, or"
+            " --seeds"
+        )
     if options.score:
         raise RequestError("--score is what --predict goes by; --scores names the scores to compare")
     names = tuple(proxies.get(name).name for name in options.scores or proxies.names())
@@ -172,6 +176,19 @@ def _request(options: argparse.Namespace) -> StudyRequest:
         order=replace(order, named=len(named), named_seeds=options.named_seeds or ()),
         initialisations=options.initialisations or 0,
     )
+
+
+def _without_doubles(request: StudyRequest, data: Data) -> StudyRequest:
+    """The request without networks that are others once fitted to the data."""
+    from nas.train.fit import all_fitted
+
+    order = request.order
+    first: dict[Architecture, str] = {}
+    for arch, network in zip(order.archs, all_fitted(order, data), strict=True):
+        first.setdefault(network, arch)
+    archs = tuple(first.values())
+    named = len(set(order.archs[: order.named]) & set(archs))
+    return replace(request, order=replace(order, archs=archs, named=named))
 
 
 def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyRequest:

@@ -20,13 +20,13 @@ from nas.study import across, report, standing_figure
 from nas.study.bands import within_bands
 from nas.study.folder import STUDIES, StudyFolder
 from nas.study.pairs import Difference, paired
-from nas.study.rules import judged
+from nas.study.rules import ANY, best_by_chance, judged
 from nas.study.standing import standing
 from nas.study.tables import read_table
 from search_spaces import RequestError
 
-_TOLD = ("nn_mass", "nn_mass within a width", "params", "any")
-"""Rules that are said in the terminal, besides the best."""
+_TOLD = ("nn_mass", "nn_mass within a width", "params", ANY)
+"""Rules that are said in the terminal."""
 _FEW = 12
 """Networks named by hand that are compared with the first one where none were drawn."""
 
@@ -65,7 +65,7 @@ def conclude(
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
     write_whole(folder.path / "bands.csv", within_bands(table, request.scores).to_csv(index=False))
-    named = list(dict.fromkeys(scores["arch"]))[: request.order.named]
+    named = trained["arch"][trained["row"] <= request.order.named].unique().tolist()
     write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
     of = f" of {request.space}" if request.space else ""
     title = f"{len(table)} networks{of} on {request.order.title}"
@@ -170,16 +170,23 @@ def _tell_rules(table: pd.DataFrame, names: Sequence[str], path: Path) -> None:
     if not len(found):
         return
     write_whole(path / "rules.csv", found.to_csv(index=False))
-    told = found[found["rule"].isin([*_TOLD, found["rule"].iloc[0]])]
+    told = found[found["rule"].isin(_TOLD)]
     print("First choice from one half of the networks, by rules that saw the other half:")
     show(
         pd.DataFrame(
             {
-                "rule": told["rule"].replace("any", "any, by lot"),
+                "rule": told["rule"].replace(ANY, "any, by lot"),
                 "points below the best": told["regret"].map("{:.2f}".format),
                 "better ones": told["beaten"].map("{:.0%}".format),
             }
         )
+    )
+    rules = found[found["rule"] != ANY]
+    best = rules.iloc[0]
+    by_chance = f"if none said anything, the best would come to {best_by_chance(table, names):.2f}"
+    print(
+        rendered(f"Best of {len(rules)} rules: {best['rule']}, {best['regret']:.2f} points; {by_chance}"),
+        end="",
     )
 
 

@@ -24,8 +24,8 @@ class StudyRequest:
         scores: Proxies to compare.
         batch: Images that some of them look at.
         order: How the networks are trained, with their specs and how many of them were given by hand.
-        initialisations: Over how many the scores are means, with the seeds from 0 on; 0 takes the seeds that
-            the networks are trained with.
+        initialisations: Over how many the scores are means, with the seeds from 0 on; 0 takes `seeds`
+            of the order.
     """
 
     space: str
@@ -44,7 +44,10 @@ class StudyRequest:
         if self.initialisations < 0:
             raise RequestError(f"--initialisations {self.initialisations}: expected at least 1")
         if len(self.order.archs) < 3:
-            raise RequestError(f"{len(self.order.archs)} networks: expected at least 3 to correlate")
+            raise RequestError(
+                f"{len(self.order.archs)} networks: expected at least 3 to correlate; name more by --arch, or"
+                " draw some with --space and --count"
+            )
 
     @property
     def score_seeds(self) -> tuple[int, ...]:
@@ -58,5 +61,8 @@ class StudyRequest:
     @classmethod
     def of_json(cls, values: dict[str, Any]) -> StudyRequest:
         """The request that `as_json` gave."""
-        order = Order.of_json(values["order"])
-        return cls(**{**values, "order": order, "scores": tuple(values["scores"])})
+        kept = dict(values)
+        kept.pop("count", None)  # of earlier versions, in which the order did not know how many were named
+        named = {"named": kept.pop("named")} if "named" in kept else {}
+        order = Order.of_json({**values["order"], **named})
+        return cls(**{**kept, "order": order, "scores": tuple(values["scores"])})

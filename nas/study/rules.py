@@ -17,8 +17,11 @@ from nas.study.report import axis
 from nas.study.statistics import Indices, Values
 
 SPLITS = 500
+SHUFFLES, SPLITS_OF_A_SHUFFLE = 20, 50
 LEAST = 8
 """Networks that are needed: a half must have more of them than a rule has coefficients."""
+ANY = "any"
+"""The rule that looks at nothing."""
 
 
 class Rule(Protocol):
@@ -101,12 +104,29 @@ def rules(table: pd.DataFrame, names: Sequence[str]) -> list[Rule]:
     return found
 
 
-def judged(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def best_by_chance(table: pd.DataFrame, names: Sequence[str]) -> float:
+    """Regret of the rule that would come out best if no rule said anything.
+
+    Of many rules the best looks good by chance alone: the accuracies are shuffled among the networks, and
+    of the regrets of the best rule, over several shuffles, the median is taken; nan where there are too few
+    networks.
+    """
+    generator = np.random.default_rng(1)
+    best = []
+    for _ in range(SHUFFLES):
+        shuffled = table.assign(top1=generator.permutation(table["top1"].to_numpy(float)))
+        found = judged(shuffled, names, SPLITS_OF_A_SHUFFLE)
+        best.append(found.loc[found["rule"] != ANY, "regret"].min() if len(found) else float("nan"))
+    return float(np.median(best))
+
+
+def judged(table: pd.DataFrame, names: Sequence[str], splits: int = SPLITS) -> pd.DataFrame:
     """A row a rule: how far its first choice in one half lies below the best there, over random halves.
 
     Args:
         table: The networks, as `report.joined` gives.
         names: Scores.
+        splits: How many.
 
     Returns:
         rule; regret, the points that the choice lies below the best, and its 90th percentile; beaten, the
@@ -117,7 +137,7 @@ def judged(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame()
     accuracy = table["top1"].to_numpy(float)
     generator = np.random.default_rng(0)
-    halves = [np.array_split(generator.permutation(len(table)), 2) for _ in range(SPLITS)]
+    halves = [np.array_split(generator.permutation(len(table)), 2) for _ in range(splits)]
     rows = []
     for rule in rules(table, names):
         regrets, beaten = [], []
@@ -128,7 +148,7 @@ def judged(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         rows.append(_row(rule.name, regrets, beaten))
     by_lot = [accuracy[asked].max() - accuracy[asked] for _, asked in halves]
     ranks = [(accuracy[asked] > accuracy[asked][:, None]).mean(1) for _, asked in halves]
-    rows.append(_row("any", np.concatenate(by_lot), np.concatenate(ranks)))
+    rows.append(_row(ANY, np.concatenate(by_lot), np.concatenate(ranks)))
     return pd.DataFrame(rows).sort_values("regret", ignore_index=True)
 
 

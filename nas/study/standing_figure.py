@@ -23,7 +23,7 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
     from matplotlib.figure import Figure
 
     with_mass = "nn_mass" in table and table["nn_mass"].notna().any()
-    size = (9.5 if with_mass else 5.5, max(3.2, 0.28 * len(found) + 1.4))
+    size = (10.5 if with_mass else 5.5, max(3.2, 0.28 * len(found) + 1.4))
     drawn = Figure(figsize=size, layout="constrained")
     panels = drawn.subplots(1, 2 if with_mass else 1, squeeze=False)[0]
     _ranks(panels[0], table, found)
@@ -39,11 +39,11 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
     return image.getvalue()
 
 
-def plain(arch: str) -> str:
+def short_spec(arch: str) -> str:
     """A spec without the image size and the classes that a network was trained for, and without a family
     that can be searched.
 
-    >>> plain("mobilenet:w0.5_d1-2-3-4-3-3-1_r32_c10_s1"), plain("torchvision:regnet_y_400mf_r64")
+    >>> short_spec("mobilenet:w0.5_d1-2-3-4-3-3-1_r32_c10_s1"), short_spec("torchvision:regnet_y_400mf_r64")
     ('w0.5_d1-2-3-4-3-3-1', 'regnet_y_400mf')
     """
     network = parse(arch)
@@ -57,24 +57,26 @@ def _ranks(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
     panel.errorbar(
         ordered["top1"], places, xerr=ordered["error"].fillna(0), fmt="D", ms=5, color="tab:orange"
     )
-    labels = ordered["arch"].map(plain).tolist()
+    labels = ordered["arch"].map(short_spec).tolist()
     others = table.loc[~table["arch"].isin(found["arch"]), "top1"]
     if len(others):
         panel.plot(others, np.full(len(others), -1), "|", ms=12, color="tab:blue")
         panel.axvline(others.median(), ls=":", lw=1, color="tab:blue")
         places, labels = np.append(places, -1), [*labels, f"{len(others)} drawn, and their median"]
     panel.set_yticks(places, labels)
-    panel.set_xlabel("top-1, %", fontsize=8)
+    panel.set_xlabel("top-1, %, ± standard error" if found["error"].notna().any() else "top-1, %", fontsize=8)
 
 
 def _masses(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
     """Accuracy against NN-Mass, a colour a base width; rings around those named."""
+    from matplotlib import colormaps
+
     known = table[table["nn_mass"].notna()]
     bases = known["arch"].map(base_of)
     order = sorted(bases.unique())
-    for place, (base, label) in enumerate(zip(order, telling(order), strict=True)):
+    colours = colormaps["viridis"](np.linspace(0, 0.95, len(order)))
+    for base, label, colour in zip(order, telling(order), colours, strict=True):
         of_base = known[bases == base]
-        colour = f"C{place % 10}"
         panel.scatter(of_base["nn_mass"], of_base["top1"], s=22, color=colour, label=label)
     named = known[known["arch"].isin(found["arch"])]
     panel.scatter(
@@ -82,4 +84,4 @@ def _masses(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
     )
     panel.set_xlabel("NN-Mass", fontsize=8)
     panel.set_ylabel("top-1, %", fontsize=8)
-    panel.legend(fontsize=7, ncols=2 if len(order) > 6 else 1)
+    panel.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))

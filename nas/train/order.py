@@ -30,13 +30,13 @@ class Order:
         recipe: Name of the recipe.
         values: The recipe as resolved.
         seeds: Seeds that each network is trained with.
-        named: How many of the networks were named by hand where others were drawn; they come first.
-        named_seeds: Seeds that those are trained with instead, if given.
         holdout: Share of the training images that is held out.
         side: Side that images of a folder are resized to.
         limit: Images of either part that are kept at most.
         keep: Where the images of a folder are kept; by their size if not given.
         stem_stride: Stride of the stem of the networks that leave it open; their own if not given.
+        named: How many of the networks of a study were named by hand, not drawn; they come first.
+        named_seeds: Seeds that those are trained with instead, if given.
     """
 
     archs: tuple[str, ...]
@@ -80,7 +80,9 @@ class Order:
 
     def seeds_of(self, row: int) -> tuple[int, ...]:
         """Seeds that the network in a row, from 1, is trained with."""
-        return (row <= self.named and self.named_seeds) or self.seeds
+        if self.named_seeds and row <= self.named:
+            return self.named_seeds
+        return self.seeds
 
     def differing(self, other: Order) -> list[str]:
         """What another order asks for differently, in words."""
@@ -95,7 +97,7 @@ class Order:
     @classmethod
     def of_json(cls, values: dict[str, Any]) -> Order:
         """The order that `as_json` gave."""
-        lists = {name: tuple(values[name]) for name in ("archs", "seeds", "named_seeds")}
+        lists = {name: tuple(values.get(name, ())) for name in ("archs", "seeds", "named_seeds")}
         return cls(**{**values, **lists, "values": Recipe(**values["values"])})
 
 

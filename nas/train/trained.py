@@ -34,7 +34,7 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
         raise RequestError(f"{folder} has rows 1 to {rows}, not {row}")
     seeds = run.order.seeds_of(row)
     if seed is not None and seed not in seeds:
-        raise RequestError(f"{folder} has seeds {', '.join(map(str, seeds))}, not {seed}")
+        raise RequestError(f"row {row} of {folder} has seeds {', '.join(map(str, seeds))}, not {seed}")
     if best and not run.order.holdout:
         raise RequestError(f"{folder}: no images were held out to choose the best weights by; take the last")
     from nas.train.checkpoint import Checkpoint

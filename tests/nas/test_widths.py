@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nas import search
 from nas.problem import Problem
@@ -41,15 +39,20 @@ def test_none_of_its_width_is_better(question: Question, widths: int | None) -> 
     assert dict(zip(map(tuple, found[:, places].tolist()), masses, strict=True)) == best.to_dict()
     assert widths is None or len(found) <= widths
     assert len(best_of_each_width(question, problem, 1, 3)[0]) == 0
+    fewer, all_of_them = best_of_each_width(
+        question, problem, 10**30, 2 * len(problem.space.choices[problem.space.base[0]])
+    )
+    assert not all_of_them and problem.goal.meets(problem.tables.score(fewer)).all()
 
 
-@given(st.integers(1, 3))
-@settings(max_examples=3)
+@pytest.mark.parametrize("count", [1, 3, 6])
 def test_a_search_keeps_so_many_of_each_width(count: int) -> None:
     table = search("mobilenet", flops="400M", per_width=count, trials=200, top=0)
     plain = search("mobilenet", flops="400M", per_width=10_000, trials=200, top=0)
     widths = table["arch"].map(base_of)
-    assert widths.value_counts().max() == count and widths.nunique() == 22
+    assert widths.value_counts().max() <= count and widths.nunique() == 22
+    proven = ": proven to be" in table.attrs["widths"]
+    assert proven == (22 * count <= 100) and (not proven or len(table) == 22 * count)
     assert table["rank"].is_monotonic_increasing and table["rank"].iloc[0] == 1
     assert len(plain) > len(table) and plain["rank"].tolist() == list(range(1, len(plain) + 1))
 
@@ -59,7 +62,7 @@ def test_training_and_resuming_see_the_same_rows(command: Command, tmp_path: Pat
     done = command("nas.search", *asked)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "Kept at most 1 of each width, with ranks among all; these are proven" in " ".join(
+    assert "at most 1 of each base width (width), with their ranks among all: proven" in " ".join(
         done.stdout.split()
     )
     kept = pd.read_csv(tmp_path / "run" / "candidates.csv")

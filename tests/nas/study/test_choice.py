@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from nas import score
 from nas.study.bands import NEAR, alike, order_within, within_bands
-from nas.study.rules import LEAST, Within, judged
+from nas.study.request import StudyRequest
+from nas.study.rules import LEAST, Within, best_by_chance, judged
 from nas.study.standing import standing
+from nas.train.order import Order
+from nas.train.recipe import recipe
 from nas.train.trained import load
 from search_spaces import MLP, RequestError
 from tests.conftest import Command
@@ -108,6 +111,14 @@ def test_nn_mass_is_followed_where_the_known_networks_are_the_most_accurate() ->
     assert found["nn_mass, fitted"] < found["nn_mass"] > found["any"]
 
 
+def test_the_best_of_rules_that_say_nothing_looks_good() -> None:
+    names = ("depth", "params", "naswot")
+    by_chance = best_by_chance(table(), names)
+    found = judged(table(), names).set_index("rule")["regret"]
+    assert found.min() < 1e-9 < by_chance < found["any"]
+    assert np.isnan(best_by_chance(table(LEAST - 1), names))
+
+
 def test_a_width_that_only_one_half_has_is_no_choice() -> None:
     alone = Within("alone", np.array([1.0, 2.0, 3.0]), np.array(["a", "b", "b"]))
     assert alone.values(np.zeros(3), np.array([0]), np.array([1, 2])).tolist() == [2, 3]
@@ -128,6 +139,29 @@ def test_standing_of_known_margins() -> None:
     networks["seeds"], networks["top1_std"] = 1, np.nan
     assert standing(networks, [first])["error"].isna().all()
     assert standing(networks, ["mlp:w8_d99_t4"]).empty
+
+
+def test_networks_that_are_one_once_fitted_are_one(command: Command, images: Path, tmp_path: Path) -> None:
+    named = ("mlp:w8_d4_t5", "mlp:w8_d4_t5_c7", "mlp:w8_d6_t5")
+    drawn = ("--space", "mlp", "--fix", "width=8", "--count", "3", "--draw", "uniform")
+    given_ = ("--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12", "lr=0.02")
+    done = command("nas.study", "--arch", *named, *drawn, *given_, "--scores", "nn_mass", "--out", "study")
+    assert done.returncode == 0, done.stderr
+    assert len(pd.read_csv(tmp_path / "study" / "training" / "trained.csv")) == 5
+    standing_ = pd.read_csv(tmp_path / "study" / "standing.csv")
+    assert [arch.partition("_i")[0] for arch in standing_["arch"]] == [named[0], named[2]]
+
+
+def test_a_study_of_an_earlier_version_is_read() -> None:
+    order = Order(("mlp:mlp_8",) * 3, "seg20", "data", "mlp", recipe("mlp"), named=2)
+    request = StudyRequest("mlp", "uniform", 0, {}, {}, ("nn_mass",), 8, order)
+    old = request.as_json()
+    del old["order"]["named"], old["order"]["named_seeds"]
+    assert (
+        StudyRequest.of_json({**old, "count": 3, "named": 2})
+        == request
+        == StudyRequest.of_json(request.as_json())
+    )
 
 
 def test_a_study_compares_networks_named_with_those_drawn(
@@ -161,7 +195,7 @@ def test_a_study_compares_networks_named_with_those_drawn(
     assert (tmp_path / "study" / "standing.png").read_bytes().startswith(b"\x89PNG")
     training = tmp_path / "study" / "training"
     assert load(training, row=2, seed=1) and load(training, row=3)
-    with pytest.raises(RequestError, match="has seeds 0, not 1"):
+    with pytest.raises(RequestError, match=r"row 3 of .* has seeds 0, not 1"):
         load(training, row=3, seed=1)
     rules = pd.read_csv(tmp_path / "study" / "rules.csv")
     assert set(rules["rule"]) >= {"any", "depth", "depth, fitted"}

@@ -250,7 +250,7 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
         (["--space", "mlp", "--dataset", "seg20", "--plan", "--out", "x"], "--plan keeps nothing"),
         (
             ["--space", "mlp", "--dataset", "seg20", "--named-seeds", "0,1"],
-            "networks named by --arch; add those",
+            "--named-seeds sets networks named by --arch apart",
         ),
     ],
 )

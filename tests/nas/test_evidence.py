@@ -1,0 +1,40 @@
+"""What is said of first rows is what was measured."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import search_spaces
+from nas import search
+from nas.search.evidence import EVIDENCE, said
+from nas.search.request import Request
+
+RESULTS = Path(__file__).parent.parent.parent / "results"
+
+
+@pytest.mark.parametrize("space", EVIDENCE)
+def test_it_is_that_of_the_committed_study(space: str) -> None:
+    known = EVIDENCE[space]
+    standing = pd.read_csv(RESULTS / known.folder / "standing.csv").set_index("arch")
+    for one in (known.first, known.of_its_width):
+        row = standing.loc[one.arch]
+        assert (one.margin, one.error) == (round(row["above_first"], 1), round(row["above_first_error"], 1))
+
+
+@pytest.mark.parametrize("space", ["mobilenet", "mlp"])
+def test_it_is_said_of_the_largest_mass_alone(space: str) -> None:
+    told = said(Request(space))
+    assert told is not None and told.startswith("Is row 1 a good network?")
+    assert (space in EVIDENCE) == ("points" in told)
+    others = (
+        Request(space, score="depth"),
+        Request(space, pareto="params"),
+        Request(space, like=next(iter(search_spaces.get(space).references))),
+    )
+    assert [said(request) for request in others] == [None] * 3
+
+
+def test_a_table_carries_it() -> None:
+    table = search("mobilenet", flops="400M", trials=20, top=0)
+    assert table.attrs["evidence"] == said(Request("mobilenet", {"flops": "400M"}))
