@@ -46,7 +46,15 @@ class Evidence:
     folder: str
 
 
-EVIDENCE: dict[str, Evidence] = {}
+EVIDENCE = {
+    "mobilenet": Evidence(
+        setting="a rehearsal with small networks (105M FLOPs; CIFAR-10, 12,000 images, 5 epochs)",
+        reference="MobileNetV2",
+        first=Comparison("mobilenet:w0.35_d2-2-5-6-5-5-3_r32_c10_s1", -8.2, 1.3),
+        of_its_width=Comparison("mobilenet:w0.5_d1-1-1-5-2-5-2_r32_c10_s1", -0.4, 1.3),
+        folder="rehearsal/equal-cost",
+    )
+}
 """By space."""
 
 

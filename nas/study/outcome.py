@@ -22,6 +22,7 @@ from nas.study.folder import STUDIES, StudyFolder
 from nas.study.pairs import Difference, paired
 from nas.study.rules import ANY, best_by_chance, judged
 from nas.study.standing import standing
+from nas.study.standing_figure import short_spec
 from nas.study.tables import read_table
 from search_spaces import RequestError
 
@@ -160,7 +161,7 @@ def _tell_standing(table: pd.DataFrame, named: Sequence[str], title: str, path: 
     if len(found):
         write_whole(path / "standing.csv", found.to_csv(index=False))
         write_whole(path / "standing.png", standing_figure.figure(table, found, title))
-        show(_readable_standing(found), family=named[0].partition(":")[0])
+        show(_readable_standing(found))
         print("points above the first one named and the median of those drawn, ± standard error\n")
 
 
@@ -202,7 +203,7 @@ def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
     for _, row in found.iterrows():
         rows.append(
             {
-                "arch": row["arch"],
+                "arch": short_spec(row["arch"]),
                 "top-1": f"{row['top1']:.2f}%",
                 "rank": f"{row['rank']}/{row['networks']}",
                 "first": _margin(row, "above_first"),
@@ -217,7 +218,8 @@ def _readable(found: pd.DataFrame) -> pd.DataFrame:
     for _, row in found.iterrows():
         of = {"of": row["networks"]} if found["networks"].nunique() > 1 else {}
         said = {label: _interval(row, label) for label in ("rho", "tau", "r2")}
-        rows.append({"score": row["score"], **of, **said, "s": f"{row['seconds']:.3f}"})
+        seconds = {} if of else {"s": f"{row['seconds']:.3f}"}  # there is no room for both
+        rows.append({"score": row["score"], **of, **said, **seconds})
     return pd.DataFrame(rows)
 
 
