@@ -91,7 +91,9 @@ def test_measuring_leaves_everything_as_it_was(threads: int, monkeypatch: pytest
     assert [part.training for part in module.modules()] == modes and True in modes and False in modes
     assert torch.get_num_threads() == before and torch.is_grad_enabled()
     assert (found.engine, found.device, found.threads, found.batch) == ("torch", "cpu", threads, 3)
-    assert 0 < found.low <= found.ms <= found.high and found.runs >= 5
+    assert found.ms > 0 and found.runs >= 5
+    # Of runs that other work held up there may be too few rounds for quartiles.
+    assert math.isnan(found.low) or found.low <= found.ms <= found.high
 
 
 def test_a_module_that_fails_is_left_as_it_was() -> None:
@@ -278,7 +280,7 @@ def test_a_study_shows_what_its_networks_take(
     capsys.readouterr()
     assert study(["--resume", "study", "--predict", "study/networks.csv", "--latency", "cpu"]) == 0
     said = capsys.readouterr().out
-    assert "ms_64" in said and "top1_low" in said and max(map(len, said.splitlines())) <= 80
+    assert "ms_64" in said and "from" in said and max(map(len, said.splitlines())) <= 80
     assert study(["--resume", "study"]) == 0
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "study" / "networks.csv"), table)
 
