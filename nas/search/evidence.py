@@ -10,49 +10,75 @@ WHERE = "results/README.md"
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """A network against the reference, trained alike at equal FLOPs.
+class Margin:
+    """How a network compares with the reference, trained alike.
 
     Attributes:
         arch: Its spec, as trained.
-        margin: Points of accuracy that it reaches above the reference.
-        error: The standard error of that, over seeds.
+        points: Points of accuracy that it reaches above the reference.
+        error: The standard error of that, over seeds; none where each was trained once.
     """
 
     arch: str
-    margin: float
-    error: float
+    points: float
+    error: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.margin:+.1f} ± {self.error:.1f} points"
+        return f"{self.points:+.1f}" + (
+            f" ± {self.error:.1f}" if self.error is not None else " (one training)"
+        )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """First rows under one budget, trained beside the reference under the same budget.
+
+    Attributes:
+        budget: FLOPs of the search, as written.
+        folder: The study, under `results/`.
+        first: The first of all widths.
+        of_its_width: The first of the reference's width.
+    """
+
+    budget: str
+    folder: str
+    first: Margin
+    of_its_width: Margin
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of the first choices in a space.
+    """What is known of the first rows in a space.
 
     Attributes:
-        setting: What was trained, and how.
+        setting: How they were trained.
         reference: What they are compared with.
-        first: The first of all widths.
-        of_its_width: The first of the reference's own width.
-        folder: The study, under `results/`.
+        trained: By budget.
     """
 
     setting: str
     reference: str
-    first: Comparison
-    of_its_width: Comparison
-    folder: str
+    trained: tuple[Trained, ...]
 
 
 EVIDENCE = {
     "mobilenet": Evidence(
-        setting="a rehearsal with small networks (105M FLOPs; CIFAR-10, 12,000 images, 5 epochs)",
+        setting="rehearsals (CIFAR-10, 12,000 images, 5 epochs)",
         reference="MobileNetV2",
-        first=Comparison("mobilenet:w0.35_d2-2-5-6-5-5-3_r32_c10_s1", -8.2, 1.3),
-        of_its_width=Comparison("mobilenet:w0.5_d1-1-1-5-2-5-2_r32_c10_s1", -0.4, 1.3),
-        folder="rehearsal/equal-cost",
+        trained=(
+            Trained(
+                budget="105M",
+                folder="rehearsal/equal-cost",
+                first=Margin("mobilenet:w0.35_d2-2-5-6-5-5-3_r32_c10_s1", -8.2, 1.3),
+                of_its_width=Margin("mobilenet:w0.5_d1-1-1-5-2-5-2_r32_c10_s1", -0.4, 1.3),
+            ),
+            Trained(
+                budget="400M",
+                folder="rehearsal/equal-cost-400M",
+                first=Margin("mobilenet:w0.85_d2-1-2-6-5-5-3_r32_c10_s1", -5.4),
+                of_its_width=Margin("mobilenet:w1.1_d1-1-2-6-1-5-2_r32_c10_s1", -0.2),
+            ),
+        ),
     )
 }
 """By space."""
@@ -68,8 +94,14 @@ def said(request: Request) -> str | None:
             "Is row 1 a good network? Not known: no first row of this space was trained beside others of"
             f" equal cost ({WHERE})."
         )
+    budgets, first, of_width = (
+        " and ".join(parts)
+        for parts in zip(
+            *((one.budget, str(one.first), str(one.of_its_width)) for one in known.trained), strict=True
+        )
+    )
     return (
-        f"Is row 1 a good network? Not known: none was trained to the end. In {known.setting}, against"
-        f" {known.reference} at equal FLOPs, the first by NN-Mass came to {known.first}, the first of"
-        f" {known.reference}'s width to {known.of_its_width} ({WHERE})."
+        f"Is row 1 a good network? Not known: none was trained to the end. In {known.setting} under {budgets}"
+        f" FLOPs, the first by NN-Mass came to {first} points against {known.reference} under the same"
+        f" budget, the first of {known.reference}'s width to {of_width} ({WHERE})."
     )
