@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from io import BytesIO
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from matplotlib.ticker import EngFormatter
 
 from nas.budget import COSTS
 from nas.goal import Goal
+from nas.png import as_png
 from search_spaces.figures import Column
 
 _TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs", "params": "parameters"}
@@ -63,9 +63,7 @@ def drawn(
     axes.set_xlabel(_TITLES[cost])
     axes.set_ylabel(_TITLES.get(score, score))
     axes.legend(fontsize=8)
-    image = BytesIO()
-    figure.savefig(image, format="png", dpi=150)
-    return image.getvalue()
+    return as_png(figure, dpi=150)
 
 
 def _finite(values: pd.Series[float]) -> pd.Series[float]:

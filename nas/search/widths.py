@@ -18,7 +18,13 @@ from search_spaces.architecture import Value
 
 
 def first_of_each_width(ranked: pd.DataFrame, space: Space, count: int) -> pd.DataFrame:
-    """The first `count` rows of each base width, with the ranks that they have among all."""
+    """The first `count` rows of each base width, with the ranks that they have among all.
+
+    Args:
+        ranked: arch, best first, as `nas.table.candidates` gives.
+        space: The space that they are of.
+        count: How many of each base width.
+    """
     taken: Counter[tuple[Value, ...]] = Counter()
     kept = []
     for place, arch in enumerate(ranked["arch"]):
@@ -40,6 +46,12 @@ def best_of_each_width(
     Args:
         question: What the problem asks.
         problem: A problem of one goal whose figures are sums over stages.
+        count: How many of each base width.
+        most: How many in all.
+
+    Returns:
+        A row an architecture, shape (architectures, choices), the best of a width first; and whether that is
+        proven.
     """
     space = problem.space
     options = [range(len(space.choices[name])) for name in space.base]

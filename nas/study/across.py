@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from nas.png import as_png
 from nas.study.axes import logarithmic
 from nas.study.bases import base_of, telling
 from nas.study.folder import StudyFolder
@@ -195,6 +195,4 @@ def figure(table: pd.DataFrame, scores: Sequence[str], title: str) -> bytes:
     panels[0].set_ylabel("top-1, %")
     panels[0].legend(fontsize=8)
     drawn.suptitle(title, fontsize=10)
-    image = io.BytesIO()
-    drawn.savefig(image, dpi=130)
-    return image.getvalue()
+    return as_png(drawn)

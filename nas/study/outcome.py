@@ -28,6 +28,8 @@ from search_spaces import RequestError
 
 _TOLD = ("nn_mass", "nn_mass within a width", "params", ANY)
 """Rules that are said in the terminal."""
+_LEAST = 3
+"""Networks without which there is nothing to correlate."""
 _FEW = 12
 """Networks named by hand that are compared with the first one where none were drawn."""
 
@@ -60,13 +62,19 @@ def conclude(
     trained = pd.read_csv(folder.training / "trained.csv")
     scores = read_table(folder.scores, [name for one in request.scores for name in (one, f"{one}_seconds")])
     table = report.joined(trained, scores)
-    if len(table) < 3:
-        raise RequestError(f"{folder.path}: {len(table)} networks were trained to the end; 3 are needed")
+    if len(table) < _LEAST:
+        raise RequestError(
+            f"{folder.path}: {len(table)} networks were trained to the end; {_LEAST} are needed"
+        )
     found = report.correlations(table, request.scores)
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
     write_whole(folder.path / "bands.csv", within_bands(table, request.scores).to_csv(index=False))
     named = trained["arch"][trained["row"] <= request.order.named].unique().tolist()
+    drawn = table[~table["arch"].isin(named)]
+    if named and len(drawn) >= _LEAST:
+        of_drawn = report.correlations(drawn, request.scores)
+        write_whole(folder.path / "correlations_drawn.csv", of_drawn.to_csv(index=False))
     write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
     of = f" of {request.space}" if request.space else ""
     title = f"{len(table)} networks{of} on {request.order.title}"
@@ -89,7 +97,6 @@ def conclude(
     if failed:
         print(f"left out, for no training of them came to its end: {', '.join(failed)}")
     _tell_pairs(table, folder.path)
-    drawn = table[~table["arch"].isin(named)]
     if len(named) and (len(drawn) or len(named) <= _FEW):
         _tell_standing(table, named, title, folder.path)
     _tell_rules(drawn if len(drawn) else table, request.scores, folder.path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from nas import proxies, score
 from nas.latency.measurement import is_median
+from nas.png import as_png
 from nas.study.statistics import kendall, r_squared, spearman, with_interval
 
 LOGARITHMS = ("nn_mass", "params", "flops", "depth", "grad_norm", "snip")
@@ -101,6 +101,4 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
     for panel in panels[::across]:
         panel.set_ylabel("top-1, %", fontsize=8)
     drawn.suptitle(title, fontsize=10)
-    image = io.BytesIO()
-    drawn.savefig(image, dpi=130)
-    return image.getvalue()
+    return as_png(drawn)

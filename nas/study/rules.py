@@ -84,7 +84,8 @@ def rules(table: pd.DataFrame, names: Sequence[str]) -> list[Rule]:
     """
     scores = {name: table[name].to_numpy(float) for name in names if table[name].notna().all()}
     closed = [name for name in scores if proxies.get(name).closed_form and np.ptp(scores[name]) > 0]
-    drawn = {name: axis(name, table) for name in closed if np.isfinite(axis(name, table)).all()}
+    drawn = {name: axis(name, table) for name in closed}
+    drawn = {name: values for name, values in drawn.items() if np.isfinite(values).all()}
     found: list[Rule] = [
         ByItself(name, values if proxies.get(name).more_is_better else -values)
         for name, values in scores.items()
@@ -108,25 +109,32 @@ def best_by_chance(table: pd.DataFrame, names: Sequence[str]) -> float:
     """Regret of the rule that would come out best if no rule said anything.
 
     Of many rules the best looks good by chance alone: the accuracies are shuffled among the networks, and
-    of the regrets of the best rule, over several shuffles, the median is taken; nan where there are too few
-    networks.
+    of the regrets of the best rule, over several shuffles, the median is taken.
+
+    Args:
+        table: The networks, as `report.joined` gives.
+        names: Scores.
+
+    Returns:
+        Points of accuracy; nan where there are fewer than `LEAST` networks.
     """
+    if len(table) < LEAST:
+        return float("nan")
+    accuracy, all_rules = table["top1"].to_numpy(float), rules(table, names)
     generator = np.random.default_rng(1)
     best = []
     for _ in range(SHUFFLES):
-        shuffled = table.assign(top1=generator.permutation(table["top1"].to_numpy(float)))
-        found = judged(shuffled, names, SPLITS_OF_A_SHUFFLE)
-        best.append(found.loc[found["rule"] != ANY, "regret"].min() if len(found) else float("nan"))
+        found = _of_halves(all_rules, generator.permutation(accuracy), SPLITS_OF_A_SHUFFLE)
+        best.append(found.loc[found["rule"] != ANY, "regret"].min())
     return float(np.median(best))
 
 
-def judged(table: pd.DataFrame, names: Sequence[str], splits: int = SPLITS) -> pd.DataFrame:
+def judged(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """A row a rule: how far its first choice in one half lies below the best there, over random halves.
 
     Args:
         table: The networks, as `report.joined` gives.
         names: Scores.
-        splits: How many.
 
     Returns:
         rule; regret, the points that the choice lies below the best, and its 90th percentile; beaten, the
@@ -135,11 +143,15 @@ def judged(table: pd.DataFrame, names: Sequence[str], splits: int = SPLITS) -> p
     """
     if len(table) < LEAST:
         return pd.DataFrame()
-    accuracy = table["top1"].to_numpy(float)
+    return _of_halves(rules(table, names), table["top1"].to_numpy(float), SPLITS)
+
+
+def _of_halves(all_rules: Sequence[Rule], accuracy: Values, splits: int) -> pd.DataFrame:
+    """The rows of `judged`, over so many random halves."""
     generator = np.random.default_rng(0)
-    halves = [np.array_split(generator.permutation(len(table)), 2) for _ in range(splits)]
+    halves = [np.array_split(generator.permutation(len(accuracy)), 2) for _ in range(splits)]
     rows = []
-    for rule in rules(table, names):
+    for rule in all_rules:
         regrets, beaten = [], []
         for known, asked in halves:
             choice = asked[int(np.argmax(rule.values(accuracy, known, asked)))]

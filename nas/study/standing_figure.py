@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from nas.png import as_png
 from nas.study.bases import base_of, telling
 from search_spaces import parse
 
@@ -34,9 +34,7 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize=8)
     drawn.suptitle(title, fontsize=10)
-    image = io.BytesIO()
-    drawn.savefig(image, dpi=130)
-    return image.getvalue()
+    return as_png(drawn)
 
 
 def short_spec(arch: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 from pathlib import Path
 
 import pandas as pd
 
 from nas.files import write_whole
+from nas.png import as_png
 
 _NAMED_AT_MOST = 12
 
@@ -35,6 +35,4 @@ def draw(curves: pd.DataFrame, path: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
     if len(jobs) <= _NAMED_AT_MOST:
         accuracy.legend(frameon=False, fontsize="small")
-    image = io.BytesIO()
-    figure.savefig(image, dpi=120)
-    write_whole(path, image.getvalue())
+    write_whole(path, as_png(figure, dpi=120))

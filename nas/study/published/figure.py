@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from nas.png import as_png
 from nas.study.axes import logarithmic
 from nas.study.published.fits import RANKED_BY
 
@@ -26,9 +26,7 @@ def figure(table: pd.DataFrame) -> bytes:
             _draw(panel, table[table["family"] == family], score)
         row[0].set_ylabel(f"{family}: top-1 on ImageNet, %")
         row[-1].legend(fontsize=7, loc="lower right")
-    image = io.BytesIO()
-    drawn.savefig(image, dpi=110)
-    return image.getvalue()
+    return as_png(drawn, dpi=110)
 
 
 def _draw(panel: Axes, networks: pd.DataFrame, score: str) -> None:

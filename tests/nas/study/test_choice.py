@@ -192,6 +192,7 @@ def test_a_study_compares_networks_named_with_those_drawn(
     table = networks["top1"]
     drawn_only = table.drop(stand["arch"])
     assert stand["above_median"].tolist() == pytest.approx((stand["top1"] - drawn_only.median()).tolist())
+    assert (pd.read_csv(tmp_path / "study" / "correlations_drawn.csv")["networks"] == 8).all()
     assert (tmp_path / "study" / "standing.png").read_bytes().startswith(b"\x89PNG")
     training = tmp_path / "study" / "training"
     assert load(training, row=2, seed=1) and load(training, row=3)
