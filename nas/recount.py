@@ -111,6 +111,18 @@ def verify(rows: Iterable[Row]) -> None:
         compare(architecture, recount(architecture), row)
 
 
+def start_process() -> subprocess.Popen[str]:
+    """Start a process that reads specs and writes their recounts, a line each."""
+    # A session of its own: Ctrl-C in the terminal is for the command, which then ends this process.
+    return subprocess.Popen(
+        [sys.executable, "-m", "nas.recount"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 class Recounter:
     """A process that recounts: it imports torch while this one does something else.
 
@@ -118,14 +130,7 @@ class Recounter:
     """
 
     def __enter__(self) -> Self:
-        # A session of its own: Ctrl-C in the terminal is for the command, which then ends this process.
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "nas.recount"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self._process = start_process()
         return self
 
     def __exit__(

@@ -18,6 +18,7 @@ for _name in (
     "optuna",
     "rich.progress",
     "torch.utils.tensorboard.writer",
+    "tests.processes",
     "torchvision.transforms.v2",
 ):
     importlib.import_module(_name)

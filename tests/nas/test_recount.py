@@ -1,5 +1,7 @@
 """The recount finds what the closed form gets wrong."""
 
+import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +14,7 @@ from nas.recount import MiscountError, Recounter, compare, recount, verify
 from search_spaces import MLP, Architecture
 from search_spaces.chain import Chain, Stage, Values
 from search_spaces.layers import Linear, Part
+from tests.processes import cold_recount, warm_recount
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,12 @@ def test_a_difference_of_one_is_found(figure: str) -> None:
         compare(MLP(), {**counted, figure: counted[figure] + 1})
 
 
-def test_the_recounting_process_agrees_and_ends() -> None:
+@pytest.mark.parametrize("start", [cold_recount, warm_recount])
+def test_the_recounting_process_agrees_and_ends(
+    start: Callable[[], "subprocess.Popen[str]"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As users start it, and as most tests do."""
+    monkeypatch.setattr("nas.recount.start_process", start)
     rows = [row(made) for made in search_spaces.get("mlp").references.values()]
     with Recounter() as recounter:
         recounter.start(rows)
