@@ -41,6 +41,6 @@ def refused(
 
     with pytest.raises(SystemExit) as ended:
         run(main, arguments)  # type: ignore[arg-type]
-    errors = capsys.readouterr().err
-    assert ended.value.code == 2 and errors.count("\n") == 1, errors
+    output, errors = capsys.readouterr()
+    assert ended.value.code == 2 and errors.count("\n") == 1 and not output, errors
     return errors

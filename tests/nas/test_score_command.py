@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from nas import score
-from tests.conftest import Command, environment
+from nas.score.__main__ import main
+from tests.conftest import Command, environment, refused
 
 
 def test_several_as_csv(command: Command) -> None:
@@ -57,10 +58,16 @@ def test_known_networks_beside_those_of_a_space(command: Command) -> None:
         (["--arch", "mlp:w8", "--format", "xml"], "xml"),
     ],
 )
-def test_nonsense_gets_one_line(command: Command, arguments: list[str], message: str) -> None:
-    done = command("nas.score", *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
+def test_nonsense_gets_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused(main, arguments, capsys)
+
+
+def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
+    done = command("nas.score", "--arch", "nn_mass_b")
+    assert done.returncode == 2 and not done.stdout
+    assert "names no space" in done.stderr and done.stderr.count("\n") == 1
 
 
 HEAVY = {

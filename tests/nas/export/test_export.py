@@ -17,7 +17,7 @@ from nas.train.__main__ import main as train
 from nas.train.classifier import Classifier
 from nas.train.data import Spread
 from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet, Torchvision
-from tests.conftest import Command
+from tests.conftest import Command, refused
 from tests.nas.train.conftest import images
 
 __all__ = ["images"]
@@ -112,6 +112,11 @@ def test_the_command_exports_what_was_trained(
         (["nowhere", "--row", "0"], "'0' is not a whole number of at least 1"),
     ],
 )
-def test_nonsense_gets_one_line(command: Command, arguments: list[str], said: str) -> None:
-    done = command("nas.export", *arguments)
-    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+def test_nonsense_gets_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said in refused(main, arguments, capsys)
+
+
+def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
+    done = command("nas.export", "nowhere")
+    assert done.returncode == 2 and not done.stdout
+    assert "nowhere is not the folder of a training" in done.stderr and done.stderr.count("\n") == 1
