@@ -7,15 +7,21 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import search_spaces
 from nas.budget import COSTS
 from search_spaces import RequestError
 from search_spaces.architecture import Value
+from search_spaces.errors import shown
+from search_spaces.spec import read_number
 
 DONE, REQUEST_WRONG, INTERRUPTED = 0, 2, 130
+MOST_ROWS = 100_000
+"""Rows of a table that one may ask for."""
+MOST_SEED = 2**32 - 1
+"""Every random generator takes it."""
 
 FORMATS = ("table", "json", "csv")
 FLOPS_NOTE = (
@@ -110,10 +116,8 @@ def literal(text: str) -> Value:
     (2, 0.35, 'depthwise')
     """
     for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            return read_number(kind, text)
     return text
 
 
@@ -125,20 +129,22 @@ def assignment(text: str) -> tuple[str, Value]:
     """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as width_mult=1.0")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE, such as width_mult=1.0")
     return name, literal(value)
 
 
-def at_least(least: int) -> Callable[[str], int]:
-    """A converter of whole numbers no smaller than `least`."""
+def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """A converter of whole numbers from `least` to `most`, in ASCII digits."""
 
     def convert(text: str) -> int:
         try:
-            number = int(text)
+            number = read_number(int, text)
         except ValueError:
             number = least - 1
         if number < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+            raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number of at least {least}")
+        if number > most:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is too large; the most is {most}")
         return number
 
     return convert

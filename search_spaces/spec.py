@@ -8,15 +8,17 @@ Constants at their default are left out.
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from search_spaces.errors import RequestError
+from search_spaces.errors import RequestError, shown
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
 
     A = TypeVar("A", bound=Architecture)
+    N = TypeVar("N", int, float)
 
 _SETTINGS = "search_spaces"
 
@@ -77,7 +79,7 @@ def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
         return _checked_entry(family, field, field.name, field.default, value)
     entries = tuple(value) if hasattr(value, "__iter__") and not isinstance(value, str) else ()
     if len(entries) != len(field.default):
-        raise RequestError(f"{family}: {field.name} is {value!r}, expected {len(field.default)} numbers")
+        raise RequestError(f"{family}: {field.name} is {shown(value)}, expected {len(field.default)} numbers")
     names = choice_names(field)
     return tuple(
         _checked_entry(family, field, name, default, entry)
@@ -89,7 +91,9 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
     allowed = settings(field)
     if allowed.words:
         if value not in allowed.words:
-            raise RequestError(f"{family}: {name} is {value!r}, expected one of {', '.join(allowed.words)}")
+            raise RequestError(
+                f"{family}: {name} is {shown(value)}, expected one of {', '.join(allowed.words)}"
+            )
         return str(value)
     kind = type(default)
     number = "number" if kind is float else "whole number"
@@ -106,7 +110,7 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
-        raise RequestError(f"{family}: {name} is {value!r}, expected {wanted}")
+        raise RequestError(f"{family}: {name} is {shown(value)}, expected {wanted}")
     return converted
 
 
@@ -136,19 +140,21 @@ def read(architecture: type[A], text: str) -> A:
     """
     family, colon, tokens = text.rpartition(":")
     if colon and family != architecture.family:
-        raise RequestError(f"spec {text!r}: {family!r} is not {architecture.family!r}")
+        raise RequestError(f"spec {shown(text)}: {shown(family)} is not {architecture.family!r}")
     fields: dict[str, Any] = {}
     place = len(family) + len(colon)
     for token in _split(architecture, tokens):
         field, value = _read_token(architecture, text, place, token)
         if field.name in fields:
-            raise RequestError(f"spec {text!r}: {token!r} at character {place + 1} gives {field.name} twice")
+            raise RequestError(
+                f"spec {shown(text)}: {shown(token)} at character {place + 1} gives {field.name} twice"
+            )
         fields[field.name] = value
         place += len(token) + 1
     try:
         return architecture(**fields)
     except RequestError as error:
-        raise RequestError(f"spec {text!r}: {error}") from None
+        raise RequestError(f"spec {shown(text)}: {error}") from None
 
 
 def _split(architecture: type[A], text: str) -> list[str]:
@@ -174,14 +180,29 @@ def _read_token(
                 pass
     tokens = (settings(field).letter + _pattern(field) for field in fields)
     raise RequestError(
-        f"spec {text!r}: {token!r} at character {place + 1} is not one of {', '.join(tokens)} joined by '_'"
+        f"spec {shown(text)}: {shown(token)} at character {place + 1} is not one of {', '.join(tokens)}"
+        " joined by '_'"
     )
 
 
 def _read_value(default: Any, text: str) -> Any:
     if isinstance(default, tuple):
-        return tuple(type(default[0])(entry) for entry in text.split("-"))
-    return type(default)(text)
+        return tuple(read_number(type(default[0]), entry) for entry in text.split("-"))
+    return read_number(type(default), text)
+
+
+def read_number(kind: type[N], text: str) -> N:
+    """A number as people type it: Python also takes digits of other scripts, spaces and underscores.
+
+    Raises:
+        ValueError: It is none.
+
+    >>> read_number(int, "12"), read_number(float, "1e-3")
+    (12, 0.001)
+    """
+    if not re.fullmatch(r"[-+.0-9a-zA-Z]+", text):
+        raise ValueError(f"{shown(text)} is not a number")
+    return kind(text)
 
 
 def _pattern(field: dataclasses.Field[Any]) -> str:

@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING
 
 from nas import exact
 from nas.budget import COSTS
-from nas.command_line import BUDGETS_NOTE, DONE, FORMATS, Parser, add_question, asked, at_least, run
+from nas.command_line import (
+    BUDGETS_NOTE,
+    DONE,
+    FORMATS,
+    MOST_ROWS,
+    MOST_SEED,
+    Parser,
+    add_question,
+    asked,
+    at_least,
+    run,
+)
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
     import argparse
 
     import pandas as pd
+
+MOST_DRAWN = 1_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,11 +57,13 @@ def _parser() -> Parser:
     parser = Parser("nas.exact", description="Exact answers about a whole space.", epilog=BUDGETS_NOTE)
     add_question(parser)
     ask = parser.add_mutually_exclusive_group()
-    ask.add_argument("--top", type=at_least(1), metavar="K", help="the K best (10)")
+    ask.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
     ask.add_argument("--front", choices=COSTS, help="the Pareto front of NN-Mass against this cost")
     ask.add_argument("--count", action="store_true", help="how many networks there are inside")
-    ask.add_argument("--sample", type=at_least(1), metavar="N", help="N networks from inside, drawn evenly")
-    parser.add_argument("--seed", type=at_least(0), default=0, help="seed of the draws (0)")
+    ask.add_argument(
+        "--sample", type=at_least(1, MOST_DRAWN), metavar="N", help="N networks from inside, drawn evenly"
+    )
+    parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=0, help="seed of the draws (0)")
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print the table")
     return parser
 

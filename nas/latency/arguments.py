@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from dataclasses import dataclass
 
 from nas.command_line import at_least
 from search_spaces import RequestError
+from search_spaces.errors import shown
+from search_spaces.spec import read_number
 
 _DEVICES = ("cpu", "cuda")
+_MOST_THREADS = 256
+"""A million crash torch."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,9 @@ def add_latency(add: argparse._ActionsContainer, most: bool = False) -> None:
     """Add the arguments, with `--max-latency` if `most` is set."""
     what = "measure what is shown, in ms for a batch of 1 and of 64"
     add.add_argument("--latency", choices=_DEVICES, help=what)
+    threads = at_least(1, max(_MOST_THREADS, os.cpu_count() or 1))
     add.add_argument(
-        "--latency-threads", type=at_least(1), metavar="N", help="threads on the processor for it (1)"
+        "--latency-threads", type=threads, metavar="N", help="threads on the processor for it (1)"
     )
     if most:
         limit = "show the first that take at most so long for one input, in torch (--latency cpu)"
@@ -66,9 +72,9 @@ def wanted(options: argparse.Namespace) -> Wanted | None:
 
 def _milliseconds(text: str) -> float:
     try:
-        ms = float(text)
+        ms = read_number(float, text)
     except ValueError:
         ms = 0.0
     if not 0 < ms < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds, such as 20")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of milliseconds, such as 20")
     return ms

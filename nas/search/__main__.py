@@ -19,6 +19,8 @@ from nas.command_line import (
     FLOPS_NOTE,
     FORMATS,
     INTERRUPTED,
+    MOST_ROWS,
+    MOST_SEED,
     Parser,
     add_question,
     asked,
@@ -51,6 +53,9 @@ if TYPE_CHECKING:
 
     from nas.search.run import Run
     from search_spaces.space import Options
+
+MOST_TRIALS = 1_000_000
+MOST_IMAGES = 4096
 
 _STARTED = time.perf_counter()
 
@@ -94,17 +99,17 @@ def _parser() -> Parser:
     )
     add("--score", metavar="NAME", help=score)
     batch = f"images of noise that such a score looks at ({BATCH})"
-    add("--score-batch", type=at_least(2), metavar="N", help=batch)
+    add("--score-batch", type=at_least(2, MOST_IMAGES), metavar="N", help=batch)
     per_width = "keep so many architectures of each base width at most, as NN-Mass compares no widths (all)"
-    add("--per-width", type=at_least(1), metavar="K", help=per_width)
+    add("--per-width", type=at_least(1, MOST_ROWS), metavar="K", help=per_width)
     sampler = f"({DEFAULT_SAMPLER}; {MEASURED_SAMPLER} if a score is measured)"
     add("--sampler", help=f"Optuna's sampler: tpe, nsga2, random, ... {sampler}")
     trials = f"architectures to propose ({DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured)"
-    add("--trials", type=at_least(1), help=trials)
-    add("--seed", type=at_least(0), help="seed of the sampler, and of what is measured (0)")
+    add("--trials", type=at_least(1, MOST_TRIALS), help=trials)
+    add("--seed", type=at_least(0, MOST_SEED), help="seed of the sampler, and of what is measured (0)")
     warm = "begin with members of the exact front, or with even draws if a score is measured (yes)"
     add("--warm-start", action=argparse.BooleanOptionalAction, help=warm)
-    add("--top", type=at_least(1), default=10, help="rows to recount and show (10)")
+    add("--top", type=at_least(1, MOST_ROWS), default=10, help="rows to recount and show (10)")
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
     add("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
     add("--format", choices=FORMATS, default="table", help="how to print the table")
