@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import search_spaces
+from nas import callable_package
 from search_spaces import Architecture
 
 
@@ -30,3 +31,6 @@ def score(architecture: Architecture | str) -> dict[str, float]:
         "macs": int(figures.macs),
         "params": int(figures.params),
     }
+
+
+callable_package(__name__)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas import callable_package
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -120,3 +122,6 @@ def search(
     run.found.attrs["evidence"] = evidence.said(request)
     run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found
+
+
+callable_package(__name__)
