@@ -15,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import MappingProxyType
 
 from nas import recount
 
@@ -38,13 +40,25 @@ def environment() -> dict[str, str]:
 
 
 class Begun:
-    """`python -m MODULE ARGUMENTS...` under way in a folder."""
+    """`python -m MODULE ARGUMENTS...` under way in a folder.
 
-    def __init__(self, folder: Path, module: str, *arguments: str) -> None:
+    Args:
+        extra: What its environment has beyond that of a terminal.
+        without: Packages that cannot be imported.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        module: str,
+        *arguments: str,
+        extra: Mapping[str, str] = MappingProxyType({}),
+        without: Sequence[str] = (),
+    ) -> None:
         self._words = [module, *arguments]
         self._kept = tempfile.TemporaryDirectory()
         self._files = [Path(self._kept.name) / name for name in ("stdout", "stderr")]
-        given = (module, arguments, folder, *self._files)
+        given = (self._words, folder, self._files, {**environment(), **extra}, tuple(without))
         self.process: BaseProcess = _SERVER.Process(target=_run, args=given)
         self.process.start()
 
@@ -52,6 +66,11 @@ class Begun:
         """As `kill` in a shell."""
         assert self.process.pid is not None
         os.kill(self.process.pid, number)
+
+    def until(self, there: Callable[[], bool]) -> None:
+        """Wait until something is there, or for the end of the process."""
+        while not there() and self.process.exitcode is None:
+            self.process.join(0.01)
 
     def ended(self) -> subprocess.CompletedProcess[str]:
         """What it printed and returned, once it has ended."""
@@ -64,15 +83,28 @@ class Begun:
         return subprocess.CompletedProcess(self._words, code, output, errors)
 
 
-def _run(module: str, arguments: tuple[str, ...], folder: Path, stdout: Path, stderr: Path) -> None:
+def _run(
+    words: list[str], folder: Path, files: Sequence[Path], environs: Mapping[str, str], without: Sequence[str]
+) -> None:
     """What `python -m` does, in a process that has only been forked."""
-    for number, file in ((1, stdout), (2, stderr)):
+    for number, file in enumerate(files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     os.chdir(folder)
-    os.environ.update(environment())
-    recount.start_process = warm_recount
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    os.environ.update(environs)
+    if without:
+        _forget(*without)
+    importlib.import_module("nas.recount").start_process = warm_recount
+    sys.argv = list(words)
+    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+
+
+def _forget(*packages: str) -> None:
+    """Make packages impossible to import, and let our own be imported anew."""
+    for name in list(sys.modules):
+        # torch's own part for TensorBoard has imported that.
+        if name.partition(".")[0] in {*packages, "nas", "search_spaces"} or "torch.utils.tensorboard" in name:
+            del sys.modules[name]
+    sys.modules.update(dict.fromkeys(packages))  # type: ignore[arg-type]
 
 
 def warm_recount() -> subprocess.Popen[str]:

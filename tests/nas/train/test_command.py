@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -16,29 +16,11 @@ import pytest
 
 from nas.train.__main__ import main
 from nas.train.checkpoint import Checkpoint
-from tests.conftest import PATIENCE, Command, environment, refused
+from tests.conftest import PATIENCE, Begun, Command, environment, refused
 from tests.nas.train.conftest import SMALL, same
 
 ARGUMENTS = ("--dataset", "folder", "--set", "batch=12", "lr=0.05")
 TIMED = ["images_per_second", "seconds", "waiting"]
-
-
-def begin(folder: Path, *arguments: str, launcher: Sequence[str] = ()) -> subprocess.Popen[str]:
-    """The command, begun in a folder."""
-    return subprocess.Popen(
-        [sys.executable, *launcher, "-m", "nas.train", *arguments],
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def until(there: Path, process: subprocess.Popen[str]) -> None:
-    """Wait for a file, or for the end of the process."""
-    while not there.exists() and process.poll() is None:
-        time.sleep(0.01)
 
 
 def trained(folder: Path) -> pd.DataFrame:
@@ -57,11 +39,10 @@ def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "found.csv"
     )
     given = ["found.csv", "--rows", "2,3", "--data", str(images), *ARGUMENTS, "epochs=12", "--out", "run"]
-    process = begin(folder, *given)
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, errors
-    assert output.endswith("Kept in run\n") and max(map(len, output.splitlines())) <= 80
-    assert errors.count("\n") == 24 and "row 2 seed 0 epoch 12/12 loss " in errors
+    done = Begun(folder, "nas.train", *given).ended()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("Kept in run\n") and max(map(len, done.stdout.splitlines())) <= 80
+    assert done.stderr.count("\n") == 24 and "row 2 seed 0 epoch 12/12 loss " in done.stderr
     return folder / "run"
 
 
@@ -72,39 +53,43 @@ def test_rows_of_a_table_are_trained(whole: Path) -> None:
     assert asked["values"]["epochs"] == 12 and asked["values"]["momentum"] == 0.9
 
 
-def test_an_interrupted_command_goes_on_to_the_same_table(whole: Path, images: Path, tmp_path: Path) -> None:
+def test_an_interrupted_command_goes_on_to_the_same_table(
+    command: Command, whole: Path, images: Path, tmp_path: Path
+) -> None:
     given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
-    process = begin(tmp_path, *given, "--out", "run")
-    until(tmp_path / "run" / "checkpoints" / "row1-seed0.pt", process)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130, errors
-    assert "go on with: python -m nas.train --resume run" in errors
+    begun = Begun(tmp_path, "nas.train", *given, "--out", "run")
+    begun.until((tmp_path / "run" / "checkpoints" / "row1-seed0.pt").exists)
+    begun.send_signal(signal.SIGTERM)
+    stopped = begun.ended()
+    assert stopped.returncode == 130, stopped.stderr
+    assert "go on with: python -m nas.train --resume run" in stopped.stderr
     assert not trained(tmp_path / "run")["status"].eq("done").all()
-    process = begin(tmp_path, "--resume", "run", "--recipe", "quick", "--set", "epochs=12")
-    assert process.wait(PATIENCE) == 0, process.communicate(timeout=PATIENCE)
+    resumed = command("nas.train", "--resume", "run", "--recipe", "quick", "--set", "epochs=12")
+    assert resumed.returncode == 0, resumed.stderr
     tables = [trained(folder).drop(columns=TIMED) for folder in (whole, tmp_path / "run")]
     pd.testing.assert_frame_equal(*tables)
     for job in ("row1-seed0", "row2-seed0"):
         assert same(weights(whole, job), weights(tmp_path / "run", job))
 
 
-def test_side_by_side_and_a_killed_process(whole: Path, images: Path, tmp_path: Path) -> None:
+def test_side_by_side_and_a_killed_process(
+    command: Command, whole: Path, images: Path, tmp_path: Path
+) -> None:
     long = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
-    process = begin(tmp_path, *long, "--seeds", "0,1", "--parallel", "2", "--out", "run")
-    until(tmp_path / "run" / "checkpoints" / "row1-seed0.pt", process)
-    named = psutil.Process(process.pid).children(recursive=True)
+    begun = Begun(tmp_path, "nas.train", *long, "--seeds", "0,1", "--parallel", "2", "--out", "run")
+    begun.until((tmp_path / "run" / "checkpoints" / "row1-seed0.pt").exists)
+    named = psutil.Process(begun.process.pid).children(recursive=True)
     servers = [child for child in named if "forkserver" in " ".join(child.cmdline())]
     workers = [child for server in servers[:1] for child in server.children()]
     assert len(workers) == 2
     workers[0].kill()
-    _, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, errors
+    done = begun.ended()
+    assert done.returncode == 0, done.stderr
     table = trained(tmp_path / "run")
     assert sorted(table["status"]) == ["done", "done", "done", "failed"]
     assert table["reason"].dropna().tolist() == ["its process ended with exit code -9"]
-    resumed = begin(tmp_path, "--resume", "run", "--parallel", "2")
-    assert resumed.wait(PATIENCE) == 0, resumed.communicate(timeout=PATIENCE)
+    resumed = command("nas.train", "--resume", "run")
+    assert resumed.returncode == 0, resumed.stderr
     table = trained(tmp_path / "run")
     assert table["status"].eq("done").all()
     assert same(weights(whole, "row2-seed0"), weights(tmp_path / "run", "row2-seed0"))
@@ -117,46 +102,90 @@ def test_a_run_of_which_nothing_came_says_so(command: Command, images: Path) -> 
     assert done.stderr.endswith("no network was trained to the end\n")
 
 
-def test_two_processes_train_one_network_and_go_on_after_a_stop(
-    whole: Path, images: Path, tmp_path: Path
-) -> None:
+def in_two_processes(folder: Path, *arguments: str) -> list[Begun]:
+    """One command in two processes, each told what torchrun tells those that it starts."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [
+        Begun(folder, "nas.train", *arguments, extra={**common, "RANK": rank, "LOCAL_RANK": rank})
+        for rank in ("0", "1")
+    ]
+
+
+def compare_with_one_process(whole: Path, run: Path) -> None:
     """The same batches, so the same weights but for rounding, where no layer looks at the batch."""
-    given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    process = begin(tmp_path, *given, "--out", "run", launcher=launcher)
-    until(tmp_path / "run" / "checkpoints" / "row1-seed0.pt", process)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=PATIENCE)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-    process = begin(tmp_path, "--resume", "run", launcher=launcher)
-    output, errors = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, errors
-    assert output.count("Kept in run") == 1 and errors.count("row 2 seed 0 epoch 12/12") == 1
-    one, two = trained(whole), trained(tmp_path / "run")
+    one, two = trained(whole), trained(run)
     assert two["device"].tolist() == ["2 x cpu"] * 2 and two["status"].eq("done").all()
     assert two["train_loss"].iloc[1] == pytest.approx(one["train_loss"].iloc[1], rel=1e-3)
     assert two["top1"].iloc[1] == one["top1"].iloc[1]
     assert two["top1"].iloc[0] == pytest.approx(one["top1"].iloc[0], abs=15)
 
 
+def test_two_processes_train_one_network_and_go_on_after_a_stop(
+    whole: Path, images: Path, tmp_path: Path
+) -> None:
+    given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
+    begun = in_two_processes(tmp_path, *given, "--out", "run")
+    begun[0].until((tmp_path / "run" / "checkpoints" / "row1-seed0.pt").exists)
+    for process in begun:
+        process.send_signal(signal.SIGTERM)
+    for process in begun:
+        process.ended()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+    first, second = (process.ended() for process in in_two_processes(tmp_path, "--resume", "run"))
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert first.stdout.count("Kept in run") == 1 and first.stderr.count("row 2 seed 0 epoch 12/12") == 1
+    assert not second.stdout and "epoch" not in second.stderr
+    compare_with_one_process(whole, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_torchrun_trains_one_network_in_two_processes(whole: Path, images: Path, tmp_path: Path) -> None:
+    given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*launcher, "-m", "nas.train", *arguments],
+            cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    process = begin(*given, "--out", "run")
+    there = tmp_path / "run" / "checkpoints" / "row1-seed0.pt"
+    while not there.exists() and process.poll() is None:
+        os.sched_yield()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+    process = begin("--resume", "run")
+    output, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, errors
+    assert output.count("Kept in run") == 1 and errors.count("row 2 seed 0 epoch 12/12") == 1
+    compare_with_one_process(whole, tmp_path / "run")
+
+
+ABSENT = ("optuna", "fvcore", "rich", "matplotlib", "tensorboard")
+
+
 def test_training_needs_neither_optuna_nor_fvcore_nor_what_draws(images: Path, tmp_path: Path) -> None:
-    """Trained in an interpreter in which these packages cannot be imported."""
-    absent = ["optuna", "fvcore", "rich", "matplotlib", "tensorboard"]
+    """Trained in a process in which these packages cannot be imported."""
     arguments = ["--arch", "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=1", "--out", "run"]
-    code = (
-        "import sys, importlib.abc, importlib.util\n"
-        "class Absent(importlib.abc.MetaPathFinder):\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name.partition('.')[0] in {absent}: raise ModuleNotFoundError(name, name=name)\n"
-        "sys.meta_path.insert(0, Absent())\n"
-        "found = importlib.util.find_spec\n"
-        f"importlib.util.find_spec = lambda name, *rest: None if name in {absent} else found(name, *rest)\n"
-        "from nas.train.__main__ import main\n"
-        f"sys.exit(main({arguments}))\n"
-    )
+    done = Begun(tmp_path, "nas.train", *arguments, without=ABSENT).ended()
+    assert done.returncode == 0, done.stderr
+    assert "mlp:w8" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
+    assert not list((tmp_path / "run").glob("*.png")) and not (tmp_path / "run" / "tensorboard").exists()
+
+
+@pytest.mark.slow
+def test_a_new_interpreter_trains_without_them(images: Path, tmp_path: Path) -> None:
+    arguments = ["--arch", "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=1", "--out", "run"]
+    code = f"import runpy, sys; sys.modules.update(dict.fromkeys({ABSENT!r}))"
+    code += "; runpy.run_module('nas.train', run_name='__main__', alter_sys=True)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True
-    )
+        [sys.executable, "-c", code, *arguments],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "mlp:w8" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
 
