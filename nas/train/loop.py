@@ -115,14 +115,52 @@ class Training:
         """What is tested and kept: the moving average of the weights, if there is one."""
         return self.model if self._average is None else cast(Classifier, self._average.module)
 
-    def run_epoch(self, pause: Callable[[], bool] = lambda: False) -> Epoch | None:
+    def run_epoch(
+        self, pause: Callable[[], bool] = lambda: False, tick: Callable[[], None] = lambda: None
+    ) -> Epoch | None:
         """Train to the end of the epoch under way, then test.
 
         Args:
-            pause: Asked after each step.
+            pause: Asked after each step; at the last one it no longer pauses.
+            tick: Called after each batch that is tested.
 
         Returns:
-            What the epoch came to; nothing if it was paused before its end, to be called again.
+            The finished epoch; nothing if it was paused before its end, to be called again.
+
+        Raises:
+            DivergedError: The loss is not finite.
+            nas.train.images.DataError: An image cannot be read, or a process that reads images has died.
+        """
+        loss = self.train_epoch(pause)
+        if loss is None:
+            return None
+        seconds, waited = self._seconds, self._waited
+        self.epoch, self.step = self.epoch + 1, 0
+        self._loss, self._seconds, self._waited = torch.zeros((), device=self.device), 0.0, 0.0
+        top1, top5 = self.test(self._tested_on, tick)
+        return Epoch(
+            number=self.epoch,
+            train_loss=loss,
+            tested_on="test" if self._tested_on is self._test else "held_out",
+            top1=top1,
+            top5=top5,
+            seconds=seconds,
+            images_per_second=self.steps * self.recipe.batch / seconds,
+            waiting=waited / seconds,
+            gpu_memory_mb=_memory(self.device),
+        )
+
+    def train_epoch(self, pause: Callable[[], bool] = lambda: False) -> float | None:
+        """Train to the end of the epoch under way and test nothing: what `run_epoch` does first.
+
+        It neither counts the epoch nor begins the next one, so it suits whoever times steps and throws the
+        training away.
+
+        Args:
+            pause: Asked after each step; at the last one it no longer pauses.
+
+        Returns:
+            Mean loss over the steps; nothing if it was paused before the end.
 
         Raises:
             DivergedError: The loss is not finite.
@@ -139,29 +177,15 @@ class Training:
                 self._count(start, clock)
                 self._check_loss(self._loss.item())
                 return None
-        loss = (self._processes.sum(self._loss) / self._processes.count).item() / self.steps
+        loss: float = (self._processes.sum(self._loss) / self._processes.count).item() / self.steps
         self._count(start, clock)
         self._check_loss(loss)
         self._agree()
-        seconds, waited = self._seconds, self._waited
-        self.epoch, self.step = self.epoch + 1, 0
-        self._loss, self._seconds, self._waited = torch.zeros((), device=self.device), 0.0, 0.0
-        top1, top5 = self.test(self._tested_on)
-        return Epoch(
-            number=self.epoch,
-            train_loss=loss,
-            tested_on="test" if self._tested_on is self._test else "held_out",
-            top1=top1,
-            top5=top5,
-            seconds=seconds,
-            images_per_second=self.steps * self.recipe.batch / seconds,
-            waiting=waited / seconds,
-            gpu_memory_mb=_memory(self.device),
-        )
+        return loss
 
-    def test(self, images: Images) -> tuple[float, float]:
-        """Top-1 and top-5 accuracy on some images, in percent."""
-        return accuracy(self.tested, images, self.device, self._processes)
+    def test(self, images: Images, tick: Callable[[], None] = lambda: None) -> tuple[float, float]:
+        """Top-1 and top-5 accuracy on some images, in percent; `tick` is called after each batch."""
+        return accuracy(self.tested, images, self.device, self._processes, tick)
 
     def state(self) -> dict[str, Any]:
         """Everything that going on needs, as tensors and plain values; to be asked for in all processes."""
@@ -246,9 +270,16 @@ class Training:
 
 
 def accuracy(
-    model: nn.Module, images: Images, device: torch.device, processes: Processes = ALONE
+    model: nn.Module,
+    images: Images,
+    device: torch.device,
+    processes: Processes = ALONE,
+    tick: Callable[[], None] = lambda: None,
 ) -> tuple[float, float]:
-    """Top-1 and top-5 accuracy of a model that takes pixels from 0 to 1, in percent; in float32."""
+    """Top-1 and top-5 accuracy of a model that takes pixels from 0 to 1, in percent; in float32.
+
+    `tick` is called after each batch.
+    """
     model.eval()
     hits = torch.zeros(2, dtype=torch.long, device=device)
     part = torch.arange(processes.rank, len(images), processes.count)
@@ -257,6 +288,7 @@ def accuracy(
             logits = model(_scaled(pixels))
             ranks = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
             hits += torch.stack([ranks[:, 0].sum(), ranks.sum()])
+            tick()
     top1, top5 = (100 * processes.sum(hits) / len(images)).tolist()
     return top1, top5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -61,6 +62,17 @@ def test_a_pause_changes_nothing(data: Data) -> None:
     while paused.epoch < 3:
         paused.run_epoch(lambda: True)
     assert same(weights(paused), weights(unbroken))
+
+
+def test_an_epoch_can_be_trained_without_a_test(data: Data) -> None:
+    """Whatever times steps need not pay for a test; then the same epoch is tested, batch by batch."""
+    untested = replace(data, test=cast(Any, None))
+    made, whole = training(untested), training(data)
+    loss = made.train_epoch(lambda: made.step == made.steps)
+    ticks: list[None] = []
+    epoch = whole.run_epoch(tick=lambda: ticks.append(None))
+    assert epoch is not None and loss == epoch.train_loss and len(ticks) == 1
+    assert same(made.model.state_dict(), whole.model.state_dict())
 
 
 def test_seeds_differ_and_repeat(data: Data) -> None:
