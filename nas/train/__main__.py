@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from nas.signals import guard
+
+    guard()  # before the slow imports
+
 import argparse
 import shlex
 import sys
@@ -10,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.command_line import DONE, INTERRUPTED, Parser, at_least, interruptions, run
+from nas.command_line import DONE, Parser, at_least, run
+from nas.signals import INTERRUPTED, interruptions
 from nas.train.arguments import (
     add_data,
     add_means,
