@@ -34,7 +34,7 @@ def from_table(path: Path, top: int | None, rows: Sequence[int] | None) -> list[
         raise RequestError(f"{path} has no column 'arch' with architectures in it; {_EXPECTED}")
     if rows is not None and top is not None:
         raise RequestError("--top and --rows both choose rows; give one")
-    wanted = rows if rows is not None else range(1, (top or len(table)) + 1)
+    wanted = rows if rows is not None else range(1, min(top or len(table), len(table) + 1) + 1)
     if not 1 <= min(wanted) <= max(wanted) <= len(table):
         asked = f"--top {top}" if rows is None else f"row {max(wanted)}"
         raise RequestError(f"{path} has rows 1 to {len(table)}, not {asked}")
