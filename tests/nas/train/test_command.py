@@ -221,6 +221,12 @@ NONSENSE = {
     "no time": ([*HAND, "--checkpoint-minutes", "0"], "'0' is not a number of minutes"),
     "a stem of no network": ([*HAND, "--stem-stride", "1"], "none of these networks has a stem of another"),
     "a stem of stride 3": ([*HAND, "--stem-stride", "3"], "invalid choice: 3"),
+    "too many readers": ([*HAND, "--workers", "1000000"], "'1000000' is too large; the most is 1024"),
+    "too many at a time": ([*HAND, "--parallel", "1000000"], "'1000000' is too large; the most is 1024"),
+    "a huge image": ([*HAND, "--image-size", "100000"], "'100000' is too large; the most is 4096"),
+    "images without end": ([*HAND, "--images", "9" * 30], "is too large"),
+    "a long value": ([*HAND, "--set", "lr=" + "9" * 5000 + "x"], "999…999"),
+    "digits of another script": ([*HAND, "--set", "epochs=\u0663"], "expected a whole number"),
     "side by side with nothing": ([*HAND, "--parallel", "--device", "cpu"], "as --parallel 2"),
 }
 
@@ -235,6 +241,17 @@ def test_nonsense_gets_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert said in refused(main, arguments, capsys)
+
+
+@pytest.mark.parametrize("dataset", ["folder", "cifar10"])
+def test_the_data_are_looked_for_before_a_large_table_is_read(
+    dataset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What comes first is what is refused: the specs of the table are none."""
+    (tmp_path / "found.csv").write_text("arch\nnone\n")
+    asked = [str(tmp_path / "found.csv"), "--dataset", dataset, "--data", str(tmp_path / "nowhere")]
+    assert str(tmp_path / "nowhere") in refused(main, asked, capsys)
+    assert "'none'" in refused(main, [*asked, "--download"], capsys)
 
 
 def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
@@ -264,8 +281,10 @@ def test_rows_that_a_table_lacks_are_named(tmp_path: Path) -> None:
     pd.DataFrame({"arch": ["mlp:mlp_8"]}).to_csv(tmp_path / "t.csv")
     with pytest.raises(RequestError, match="has rows 1 to 1, not row 2"):
         from_table(tmp_path / "t.csv", None, [2])
-    with pytest.raises(RequestError, match="has rows 1 to 1, not --top 300000000"):
-        from_table(tmp_path / "t.csv", 300_000_000, None)
+    with pytest.raises(RequestError, match="has rows 1 to 1, not --top 10000000000"):
+        from_table(tmp_path / "t.csv", 10_000_000_000, None)
+    with pytest.raises(RequestError, match="has rows 1 to 1, not row 1"):
+        from_table(tmp_path / "t.csv", None, [0, 1])
     with pytest.raises(RequestError, match="--top and --rows both"):
         from_table(tmp_path / "t.csv", 1, [1])
     (tmp_path / "no.csv").write_bytes(b"\x00\xff\x00")
