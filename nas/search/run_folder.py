@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from nas.files import write_whole
-from nas.folders import made, read, versions, writing
+from nas.folders import begun, locked, read, versions, writing
 from nas.search.request import DEFAULT_SCORE, Request
 
 RUNS = Path("results/runs")
@@ -52,9 +53,9 @@ class RunFolder:
         Raises:
             RequestError: There is something at `path` already, or it cannot be written.
         """
-        path = made(path, RUNS, request.name())
-        folder = cls(path, request)
-        folder.save_state("running", {})
+        with begun(path, RUNS, request.name()) as new:
+            folder = cls(new, request)
+            folder.save_state("running", {})
         return folder
 
     @classmethod
@@ -75,6 +76,10 @@ class RunFolder:
             return folder
 
         return read(path, "run", of_state)
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other commands out while a block works in the folder; see `nas.folders.locked`."""
+        return locked(self.path)
 
     def save_state(self, status: str, facts: Mapping[str, Any]) -> None:
         """Write run.json."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from nas.files import write_whole
-from nas.folders import made, read, versions
+from nas.folders import begun, locked, read, versions, writing
 from nas.study.request import StudyRequest
 
 STUDIES = Path("results/studies")
@@ -45,9 +46,9 @@ class StudyFolder:
         Raises:
             RequestError: There is something at `path` already, or it cannot be written.
         """
-        path = made(path, STUDIES, f"{request.space or 'networks'}-{request.order.dataset}")
-        folder = cls(path, request)
-        folder.save_state("begun", {})
+        with begun(path, STUDIES, f"{request.space or 'networks'}-{request.order.dataset}") as new:
+            folder = cls(new, request)
+            folder.save_state("begun", {})
         return folder
 
     @classmethod
@@ -59,6 +60,10 @@ class StudyFolder:
         """
         return read(path, "study", lambda state: cls(path, StudyRequest.of_json(state["request"])))
 
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other commands out while a block works in the folder; see `nas.folders.locked`."""
+        return locked(self.path)
+
     def save_state(self, status: str, facts: dict[str, Any]) -> None:
         """Write run.json."""
         state = {
@@ -68,4 +73,5 @@ class StudyFolder:
             "versions": versions(_PACKAGES),
             "machine": platform.platform(),
         }
-        write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")
+        with writing(self.path):
+            write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")

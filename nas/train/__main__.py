@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":
-    from nas.signals import guard
-
-    guard()  # before the slow imports
-
 import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.command_line import DONE, Parser, at_least, run
-from nas.signals import INTERRUPTED, interruptions
+from nas.command_line import DONE, INTERRUPTED, Parser, at_least, interruptions, run
 from nas.train.arguments import (
     add_data,
     add_means,
@@ -28,14 +23,14 @@ from nas.train.arguments import (
     order_of,
 )
 from nas.train.folder import TrainFolder
-from nas.train.order import Order, check_there
+from nas.train.order import Order
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import torch
 
     from nas.train.processes import Processes
-    from nas.train.run import TrainRun
 
 NOTHING_DONE = 1
 _EPILOG = (
@@ -57,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = device_of(options.device)
         processes = Processes.started(device)
         try:
-            return _train(order, kept, options, device, processes, interrupted)
+            if kept and kept.finished:
+                return _tell_finished(kept, processes)
+            with kept.locked(processes) if kept else nullcontext():
+                return _train(order, kept, options, device, processes, interrupted)
         finally:
             if processes.count > 1:
                 torch.distributed.destroy_process_group()
@@ -111,7 +109,7 @@ def _train(
     if interrupted():
         print(f"interrupted; go on with: {resume}", file=sys.stderr)
         return INTERRUPTED
-    _print(training)
+    _print(training.table)
     print(f"Kept in {folder.path}")
     if (training.table["status"] == FAILED).all():
         print("no network was trained to the end", file=sys.stderr)
@@ -141,15 +139,12 @@ def _order(options: argparse.Namespace) -> Order:
 
 def _chosen(options: argparse.Namespace) -> tuple[str, ...]:
     """Specs of the networks that the arguments name."""
-    from nas.train.chosen import by_hand, specs_of
+    from nas.train.chosen import by_hand, from_table
 
     if options.table is None and (options.top or options.rows):
         raise RequestError("--top and --rows choose rows of a table; give one")
-    rows = specs_of(options.table, options.top, options.rows) if options.table else []
-    if rows and options.dataset and not options.download:
-        # Reading the specs of a large table takes longer than finding out that there is nothing to train on.
-        check_there(options.dataset, options.data or Path("data"))
-    return tuple(map(str, by_hand([*rows, *(options.arch or ())])))
+    chosen = from_table(options.table, options.top, options.rows) if options.table else []
+    return tuple(map(str, chosen + by_hand(options.arch or ())))
 
 
 def _continued(order: Order, options: argparse.Namespace) -> Order:
@@ -170,9 +165,18 @@ def _continued(order: Order, options: argparse.Namespace) -> Order:
     return same
 
 
-def _print(training: TrainRun) -> None:
+def _tell_finished(folder: TrainFolder, processes: Processes) -> int:
+    """Show what a finished run has reached; nothing of it is changed."""
+    import pandas as pd
+
+    if processes.first:
+        _print(pd.DataFrame(list(folder.rows().values())))
+        print(f"finished: nothing is left to train in {folder.path}")
+    return DONE
+
+
+def _print(table: pd.DataFrame) -> None:
     shown = ["row", "arch", "nn_mass", "flops", "params", "seed", "epochs", "top1", "status"]
-    table = training.table
     for said in dict.fromkeys(table["compiled"][table["compiled"].str.startswith("failed")]):
         print(f"note: torch.compile {said}", file=sys.stderr)
     try:

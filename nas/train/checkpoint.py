@@ -71,7 +71,8 @@ class Checkpoint:
             kept.so_far()
         except _DAMAGED:
             raise RequestError(
-                f"{path} is damaged, or no checkpoint of ours; delete it to train that network anew"
+                f"{path} is damaged, or no checkpoint of ours; delete it: a network that is done stays so in"
+                " trained.csv, another is trained anew"
             ) from None
         return kept
 

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import platform
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nas.files import write_whole
-from nas.folders import made, read, versions, writing
+from nas.files import read_whole, write_whole
+from nas.folders import CHECKPOINTS, SHOWN, begun, locked, read, versions
 from nas.train.order import Order
+from search_spaces import RequestError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nas.train.processes import Processes
+
 RUNS = Path("results/trained")
+Key = tuple[int, int]
+"""Row and seed of a network in training."""
+_ACCURACIES = ("top1", "top5", "best_top1", "best_top5")
+_TEXTS = ("arch", "device", "compiled", "status", "reason")
 
 
 class TrainFolder:
@@ -40,11 +51,9 @@ class TrainFolder:
         Raises:
             RequestError: There is something at `path` already, or it cannot be written.
         """
-        path = made(path, RUNS, f"{order.dataset}-{order.recipe}")
-        with writing(path):
-            (path / "checkpoints").mkdir()
-        folder = cls(path, order)
-        folder.save_state("running")
+        with begun(path, RUNS, f"{order.dataset}-{order.recipe}") as new:
+            folder = cls(new, order)
+            folder.save_state("running")
         return folder
 
     @classmethod
@@ -56,21 +65,56 @@ class TrainFolder:
         """
         return read(path, "training", lambda state: cls(path, Order.of_json(state["order"])))
 
+    @contextmanager
+    def locked(self, processes: Processes | None = None) -> Iterator[None]:
+        """Keep other commands out while a block works in the folder; see `nas.folders.locked`.
+
+        Args:
+            processes: Together with whom: the first process locks, and what it meets is raised in all.
+        """
+        with ExitStack() as stack:
+            failure = ""
+            if processes is None or processes.first:
+                try:
+                    stack.enter_context(locked(self.path))
+                except RequestError as error:
+                    failure = str(error)
+            if failure := processes.told(failure) if processes else failure:
+                raise RequestError(failure)
+            yield
+
     def checkpoint(self, name: str) -> Path:
         """Where the checkpoint of a job is."""
-        return self.path / "checkpoints" / f"{name}.pt"
+        return self.path / CHECKPOINTS / f"{name}.pt"
 
-    def failures(self) -> dict[tuple[int, int], str]:
-        """Why networks failed, by row and seed, as the table of an earlier part of the run says."""
-        import pandas as pd
+    @property
+    def finished(self) -> bool:
+        """Whether all networks are trained to the end, as trained.csv has it: nothing is written then."""
+        rows = self.rows()
+        jobs = [
+            (row, seed) for row in range(1, len(self.order.archs) + 1) for seed in self.order.seeds_of(row)
+        ]
+        return all(job in rows and rows[job]["status"] == "done" for job in jobs)
 
-        try:
-            table = pd.read_csv(self.trained)
-            failed = table[table["status"] == "failed"]
-            jobs = zip(failed["row"].astype(int), failed["seed"].astype(int), strict=True)
-            return dict(zip(jobs, failed["reason"].astype(str), strict=True))
-        except (OSError, ValueError, KeyError):
-            return {}
+    def rows(self) -> dict[Key, dict[str, Any]]:
+        """The rows of trained.csv, as they are; none where there is no such file.
+
+        Raises:
+            RequestError: It is damaged.
+        """
+        rows = _read(self.trained, ("epochs", "nn_mass", "flops", "macs", "params", *_ACCURACIES), _TEXTS)
+        return {(row["row"], row["seed"]): row for row in rows}
+
+    def epochs(self) -> dict[Key, list[dict[str, Any]]]:
+        """The rows of curves.csv, as they are; none where there is no such file.
+
+        Raises:
+            RequestError: It is damaged.
+        """
+        found: dict[Key, list[dict[str, Any]]] = {}
+        for row in _read(self.curves, ("number", "train_loss", "top1", "seconds"), ("tested_on",)):
+            found.setdefault((row["row"], row["seed"]), []).append(row)
+        return found
 
     def save_state(self, status: str) -> None:
         """Write run.json."""
@@ -85,3 +129,36 @@ class TrainFolder:
     def save(self, file: Path, table: pd.DataFrame) -> None:
         """Write a table."""
         write_whole(file, table.to_csv(index=False))
+
+
+def _read(path: Path, numbers: Sequence[str], texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a table of ours, to the last digit, without numbers that are not there."""
+    try:
+        content = read_whole(path)
+    except OSError:
+        return []
+    try:
+        lines = csv.DictReader(io.StringIO(content.decode(), newline=""))
+        if not {"row", "seed", *numbers, *texts} <= set(lines.fieldnames or ()):
+            raise ValueError("columns are missing")
+        rows = [
+            {name: text if name in texts else _number(text) for name, text in line.items()} for line in lines
+        ]
+        kinds = [(int, ("row", "seed")), (int | float | None, numbers), (str, texts)]
+        for row in rows:
+            for kind, names in kinds:
+                if wrong := [name for name in names if not isinstance(row[name], kind)]:
+                    raise ValueError(f"{wrong[0]} is {row[wrong[0]]!r}")
+    except (ValueError, TypeError, csv.Error) as error:
+        way = "move it away: what has a checkpoint is taken from there"
+        raise RequestError(f"{path} is damaged ({str(error)[:SHOWN]}); {way}") from None
+    return rows
+
+
+def _number(text: str) -> int | float | str | None:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -96,10 +96,31 @@ class Outcome:
             given[name] = given[name] and Accuracy(*given[name])
         return cls(**given)
 
+    @classmethod
+    def of_table(cls, epochs: Sequence[Mapping[str, Any]]) -> Self:
+        """That of a job that is done and has no checkpoint: its epochs, as curves.csv has them."""
+        names = [field.name for field in dataclasses.fields(Epoch)]
+        values: list[dict[str, Any]] = [{name: epoch.get(name) for name in names} for epoch in epochs]
+        return cls(DONE, tuple(Epoch(**given) for given in values))
 
-def table(outcomes: Mapping[Job, Outcome], dataset: str, recipe: str, device: str) -> pd.DataFrame:
-    """The rows of trained.csv: a job each, its network's figures and what its last epoch came to."""
-    return pd.DataFrame([_row(job, outcome, dataset, recipe, device) for job, outcome in outcomes.items()])
+
+def table(
+    outcomes: Mapping[Job, Outcome],
+    dataset: str,
+    recipe: str,
+    device: str,
+    kept: Mapping[Job, dict[str, Any]] | None = None,
+) -> pd.DataFrame:
+    """The rows of trained.csv: a job each, its network's figures and what its last epoch came to.
+
+    Args:
+        kept: Rows of an earlier part of the run, which stay as they are.
+    """
+    rows = [
+        (kept or {}).get(job) or _row(job, outcome, dataset, recipe, device)
+        for job, outcome in outcomes.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def _row(job: Job, outcome: Outcome, dataset: str, recipe: str, device: str) -> dict[str, Any]:

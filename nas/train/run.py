@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
+from nas.folders import CHECKPOINTS, writing
 from nas.train import job
 from nas.train.board import Board
 from nas.train.checkpoint import Checkpoint
@@ -18,6 +21,7 @@ from nas.train.folder import TrainFolder
 from nas.train.job import DONE, FAILED, INTERRUPTED, Job, Outcome
 from nas.train.one import Means, OnStep, Report, train
 from nas.train.order import Order
+from search_spaces import RequestError
 
 
 def loaded(order: Order, download: bool = False, workers: int | None = None) -> Data:
@@ -52,13 +56,14 @@ class TrainRun:
             for row, architecture in enumerate(all_fitted(order, data), 1)
             for seed in order.seeds_of(row)
         }
+        self._kept: dict[Job, dict[str, Any]] = {}
 
     @property
     def table(self) -> pd.DataFrame:
         """The table so far."""
         count = self._means.processes.count
         device = f"{count} x {self._means.device.type}" if count > 1 else str(self._means.device)
-        return job.table(self.outcomes, self.order.dataset, self.order.recipe, device)
+        return job.table(self.outcomes, self.order.dataset, self.order.recipe, device, self._kept)
 
     def run(
         self,
@@ -69,7 +74,7 @@ class TrainRun:
         devices: list[torch.device] | None = None,
         workers: int | None = None,
     ) -> None:
-        """Train what is not done.
+        """Train what is not done; where all is, nothing is written.
 
         Args:
             folder: Where everything is kept.
@@ -80,9 +85,28 @@ class TrainRun:
             workers: Processes that read images for each device.
 
         Raises:
-            RequestError: A checkpoint in the folder is damaged, or of another training.
+            RequestError: What is in the folder is damaged, of another training, or in use by another command;
+                or it cannot be written.
         """
-        self._take_up(folder)
+        finished = folder.finished
+        with nullcontext() if finished else folder.locked(self._means.processes):
+            self._take_up(folder)
+            if not finished:
+                self._train(folder, stop, report, on_step, devices, workers)
+
+    def _train(
+        self,
+        folder: TrainFolder,
+        stop: Callable[[], bool],
+        report: Report,
+        on_step: OnStep,
+        devices: list[torch.device] | None,
+        workers: int | None,
+    ) -> None:
+        if self._means.processes.first:
+            with writing(folder.path):
+                (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
+                folder.save_state("running")
         board = Board(folder.path / "tensorboard") if self._means.processes.first else None
 
         def note(one: Job, outcome: Outcome) -> None:
@@ -92,14 +116,14 @@ class TrainRun:
                 board.add(one, outcome.epochs[-1])
             report(one, outcome)
 
+        left = [one for one, outcome in self.outcomes.items() if outcome.status != DONE]
         if devices:
             from nas.train.parallel import train_side_by_side
 
-            left = [one for one, outcome in self.outcomes.items() if outcome.status != DONE]
             train_side_by_side(left, self.order, folder, self._means, devices, workers, stop, note)
         else:
             data = self._data.to(self._means.device)
-            for one in self.outcomes:
+            for one in left:
                 if self._means.processes.any(stop()):
                     break
                 path = folder.checkpoint(one.name)
@@ -107,23 +131,35 @@ class TrainRun:
         ended = all(outcome.status in (DONE, FAILED) for outcome in self.outcomes.values())
         if self._means.processes.first:
             self._save_tables(folder)
-            draw(job.curves(self.outcomes), folder.path / "curves.png")
-            folder.save_state("finished" if ended else "interrupted")
+            try:
+                draw(job.curves(self.outcomes), folder.path / "curves.png")
+                folder.save_state("finished" if ended else "interrupted")
+            except OSError as error:
+                self.unsaved = str(error)
 
     def _take_up(self, folder: TrainFolder) -> None:
-        """Learn from the folder how far each job has come, before any table is written anew."""
-        failures = folder.failures()
+        """Learn from the folder how far each job has come; what is done there stays as it is."""
+        rows, epochs = folder.rows(), folder.epochs()
         for one in self.outcomes:
-            path, reason = folder.checkpoint(one.name), failures.get((one.row, one.seed))
+            key, path = (one.row, one.seed), folder.checkpoint(one.name)
+            row = rows.get(key)
+            if row and row["arch"] != str(one.architecture):
+                raise RequestError(
+                    f"{folder.trained} is of another network: row {one.row} is {row['arch']}, now"
+                    f" {one.architecture}; start a new run"
+                )
             if path.exists():
                 kept = Checkpoint.load(path)
                 kept.check(path, one, self.order.values, self._data)
                 outcome = kept.so_far()
                 self.outcomes[one] = outcome if outcome.status == DONE else outcome.ended(INTERRUPTED)
-            if reason is not None:
-                self.outcomes[one] = self.outcomes[one].ended(FAILED, reason)
-        if self._means.processes.first:
-            folder.save_state("running")
+            done = self.outcomes[one].status == DONE
+            if row and row["status"] == DONE:
+                self._kept[one] = row
+                if not done:
+                    self.outcomes[one] = Outcome.of_table(epochs.get(key, ()))
+            elif row and row["status"] == FAILED and not done:
+                self.outcomes[one] = self.outcomes[one].ended(FAILED, row["reason"])
 
     def _save_tables(self, folder: TrainFolder) -> None:
         if not self._means.processes.first:

@@ -40,8 +40,13 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
     from nas.train.checkpoint import Checkpoint
     from nas.train.job import DONE
 
-    path = run.checkpoint(f"row{row}-seed{seeds[0] if seed is None else seed}")
+    seed = seeds[0] if seed is None else seed
+    path = run.checkpoint(f"row{row}-seed{seed}")
     if not path.exists():
+        if run.rows().get((row, seed), {}).get("status") == DONE:
+            raise RequestError(
+                f"{path}: row {row} is trained, but its weights are not there; bring them back"
+            )
         raise RequestError(f"{folder}: row {row} has not been trained; python -m nas.train --resume {folder}")
     kept = Checkpoint.load(path)
     outcome = kept.so_far()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,4 +41,19 @@ def test_a_failed_write_leaves_the_old(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_whole(path, "\ud800")
     assert path.read_text() == "old"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_writers_of_one_file_do_not_disturb_one_another(tmp_path: Path) -> None:
+    """Each write ends well, and a reader finds one of the contents, never an empty or mixed one."""
+    path = tmp_path / "file"
+    write_whole(path, "0" * 1000)
+
+    def write(turn: int) -> str:
+        write_whole(path, f"{turn % 10}" * 1000)
+        return path.read_text()
+
+    with ThreadPoolExecutor(8) as writers:
+        found = list(writers.map(write, range(200)))
+    assert all(len(content) == 1000 and len(set(content)) == 1 for content in found)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]

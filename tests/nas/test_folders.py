@@ -1,10 +1,17 @@
 """Folders of runs: new ones apart from old ones, and what is not one is said in a line."""
 
+import fcntl
+import json
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from nas.folders import made, read, versions
+from nas.files import write_whole
+from nas.folders import begun, locked, made, read, versions
 from search_spaces import RequestError
 
 
@@ -22,7 +29,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
         made(tmp_path / "new" / "file", tmp_path, "x")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": 3}', '{"name": null}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": 3}', '{"name": null}', "[" * 200_000])
 def test_a_damaged_description_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(RequestError, match=r"run\.json is damaged .*; start a new run"):
@@ -35,3 +42,104 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="none is not the folder of a study"):
         read(tmp_path / "none", "study", dict)
     assert versions(["numpy", "no-such-package"])["no-such-package"] == "not installed"
+
+
+def hold(folder: Path) -> int:
+    """What another process does that works in a folder: its lock, as the system sees it."""
+    held = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return held
+
+
+def test_a_folder_in_use_says_by_whom(tmp_path: Path) -> None:
+    who = {"pid": "42", "host": "there", "since": "yesterday"}
+    (tmp_path / ".lock").write_text(json.dumps(who))
+    held = hold(tmp_path)
+    with (
+        pytest.raises(RequestError, match="is in use by process 42 on there since yesterday; "),
+        locked(tmp_path),
+    ):
+        pass
+    (tmp_path / ".lock").write_text("no description")
+    with pytest.raises(RequestError, match="is in use by another command; "), locked(tmp_path):
+        pass
+    os.close(held)
+    with locked(tmp_path), locked(tmp_path):
+        assert json.loads((tmp_path / ".lock").read_text())["pid"] == str(os.getpid())
+        with pytest.raises(BlockingIOError):
+            hold(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    """Killed in the middle, with an unfinished file, and a child that outlives it."""
+    code = (
+        "import os, sys, time; from pathlib import Path; from nas.folders import locked\n"
+        "with locked(Path('.')):\n"
+        "    Path('.run.json.0.unfinished').touch()\n"
+        "    if not os.fork(): print(flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE,
+                          start_new_session=True) as process:  # fmt: skip
+        assert process.stdout
+        process.stdout.readline()
+        with pytest.raises(RequestError, match=f"is in use by process {process.pid} on "), locked(tmp_path):
+            pass
+        process.kill()
+        process.wait()
+        with locked(tmp_path):
+            assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+        os.killpg(process.pid, 9)
+
+
+def test_what_a_failed_start_left_is_used(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    for name in (".lock", ".run.json.1a2b.unfinished", ".run.json.unfinished"):
+        (tmp_path / name).touch()
+    with pytest.raises(RequestError, match="no run was begun in it; begin one with --out"):
+        read(tmp_path, "run", dict)
+    with begun(tmp_path, tmp_path, "x") as folder:
+        write_whole(folder / "run.json", "{}")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoints", "run.json"]
+    with pytest.raises(RequestError, match="is not empty"), begun(tmp_path, tmp_path, "x"):
+        pass
+
+
+def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """A file size that the system refuses, and two that start at once."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for path in (tmp_path / "new", None):
+        with pytest.raises(OSError, match="too large"), begun(path, tmp_path / "runs", "x") as folder:
+            try:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+                write_whole(folder / "run.json", "x" * 1000)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.name for file in tmp_path.iterdir()] == ["runs"] and not list((tmp_path / "runs").iterdir())
+    (tmp_path / "first").mkdir()
+    held = hold(tmp_path / "first")
+    with pytest.raises(RequestError, match="is in use"), begun(tmp_path / "first", tmp_path, "x"):
+        pass
+    os.close(held)
+    with begun(tmp_path / "first", tmp_path, "x"):
+        pass
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(RequestError, match=r"is not the folder of a run: run\.json: not a regular file"):
+        read(tmp_path, "run", dict)
+    (tmp_path / "run.json").unlink()
+    (tmp_path / "run.json").symlink_to("/dev/zero")
+    with pytest.raises(RequestError, match="not a regular file"):
+        read(tmp_path, "run", dict)
+
+
+def test_a_wrong_request_in_a_description_is_not_damage(tmp_path: Path) -> None:
+    def refuse(state: object) -> None:
+        raise RequestError("unknown space 'x'")
+
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RequestError, match=r"run\.json: unknown space 'x'$"):
+        read(tmp_path, "run", refuse)

@@ -18,7 +18,9 @@ import torch
 import nas
 import search_spaces
 from nas.train import job
+from nas.train.__main__ import main as command
 from nas.train.checkpoint import Checkpoint
+from nas.train.data import Data
 from nas.train.folder import TrainFolder
 from nas.train.images import Files
 from nas.train.job import Accuracy, Job, Outcome
@@ -29,6 +31,8 @@ from nas.train.processes import Processes
 from nas.train.recipe import RECIPES
 from nas.train.run import TrainRun, loaded
 from search_spaces import RequestError
+from tests.conftest import REPOSITORY, refused
+from tests.nas.test_folders import hold
 from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SIDE, SMALL, same
 
 MEANS = Means(CPU)
@@ -132,19 +136,6 @@ def test_what_cannot_be_loaded_is_said(images: Path, tmp_path: Path) -> None:
             nas.load(tmp_path / "run", **arguments)  # type: ignore[arg-type]
 
 
-def test_one_failure_does_not_stop_the_next(images: Path, tmp_path: Path) -> None:
-    asked = order(images, "mlp:mlp_8", str(SMALL))
-    folder = TrainFolder.create(asked, tmp_path / "run")
-    (folder.path / "checkpoints" / ".row1-seed0.pt.unfinished").mkdir()  # the first cannot be written
-    run = TrainRun(asked, loaded(asked), MEANS)
-    run.run(folder)
-    assert run.table["status"].tolist() == ["failed", "done"]
-    assert "the checkpoint cannot be written" in run.table["reason"].iloc[0]
-    assert pd.read_csv(folder.summary)["row"].tolist() == [2]
-    (folder.path / "checkpoints" / ".row1-seed0.pt.unfinished").rmdir()
-    assert trained(asked, folder.path).table["status"].tolist() == ["done", "done"]
-
-
 def test_a_diverged_network_is_a_line_in_the_table(images: Path, tmp_path: Path) -> None:
     wild = replace(PLAIN, epochs=1, lr=1e6)
     trained(order(images, "mlp:w8_d6_t0", values=wild, seeds=(0, 1)), tmp_path / "run")
@@ -155,15 +146,19 @@ def test_a_diverged_network_is_a_line_in_the_table(images: Path, tmp_path: Path)
 
 def test_a_file_size_limit_fails_the_large_network_alone(images: Path, tmp_path: Path) -> None:
     """A real limit of the system, that the large checkpoint breaks and the tables do not."""
+    asked = order(images, str(SMALL), "mlp:mlp_8")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
     try:
-        run = trained(order(images, str(SMALL), "mlp:mlp_8"), tmp_path / "run")
+        run = trained(asked, tmp_path / "run")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert run.table["status"].tolist() == ["failed", "done"]
+    assert "the checkpoint cannot be written" in run.table["reason"].iloc[0]
     assert "File too large" in run.table["reason"].iloc[0]
     assert run.table["epochs"].tolist() == [1, 2]
+    assert pd.read_csv(tmp_path / "run" / "summary.csv")["row"].tolist() == [2]
+    assert trained(asked, tmp_path / "run").table["status"].tolist() == ["done", "done"]
 
 
 def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
@@ -226,13 +221,6 @@ def test_another_recipe_or_network_is_refused(images: Path, tmp_path: Path) -> N
             run.run(TrainFolder(tmp_path / "run", other))
 
 
-def test_what_is_done_stays(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = order(images, "mlp:mlp_8", holdout=0.25)
-    first = trained(asked, tmp_path / "run")
-    monkeypatch.setattr("nas.train.one.Training", None)
-    pd.testing.assert_frame_equal(trained(asked, tmp_path / "run").table, first.table)
-
-
 def test_a_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
     class Evil:
         def __reduce__(self) -> tuple[object, ...]:
@@ -251,30 +239,129 @@ def test_a_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_damaged_checkpoint_is_named_and_nothing_lost(images: Path, tmp_path: Path) -> None:
-    asked = order(images, "mlp:mlp_8", "mlp:mlp_16")
-    first = trained(asked, tmp_path / "run")
-    damaged = tmp_path / "run" / "checkpoints" / "row1-seed0.pt"
-    for content in (b"", damaged.read_bytes()[:1000], b"PK"):
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainRun, Path]:
+    """A finished run of two networks, and its folder: to be copied."""
+    asked = order(images, "mlp:mlp_8", "mlp:mlp_16", values=replace(PLAIN, epochs=1))
+    run, path = TrainRun(asked, data, MEANS), tmp_path_factory.mktemp("whole") / "run"
+    run.run(TrainFolder.create(asked, path))
+    return run, path
+
+
+def gone_on_with(path: Path, data: Data, **settings: object) -> pd.DataFrame:
+    """The table of the run in a folder after going on with it."""
+    folder = TrainFolder.open(path)
+    run = TrainRun(folder.order, data, MEANS)
+    run.run(folder, **settings)  # type: ignore[arg-type]
+    return run.table
+
+
+def test_nothing_finished_is_written_to(
+    whole: tuple[TrainRun, Path],
+    data: Data,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With its checkpoints, without one or all of them, and without the data."""
+    run, path = whole
+    path = shutil.copytree(path, tmp_path / "run")
+    monkeypatch.setattr("nas.train.one.Training", None)
+    for gone in ("curves.png", "checkpoints/row1-seed0.pt", "checkpoints", "curves.csv"):
+        (shutil.rmtree if gone == "checkpoints" else os.unlink)(path / gone)
+        before = contents(tmp_path)
+        pd.testing.assert_frame_equal(gone_on_with(path, data), run.table)
+        assert command(["--resume", str(path), "--data", "nowhere"]) == 0
+        assert contents(tmp_path) == before
+    said = capsys.readouterr().out
+    assert said.count("finished: nothing is left to train in ") == 4 and said.count("100.00%") <= 8
+    with pytest.raises(RequestError, match="row 2 is trained, but its weights are not there"):
+        nas.load(path, 2)
+
+
+def test_results_that_came_without_checkpoints_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shutil.copytree(REPOSITORY / "results/gradient_flow/mlp-w8/training", tmp_path / "run")
+    before = contents(path)
+    assert command(["--resume", str(path)]) == 0
+    assert capsys.readouterr().out.count(" done\n") == 90 and contents(path) == before
+
+
+def test_rows_that_are_done_stay_as_they_are(
+    whole: tuple[TrainRun, Path], data: Data, tmp_path: Path
+) -> None:
+    """Whatever became of their checkpoints, also where the others are interrupted or go on."""
+    path = shutil.copytree(whole[1], tmp_path / "run")
+    table, curves = (path / name for name in ("trained.csv", "curves.csv"))
+    done, other = table.read_text().splitlines()[1:]
+    done = done.replace(",cpu,", ",cuda,")  # it may have been trained elsewhere
+    table.write_text(
+        "\n".join([table.read_text().splitlines()[0], done, other.replace(",done,", ",waiting,")])
+    )
+    points = curves.read_text().splitlines()
+    shutil.rmtree(path / "checkpoints")
+    for stop, status in ((True, "waiting"), (False, "done")):
+        assert gone_on_with(path, data, stop=lambda stop=stop: stop)["status"].tolist() == ["done", status]
+        assert table.read_text().splitlines()[1] == done
+        assert curves.read_text().splitlines()[:2] == points[:2]
+    assert pd.read_csv(path / "summary.csv")["row"].tolist() == [1, 2]
+    assert len(curves.read_text().splitlines()) == 3
+
+
+def test_a_done_checkpoint_outweighs_a_failed_row(
+    whole: tuple[TrainRun, Path], data: Data, tmp_path: Path
+) -> None:
+    path = shutil.copytree(whole[1], tmp_path / "run")
+    table = path / "trained.csv"
+    table.write_text(table.read_text().replace("done", "failed"))
+    pd.testing.assert_frame_equal(gone_on_with(path, data), whole[0].table)
+
+
+def test_a_damaged_checkpoint_is_named_and_nothing_lost(
+    whole: tuple[TrainRun, Path], data: Data, tmp_path: Path
+) -> None:
+    path = shutil.copytree(whole[1], tmp_path / "run")
+    damaged = path / "checkpoints" / "row1-seed0.pt"
+    before = contents(path)
+    for content in (b"", before[damaged][:1000], b"PK"):
         damaged.write_bytes(content)
-        with pytest.raises(RequestError, match=r"row1-seed0\.pt is damaged.*delete it to train"):
-            trained(asked, tmp_path / "run")
-    assert pd.read_csv(tmp_path / "run" / "trained.csv")["status"].tolist() == ["done", "done"]
-    damaged.unlink()
-    timed = ["seconds", "images_per_second", "waiting"]
-    again = trained(asked, tmp_path / "run")
-    pd.testing.assert_frame_equal(again.table.drop(columns=timed), first.table.drop(columns=timed))
+        with pytest.raises(RequestError, match=r"row1-seed0\.pt is damaged.*delete it"):
+            gone_on_with(path, data)
+    damaged.write_bytes(before[damaged])
+    assert contents(path) == before
 
 
-def test_a_run_stopped_again_keeps_what_is_done(images: Path, tmp_path: Path) -> None:
-    asked = order(images, "mlp:mlp_8", str(SMALL), "mlp:mlp_16")
-    trained(asked, tmp_path / "run")
-    (tmp_path / "run" / "checkpoints" / "row1-seed0.pt").unlink()
-    run = TrainRun(asked, loaded(asked), MEANS)
-    run.run(TrainFolder.open(tmp_path / "run"), stop=lambda: True)
-    kept = pd.read_csv(tmp_path / "run" / "trained.csv")
-    assert kept["status"].tolist() == ["waiting", "done", "done"]
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+def test_a_damaged_table_is_named(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
+    path = shutil.copytree(whole[1], tmp_path / "run")
+    for table in (path / "trained.csv", path / "curves.csv"):
+        content = table.read_bytes()
+        wrong = (b"\xff\xfe\x00", b"", content.replace(b"row", b"now"), content.replace(b"\n1,", b"\none,"))
+        for damage in (*wrong, content[: len(content) // 2]):
+            table.write_bytes(damage)
+            with pytest.raises(RequestError, match=r"\.csv is damaged .*; move it away"):
+                gone_on_with(path, data)
+        table.unlink()
+    pd.testing.assert_frame_equal(gone_on_with(path, data), whole[0].table)
+
+
+def test_a_run_in_use_is_left_alone(
+    whole: tuple[TrainRun, Path], data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = shutil.copytree(whole[1], tmp_path / "run")
+    (path / "trained.csv").unlink()
+    held, before = hold(path), contents(path)
+    with pytest.raises(RequestError, match="is in use by another command"):
+        gone_on_with(path, data)
+    assert "is in use by another command" in refused(command, ["--resume", str(path)], capsys)
+    assert contents(path) == before
+    os.close(held)
+    assert gone_on_with(path, data)["status"].tolist() == ["done"] * 2
+    assert not (path / ".lock").exists()
 
 
 def test_other_data_are_refused(images: Path, tmp_path: Path) -> None:
