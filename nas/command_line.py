@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
-import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import Any, NoReturn
 
 import search_spaces
 from nas.budget import COSTS
+from nas.signals import INTERRUPTED, raising
 from search_spaces import RequestError
 from search_spaces.architecture import Value
-from search_spaces.errors import shown
+from search_spaces.errors import shortened, shown
 from search_spaces.spec import read_number
 
-DONE, REQUEST_WRONG, INTERRUPTED = 0, 2, 130
+DONE, REQUEST_WRONG = 0, 2
 MOST_ROWS = 100_000
 """Rows of a table that one may ask for."""
 MOST_SEED = 2**32 - 1
 """Every random generator takes it."""
+
+_LONGEST_WORD, _LONGEST_PATH, _LONGEST_LINE = 80, 200, 600
 
 FORMATS = ("table", "json", "csv")
 FLOPS_NOTE = (
@@ -38,25 +43,93 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
-        self.exit(REQUEST_WRONG, " ".join(["error:", *message.split()]) + "\n")
+        self.exit(REQUEST_WRONG, f"{error_line(message)}\n")
 
 
 def run(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 2 the request was wrong, 130 interrupted; a fault of ours raises."""
+    """Run a command and exit: 0 done, 2 the request was wrong, 130 interrupted; a fault of ours raises.
+
+    A reader of its output that has gone, as in `| head`, is no fault; output that cannot be written is 2.
+    What standard error cannot take is lost.
+    """
+    output = _standard_streams()
     try:
-        code = command(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
+        with raising():
+            code = _code_of(command, sys.argv[1:] if arguments is None else arguments)
+            sys.stdout.flush()
     except RequestError as error:
-        print("error:", *str(error).split(), file=sys.stderr)
+        print(error_line(str(error)), file=sys.stderr)
         code = REQUEST_WRONG
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has gone, as in `| head`; what is left in the buffer has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = DONE
+    failure = output and output.failure
+    if code == DONE and failure and not isinstance(failure, BrokenPipeError):
+        print(error_line(f"cannot write standard output: {failure.strerror}"), file=sys.stderr)
+        code = REQUEST_WRONG
     sys.exit(code)
+
+
+def _code_of(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    if sys.stdout is None:
+        raise RequestError("standard output is closed; leave it open, or send it to /dev/null")
+    try:
+        return command(arguments)
+    except SystemExit as ended:  # of argparse
+        return ended.code if isinstance(ended.code, int) else DONE
+
+
+def error_line(message: str) -> str:
+    """One line for a terminal: control characters are escaped, what is very long is cut in the middle.
+
+    >>> error_line("no\\x1b[31m\\nfile")
+    'error: no\\\\x1b[31m file'
+    """
+    printable = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in " ".join(message.split())
+    )
+    words = (shortened(word, _LONGEST_PATH if "/" in word else _LONGEST_WORD) for word in printable.split())
+    return shortened(" ".join(["error:", *words]), _LONGEST_LINE)
+
+
+class _Stream(io.FileIO):
+    """A standard stream that never fails: from its first failure on, which it keeps, all is dropped."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write, or drop."""
+        if self.failure is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.failure = error
+        return memoryview(data).nbytes
+
+
+def _standard_streams() -> _Stream | None:
+    """Make standard output and error such streams, where they are this process's own; gives the first."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: no file that is opened later may take its number
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None or sys.stderr is sys.__stderr__:
+        sys.stderr = _text(_Stream(2, "w", closefd=False), sys.stderr)
+    if sys.stdout is None or sys.stdout is not sys.__stdout__:
+        return None
+    output = _Stream(1, "w", closefd=False)
+    sys.stdout = _text(output, sys.stdout)
+    return output
+
+
+def _text(stream: _Stream, before: Any) -> io.TextIOWrapper:
+    """A text stream that escapes what it cannot encode, such as names of files in other encodings."""
+    if before is not None:
+        before.flush()
+    encoding, by_line = (before.encoding, before.line_buffering) if before else ("utf-8", True)
+    return io.TextIOWrapper(io.BufferedWriter(stream), encoding, "backslashreplace", line_buffering=by_line)
 
 
 def add_question(parser: argparse.ArgumentParser) -> None:
@@ -151,30 +224,33 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
 
 
 @contextmanager
-def progress(title: str, total: int, completed: int = 0) -> Iterator[Callable[[], None]]:
-    """A progress bar on standard error, where that is a terminal; it yields what advances it by one."""
-    from rich.console import Console
-    from rich.progress import Progress
+def progress(title: str, total: int, completed: int = 0, every: float = 10.0) -> Iterator[Callable[[], None]]:
+    """Show on standard error how far work is: a bar in a terminal, elsewhere a line every 10 seconds.
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=total, completed=completed)
-        yield lambda: bar.advance(task)
+    It yields what advances it by one.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
 
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, total=total, completed=completed)
+            yield lambda: bar.advance(task)
+        return
+    done, ended, start = [completed], Event(), time.monotonic()
 
-@contextmanager
-def interruptions() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into an answer to the question it yields; the second raises."""
-    signals: list[int] = []
+    def advance() -> None:
+        done[0] += 1
 
-    def note(number: int, frame: object) -> None:
-        signals.append(number)
-        if len(signals) > 1:
-            raise KeyboardInterrupt
+    def report() -> None:
+        while not ended.wait(every):
+            seconds = time.monotonic() - start
+            print(f"{title}: {done[0]:,} of {total:,}, {seconds:.0f} s", file=sys.stderr, flush=True)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    reporter = Thread(target=report, daemon=True)
+    reporter.start()
     try:
-        yield lambda: bool(signals)
+        yield advance
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        ended.set()
+        reporter.join()

@@ -1,36 +1,55 @@
 """Settings of property tests, and the commands run as users run them."""
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
 
 from nas import recount
-from tests.processes import PATIENCE, REPOSITORY, Begun, environment, warm_recount
+from tests.processes import PATIENCE, REPOSITORY, Begun, Server, environment, warm_recount
 
-__all__ = ["PATIENCE", "REPOSITORY", "Begun", "Command", "environment", "refused"]
+__all__ = ["PATIENCE", "REPOSITORY", "Begin", "Begun", "Command", "environment", "refused"]
 
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
 
-# Tests run in several processes; threads of each would wait for one another.
-torch.set_num_threads(1)
 recount.start_process = warm_recount
 
+Begin = Callable[..., Begun]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+_SERVER = pytest.StashKey[Server]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> Generator[None, object, object]:
+    """Set the process up that runs tests; those that hand them to others collect none."""
+    if session.items:
+        import torch
+
+        torch.set_num_threads(1)  # tests run in several processes, whose threads would wait for one another
+    if any("begin" in getattr(item, "fixturenames", ()) for item in session.items):
+        session.config.stash[_SERVER] = Server()
+    try:
+        return (yield)
+    finally:
+        if server := session.config.stash.get(_SERVER, None):
+            server.close()
+
+
+@pytest.fixture(scope="session")
+def begin(pytestconfig: pytest.Config) -> Begin:
+    """Begin `python -m MODULE ARGUMENTS...` in a folder."""
+    return partial(Begun, pytestconfig.stash[_SERVER])
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Command:
+def command(begin: Begin, tmp_path: Path) -> Command:
     """Run `python -m MODULE ARGUMENTS...` in an empty folder and wait for it."""
-
-    def run(module: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return Begun(tmp_path, module, *arguments).ended()
-
-    return run
+    return lambda *words: begin(tmp_path, *words).ended()
 
 
 def refused(

@@ -6,6 +6,7 @@ exit code all the same. That they start as `python -m` is tested where they star
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -14,11 +15,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from multiprocessing.process import BaseProcess
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import MappingProxyType
+from typing import NoReturn
 
 from nas import recount
 
@@ -27,8 +31,22 @@ REPOSITORY = Path(__file__).parent.parent
 PATIENCE = 240
 """Seconds after which a command hangs."""
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["tests.warm"])
+IMPORTED = (
+    "fvcore.nn",
+    "matplotlib.figure",
+    "nas.export.formats",
+    "nas.search.run",
+    "nas.show",
+    "nas.train.parallel",
+    "nas.train.progress",
+    "optuna",
+    "rich.progress",
+    "torch.utils.tensorboard.writer",
+    "torchvision.transforms.v2",
+)
+"""What commands import."""
+
+_CONTEXT = multiprocessing.get_context("fork")
 
 cold_recount = recount.start_process
 """The process that recounts, as users start it."""
@@ -39,63 +57,117 @@ def environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "80", "PYTHONPATH": str(REPOSITORY)}
 
 
-class Begun:
-    """`python -m MODULE ARGUMENTS...` under way in a folder.
+@dataclass(frozen=True)
+class Order:
+    """A command to run in a folder.
 
-    Args:
-        extra: What its environment has beyond that of a terminal.
-        without: Packages that cannot be imported.
+    Attributes:
+        words: The module and its arguments.
+        files: Where its output and its errors go.
+        environment: What it finds in `os.environ`.
+        without: Packages that it cannot import.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        module: str,
-        *arguments: str,
-        extra: Mapping[str, str] = MappingProxyType({}),
-        without: Sequence[str] = (),
-    ) -> None:
-        self._words = [module, *arguments]
-        self._kept = tempfile.TemporaryDirectory()
-        self._files = [Path(self._kept.name) / name for name in ("stdout", "stderr")]
-        given = (self._words, folder, self._files, {**environment(), **extra}, tuple(without))
-        self.process: BaseProcess = _SERVER.Process(target=_run, args=given)
-        self.process.start()
-
-    def send_signal(self, number: int) -> None:
-        """As `kill` in a shell."""
-        assert self.process.pid is not None
-        os.kill(self.process.pid, number)
-
-    def until(self, there: Callable[[], bool]) -> None:
-        """Wait until something is there, or for the end of the process."""
-        while not there() and self.process.exitcode is None:
-            self.process.join(0.01)
-
-    def ended(self) -> subprocess.CompletedProcess[str]:
-        """What it printed and returned, once it has ended."""
-        self.process.join(PATIENCE)
-        code = self.process.exitcode
-        self.process.kill()
-        assert code is not None, f"{self._words} hangs"
-        output, errors = (file.read_text() for file in self._files)
-        self._kept.cleanup()
-        return subprocess.CompletedProcess(self._words, code, output, errors)
+    words: tuple[str, ...]
+    folder: Path
+    files: tuple[Path, Path]
+    environment: dict[str, str]
+    without: tuple[str, ...]
 
 
-def _run(
-    words: list[str], folder: Path, files: Sequence[Path], environs: Mapping[str, str], without: Sequence[str]
-) -> None:
+class Server:
+    """A process that commands are forked from: this one, as it is before the first test.
+
+    Later it would not do: torch computes no gradients in a process whose parent has done so.
+    """
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings(action="ignore"):
+            for name in IMPORTED:
+                importlib.import_module(name)
+        gc.collect()
+        gc.freeze()  # what no collection touches stays shared between the processes
+        self._orders, orders = _CONTEXT.Pipe()
+        self._news, news = _CONTEXT.Pipe(duplex=False)
+        self._codes: dict[int, int] = {}
+        if not (pid := os.fork()):
+            self._orders.close()
+            self._news.close()
+            _serve(orders, news)
+        gc.unfreeze()
+        self._pid = pid
+        orders.close()
+        news.close()
+
+    def close(self) -> None:
+        """End it, and what it still runs."""
+        self._orders.close()
+        os.waitpid(self._pid, 0)
+
+    def begin(self, order: Order) -> int:
+        """Run a command; returns the number of its process."""
+        self._orders.send(order)
+        pid: int = self._orders.recv()
+        self._codes.pop(pid, None)
+        return pid
+
+    def ended(self, pid: int, patience: float) -> int | None:
+        """The exit code of a process, if it ends within some seconds."""
+        end = time.monotonic() + patience
+        while pid not in self._codes and self._news.poll(max(end - time.monotonic(), 0)):
+            ended, code = self._news.recv()
+            self._codes[ended] = code
+        return self._codes.get(pid)
+
+
+def _serve(orders: Connection, news: Connection) -> NoReturn:
+    """Run what is ordered, each in a process of its own, until nobody orders any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    running = {}
+    try:
+        while True:
+            for ready in wait([orders, *running]):
+                if ready is orders:
+                    process = _CONTEXT.Process(target=_run, args=(orders.recv(),))
+                    process.start()
+                    running[process.sentinel] = process
+                    orders.send(process.pid)
+                else:
+                    process = running.pop(ready)
+                    process.join()
+                    news.send((process.pid, process.exitcode))
+    except EOFError:
+        for process in running.values():
+            process.kill()
+            process.join()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _run(order: Order) -> None:
     """What `python -m` does, in a process that has only been forked."""
-    for number, file in enumerate(files, 1):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, file in enumerate(order.files, 1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
-    os.chdir(folder)
-    os.environ.update(environs)
-    if without:
-        _forget(*without)
+    _standard_streams()
+    os.chdir(order.folder)
+    os.environ.clear()
+    os.environ.update(order.environment)
+    if order.without:
+        _forget(*order.without)
     importlib.import_module("nas.recount").start_process = warm_recount
-    sys.argv = list(words)
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    sys.modules.pop(f"{order.words[0]}.__main__", None)  # tests of its `main` have imported it
+    sys.argv = list(order.words)
+    runpy.run_module(order.words[0], run_name="__main__", alter_sys=True)
+
+
+def _standard_streams() -> None:
+    """Let Python use the process's own files, not those of pytest's."""
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False)  # type: ignore[misc]  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = open(2, "w", buffering=1, closefd=False)  # type: ignore[misc]  # noqa: SIM115
 
 
 def _forget(*packages: str) -> None:
@@ -105,6 +177,47 @@ def _forget(*packages: str) -> None:
         if name.partition(".")[0] in {*packages, "nas", "search_spaces"} or "torch.utils.tensorboard" in name:
             del sys.modules[name]
     sys.modules.update(dict.fromkeys(packages))  # type: ignore[arg-type]
+
+
+class Begun:
+    """`python -m MODULE ARGUMENTS...` under way in a folder.
+
+    Args:
+        extra: What its environment has beyond that of a terminal.
+        without: Packages that it cannot import.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        folder: Path,
+        *words: str,
+        extra: Mapping[str, str] | None = None,
+        without: Sequence[str] = (),
+    ) -> None:
+        self._server, self._kept = server, tempfile.TemporaryDirectory()
+        files = (Path(self._kept.name) / "stdout", Path(self._kept.name) / "stderr")
+        self._order = Order(words, folder, files, {**environment(), **(extra or {})}, tuple(without))
+        self.pid = server.begin(self._order)
+
+    def send_signal(self, number: int) -> None:
+        """As `kill` in a shell."""
+        os.kill(self.pid, number)
+
+    def until(self, there: Callable[[], bool]) -> None:
+        """Wait until something is there, or for the end of the process."""
+        while not there() and self._server.ended(self.pid, 0.01) is None:
+            pass
+
+    def ended(self) -> subprocess.CompletedProcess[str]:
+        """What it printed and returned, once it has ended."""
+        code = self._server.ended(self.pid, PATIENCE)
+        if code is None:
+            self.send_signal(signal.SIGKILL)
+        output, errors = (file.read_text() for file in self._order.files)
+        self._kept.cleanup()
+        assert code is not None, f"{self._order.words} hangs: {errors}"
+        return subprocess.CompletedProcess(self._order.words, code, output, errors)
 
 
 def warm_recount() -> subprocess.Popen[str]:
@@ -120,14 +233,14 @@ def warm_recount() -> subprocess.Popen[str]:
     )
 
 
-def _recount() -> None:
+def _recount() -> NoReturn:
     """Recount and end, with none of the parent's files and handlers of signals."""
     code = 1
     try:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+        _standard_streams()
         recount.main()
         sys.stdout.flush()
         code = 0

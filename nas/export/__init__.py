@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.export.formats import FORMATS, Run
-from search_spaces import RequestError
 
 if TYPE_CHECKING:
     from nas.train.classifier import Classifier
@@ -32,6 +31,8 @@ def export(classifier: Classifier, path: Path, form: str) -> float:
         RequestError: The format needs packages that are not installed, or the file cannot be written.
         RuntimeError: The file is not the same network.
     """
+    from search_spaces import RequestError
+
     format_ = FORMATS[form]
     missing = [package for package in format_.packages if importlib.util.find_spec(package) is None]
     if missing:

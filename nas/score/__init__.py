@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import search_spaces
+from typing import TYPE_CHECKING
+
 from nas import callable_package
-from search_spaces import Architecture
+
+if TYPE_CHECKING:
+    from search_spaces import Architecture
 
 
 def score(architecture: Architecture | str) -> dict[str, float]:
@@ -22,6 +25,8 @@ def score(architecture: Architecture | str) -> dict[str, float]:
     >>> score("mobilenet:mobilenet_v2")
     {'nn_mass': 1287.0, 'flops': 314193216, 'macs': 300774272, 'params': 3504872}
     """
+    import search_spaces
+
     if isinstance(architecture, str):
         architecture = search_spaces.parse(architecture)
     figures = architecture.figures()

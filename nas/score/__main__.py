@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from nas.signals import guard
+
+    guard()  # before the slow imports
+
 from collections.abc import Sequence
 
 import search_spaces

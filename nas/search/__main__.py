@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from nas.signals import guard
+
+    guard()  # before the slow imports
+
 import argparse
 import shlex
 import sys
@@ -18,7 +23,6 @@ from nas.command_line import (
     DONE,
     FLOPS_NOTE,
     FORMATS,
-    INTERRUPTED,
     MOST_ROWS,
     MOST_SEED,
     Parser,
@@ -26,7 +30,6 @@ from nas.command_line import (
     asked,
     at_least,
     budgets,
-    interruptions,
     pins,
     progress,
     run,
@@ -46,6 +49,7 @@ from nas.search.request import (
     defaults,
 )
 from nas.search.run_folder import RunFolder
+from nas.signals import INTERRUPTED, interruptions
 from search_spaces import RequestError, Space
 
 if TYPE_CHECKING:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from nas.signals import guard
+
+    guard()  # before the slow imports
+
 import argparse
 import shlex
 import sys
@@ -15,16 +20,15 @@ import search_spaces
 from nas.budget import COSTS
 from nas.command_line import (
     DONE,
-    INTERRUPTED,
     Parser,
     assignment,
     at_least,
     budgets,
-    interruptions,
     pins,
     run,
 )
 from nas.latency.arguments import Wanted, add_latency, wanted
+from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
 from nas.study.population import Draw
 from nas.study.request import StudyRequest

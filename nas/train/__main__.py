@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from nas.signals import guard
+
+    guard()  # before the slow imports
+
 import argparse
 import shlex
 import sys
@@ -11,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.command_line import DONE, INTERRUPTED, Parser, at_least, interruptions, run
+from nas.command_line import DONE, Parser, at_least, run
+from nas.signals import INTERRUPTED, interruptions
 from nas.train.arguments import (
     add_data,
     add_means,
@@ -23,7 +29,7 @@ from nas.train.arguments import (
     order_of,
 )
 from nas.train.folder import TrainFolder
-from nas.train.order import Order
+from nas.train.order import Order, check_there
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -139,12 +145,15 @@ def _order(options: argparse.Namespace) -> Order:
 
 def _chosen(options: argparse.Namespace) -> tuple[str, ...]:
     """Specs of the networks that the arguments name."""
-    from nas.train.chosen import by_hand, from_table
+    from nas.train.chosen import by_hand, specs_of
 
     if options.table is None and (options.top or options.rows):
         raise RequestError("--top and --rows choose rows of a table; give one")
-    chosen = from_table(options.table, options.top, options.rows) if options.table else []
-    return tuple(map(str, chosen + by_hand(options.arch or ())))
+    rows = specs_of(options.table, options.top, options.rows) if options.table else []
+    if rows and options.dataset and not options.download:
+        # Reading the specs of a large table takes longer than finding out that there is nothing to train on.
+        check_there(options.dataset, options.data or Path("data"))
+    return tuple(map(str, by_hand([*rows, *(options.arch or ())])))
 
 
 def _continued(order: Order, options: argparse.Namespace) -> Order:

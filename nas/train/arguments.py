@@ -13,6 +13,8 @@ from nas.command_line import at_least
 from nas.train.order import DATASETS, Keep, Order
 from nas.train.recipe import RECIPES, recipe
 from search_spaces import RequestError
+from search_spaces.errors import shown
+from search_spaces.spec import read_number
 
 if TYPE_CHECKING:
     import torch
@@ -21,13 +23,24 @@ if TYPE_CHECKING:
     from nas.train.processes import Processes
 
 
+MOST_SIDE = 4096
+"""Pixels: the largest side that networks take."""
+MOST_PROCESSES = 1024
+"""More are a slip of the keyboard: each takes some memory, and the system may run out of both."""
+
+
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say on what is trained."""
     add = parser.add_argument_group("on what").add_argument
     add("--dataset", help=", ".join(DATASETS))
     add("--data", type=Path, metavar="DIR", help="where it is (data)")
     add("--download", action="store_true", help="let torchvision download what is missing")
-    add("--image-size", type=at_least(1), metavar="N", help="resize the images of a folder to this side")
+    add(
+        "--image-size",
+        type=at_least(1, MOST_SIDE),
+        metavar="N",
+        help="resize the images of a folder to this side",
+    )
     add("--stem-stride", type=int, choices=(1, 2), help="stride of the stems that have a choice (their own)")
     add("--images", type=at_least(1), metavar="N", help="keep at most N images of either part")
     add("--holdout", type=float, metavar="SHARE", help="share of training images to choose by (0)")
@@ -40,12 +53,13 @@ def add_means(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     add = group.add_argument
     add("--recipe", help=f"{', '.join(RECIPES)} (quick)")
     add("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="change the recipe, as epochs=30")
-    add("--seeds", type=numbers(0), help="train each with these seeds, as 0,1,2 (0)")
+    add("--seeds", type=numbers(0, 2**63 - 1), help="train each with these seeds, as 0,1,2 (0)")
     add("--device", help="cpu, cuda, cuda:1, ... (cuda if there is one)")
     parallel = "train N networks at a time (one a GPU)"
-    add("--parallel", nargs="?", type=at_least(1), const=0, metavar="N", help=parallel)
+    add("--parallel", nargs="?", type=at_least(1, MOST_PROCESSES), const=0, metavar="N", help=parallel)
     add("--compile", choices=("auto", "on", "off"), default="auto", help="use torch.compile (auto)")
-    add("--workers", type=at_least(1), metavar="N", help="processes that read images (one a processor)")
+    reading = "processes that read images (one a processor)"
+    add("--workers", type=at_least(1, MOST_PROCESSES), metavar="N", help=reading)
     add("--checkpoint-minutes", type=_minutes, default=10.0, metavar="N",
         help="keep a checkpoint so often within an epoch (10)")  # fmt: skip
     return group
@@ -108,9 +122,9 @@ def device_of(name: str | None) -> torch.device:
     try:
         found = torch.device(name)
     except RuntimeError:
-        raise RequestError(f"--device {name!r}: expected cpu, cuda, or cuda:1") from None
+        raise RequestError(f"--device {shown(name)}: expected cpu, cuda, or cuda:1") from None
     if found.type not in ("cpu", "cuda"):
-        raise RequestError(f"--device {name!r}: expected cpu, cuda, or cuda:1")
+        raise RequestError(f"--device {shown(name)}: expected cpu, cuda, or cuda:1")
     if found.type == "cuda":
         index = int(os.environ.get("LOCAL_RANK", "0")) if found.index is None else found.index
         if index >= there:
@@ -139,9 +153,9 @@ def devices_of(parallel: int | None, device: torch.device, processes: Processes)
     return [kinds[index % len(kinds)] for index in range(parallel or len(kinds))]
 
 
-def numbers(least: int) -> Callable[[str], tuple[int, ...]]:
+def numbers(least: int, most: int = 2**31 - 1) -> Callable[[str], tuple[int, ...]]:
     """A converter of whole numbers joined by commas."""
-    number = at_least(least)
+    number = at_least(least, most)
 
     def convert(text: str) -> tuple[int, ...]:
         return tuple(dict.fromkeys(number(part) for part in text.split(",")))
@@ -154,7 +168,7 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
     for text in options.set or ():
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise RequestError(f"--set {text!r} is not NAME=VALUE, such as lr=0.05")
+            raise RequestError(f"--set {shown(text)} is not NAME=VALUE, such as lr=0.05")
         if name in changes:
             raise RequestError(f"--set gives {name} twice; give it one value")
         changes[name] = value
@@ -163,9 +177,9 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
 
 def _minutes(text: str) -> float:
     try:
-        minutes = float(text)
+        minutes = read_number(float, text)
     except ValueError:
         minutes = 0.0
     if not minutes > 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes")
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of minutes")
     return minutes

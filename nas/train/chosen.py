@@ -24,6 +24,15 @@ def from_table(path: Path, top: int | None, rows: Sequence[int] | None) -> list[
     Raises:
         RequestError: It is no table of architectures, or it has no such rows.
     """
+    return by_hand(specs_of(path, top, rows))
+
+
+def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[str]:
+    """The specs in a table's first rows, or in given rows, counted from 1; none is parsed.
+
+    Raises:
+        RequestError: It is no table of architectures, or it has no such rows.
+    """
     try:
         table = pd.read_csv(path, index_col=False)
     except FileNotFoundError:
@@ -34,8 +43,8 @@ def from_table(path: Path, top: int | None, rows: Sequence[int] | None) -> list[
         raise RequestError(f"{path} has no column 'arch' with architectures in it; {_EXPECTED}")
     if rows is not None and top is not None:
         raise RequestError("--top and --rows both choose rows; give one")
-    wanted = rows if rows is not None else range(1, (top or len(table)) + 1)
-    if not 1 <= min(wanted) <= max(wanted) <= len(table):
-        asked = f"--top {top}" if rows is None else f"row {max(wanted)}"
+    asked, last = (f"--top {top}", top or 1) if rows is None else (f"row {max(rows)}", max(rows))
+    if not 1 <= last <= len(table) or (rows is not None and min(rows) < 1):
         raise RequestError(f"{path} has rows 1 to {len(table)}, not {asked}")
-    return [search_spaces.parse(str(table["arch"].iloc[row - 1])) for row in wanted]
+    wanted = rows if rows is not None else range(1, (top or len(table)) + 1)
+    return [str(table["arch"].iloc[row - 1]) for row in wanted]

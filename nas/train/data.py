@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -155,28 +155,15 @@ def _limited(images: AnyImages, limit: int | None) -> AnyImages:
 
 
 def _named(name: str, folder: Path, download: bool, limit: int | None) -> Data:
-    from torchvision import datasets
+    from nas.train.small_sets import small_set
 
-    kinds: dict[str, Callable[..., Any]] = {
-        "cifar10": datasets.CIFAR10,
-        "cifar100": datasets.CIFAR100,
-        "mnist": datasets.MNIST,
-        "fashionmnist": datasets.FashionMNIST,
-    }
     try:
-        train, test = (kinds[name](folder, train=train, download=download) for train in (True, False))
+        train, test = (small_set(name, folder, train, download) for train in (True, False))
     except (RuntimeError, OSError) as error:
         way = "add --download, or say where it is with --data" if not download else "see --data, or try again"
         raise RequestError(f"{name} in {folder}: {error}; {way}") from None
-    parts = (_limited(_in_memory(part), limit) for part in (train, test))
-    return Data(name, tuple(train.classes), *parts)
-
-
-def _in_memory(dataset: Any) -> InMemory:
-    """What torchvision's small data sets hold: (N, H, W, C) arrays, or (N, H, W) tensors."""
-    pixels = torch.as_tensor(dataset.data)
-    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
-    return InMemory(pixels.contiguous(), torch.as_tensor(dataset.targets))
+    parts = (_limited(InMemory(part.pixels, part.labels), limit) for part in (train, test))
+    return Data(name, train.classes, *parts)
 
 
 def _from_folder(

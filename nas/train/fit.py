@@ -25,8 +25,14 @@ def fitted(architecture: Architecture, data: Data, stem_stride: int | None = Non
         stem_stride: Stride of the stem of a network that leaves it open; its own if not given.
 
     Raises:
-        RequestError: It cannot be built for images so small; the message says for which it can.
+        RequestError: It takes colour images and the data have others, or cannot be built for images so
+            small; the message says for which it can.
     """
+    if len(architecture.input_shape) == 3 and data.channels not in (1, 3):
+        raise RequestError(
+            f"{architecture} on {data.name}: expected colour or grey images, not points of {data.channels}"
+            " numbers; train networks of mlp on them"
+        )
     wanted = {
         "resolution": data.side,
         "in_features": data.channels * data.side**2,

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from nas.train.recipe import Recipe
 from search_spaces import RequestError, parse
+from search_spaces.errors import shown
 
 NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")
 """Data sets that torchvision knows."""
@@ -55,13 +56,13 @@ class Order:
 
     def __post_init__(self) -> None:
         if self.dataset not in DATASETS:
-            raise RequestError(f"unknown data set {self.dataset!r}; there are {', '.join(DATASETS)}")
+            raise RequestError(f"unknown data set {shown(self.dataset)}; there are {', '.join(DATASETS)}")
         if self.side is not None and self.dataset in (*NAMED, *GENERATED):
             raise RequestError(
                 f"--image-size {self.side}: {self.dataset} has one size of its own; leave it out"
             )
         if self.keep is not None and self.keep not in get_args(Keep):
-            raise RequestError(f"--keep {self.keep}: expected one of {', '.join(get_args(Keep))}")
+            raise RequestError(f"--keep {shown(self.keep)}: expected one of {', '.join(get_args(Keep))}")
         for option, seeds in (("--seeds", self.seeds), ("--named-seeds", self.named_seeds)):
             if any(seed >= 2**63 for seed in seeds):
                 raise RequestError(f"{option}: {max(seeds)} is too large, expected less than 2**63")
@@ -99,6 +100,34 @@ class Order:
         """The order that `as_json` gave."""
         lists = {name: tuple(values.get(name, ())) for name in ("archs", "seeds", "named_seeds")}
         return cls(**{**values, **lists, "values": Recipe(**values["values"])})
+
+
+_FILES = {
+    "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python",
+    "mnist": "MNIST",
+    "fashionmnist": "FashionMNIST",
+}
+
+
+def check_there(dataset: str, folder: Path) -> None:
+    """Check, in no time, that there is something where a data set is to be.
+
+    Raises:
+        RequestError: There is nothing, or no such data set.
+    """
+    if dataset not in DATASETS:
+        raise RequestError(f"unknown data set {shown(dataset)}; there are {', '.join(DATASETS)}")
+    if dataset in NAMED and not (folder / _FILES[dataset]).is_dir():
+        raise RequestError(
+            f"{dataset} in {folder}: there is no {folder / _FILES[dataset]}; add --download, or say where it"
+            " is with --data"
+        )
+    if dataset not in (*NAMED, *GENERATED) and not (folder / "train").is_dir():
+        raise RequestError(
+            f"{folder / 'train'}: there is no such folder; expected {folder}/train/CLASS/*.png and"
+            f" {folder}/test/CLASS/*.png; say where with --data"
+        )
 
 
 def _stem_is_open(arch: str) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from nas.command_line import interruptions
+from nas.signals import interruptions
 from nas.train.folder import TrainFolder
 from nas.train.job import FAILED, WAITING, Job, Outcome
 from nas.train.one import Means, Report, train

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 from search_spaces import RequestError
+from search_spaces.errors import shown
+from search_spaces.spec import read_number
 
 Crop = Literal["none", "pad", "resized"]
 Optimizer = Literal["sgd", "adamw"]
@@ -27,7 +29,7 @@ class Recipe:
         weight_decay: L2 penalty on weights of convolutions and linear layers, of AdamW its decay of them;
             norms and biases have none.
         warmup: Epochs, half of all at most, over which the learning rate rises to `lr`, before the cosine
-            takes it to 0.
+            takes it to 0. `override` keeps its share of the training where it changes the epochs alone.
         smoothing: Label smoothing.
         crop: "pad" by an eighth of the side and crop, "resized" from a random part of 8% to 100%, or "none".
         flip: Mirror half of the images.
@@ -65,18 +67,24 @@ class Recipe:
         for name, kind in (("crop", Crop), ("optimizer", Optimizer)):
             if getattr(self, name) not in get_args(kind):
                 known = ", ".join(get_args(kind))
-                raise RequestError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
+                raise RequestError(f"{name} is {shown(getattr(self, name))}, expected one of {known}")
 
     def override(self, given: Mapping[str, str]) -> Self:
         """The recipe with some values changed, given as text.
 
+        With other epochs and no warm-up given, the warm-up stays the same share of the training.
+
         Raises:
             RequestError: There is no such value, or the text is none.
 
-        >>> RECIPES["cifar"].override({"epochs": "3", "nesterov": "false"}).epochs
-        3
+        >>> changed = RECIPES["quick"].override({"epochs": "30", "nesterov": "false"})
+        >>> changed.epochs, changed.warmup
+        (30, 4.0)
         """
-        return dataclasses.replace(self, **{name: _read(name, text) for name, text in given.items()})
+        values = {name: _read(name, text) for name, text in given.items()}
+        if values.get("epochs", self.epochs) != self.epochs and self.warmup:
+            values.setdefault("warmup", self.warmup * values["epochs"] / self.epochs)
+        return dataclasses.replace(self, **values)
 
 
 _LEAST_ALPHA = 0.001
@@ -126,24 +134,26 @@ def recipe(name: str) -> Recipe:
         RequestError: There is none of that name.
     """
     if name not in RECIPES:
-        raise RequestError(f"unknown recipe {name!r}{_close(name, RECIPES)}; there are {', '.join(RECIPES)}")
+        raise RequestError(
+            f"unknown recipe {shown(name)}{_close(name, RECIPES)}; there are {', '.join(RECIPES)}"
+        )
     return RECIPES[name]
 
 
 def _read(name: str, text: str) -> Any:
     kinds = {field.name: type(getattr(RECIPES["cifar"], field.name)) for field in dataclasses.fields(Recipe)}
     if name not in kinds:
-        raise RequestError(f"a recipe has no {name!r}{_close(name, kinds)}; it has {', '.join(kinds)}")
+        raise RequestError(f"a recipe has no {shown(name)}{_close(name, kinds)}; it has {', '.join(kinds)}")
     kind = kinds[name]
     if kind is bool:
         if text.lower() not in ("true", "false"):
-            raise RequestError(f"{name} is {text!r}, expected true or false")
+            raise RequestError(f"{name} is {shown(text)}, expected true or false")
         return text.lower() == "true"
     try:
-        return kind(text)
+        return text if kind is str else read_number(kind, text)
     except ValueError:
         wanted = {int: "a whole number", float: "a number"}[kind]
-        raise RequestError(f"{name} is {text!r}, expected {wanted}") from None
+        raise RequestError(f"{name} is {shown(text)}, expected {wanted}") from None
 
 
 def _close(name: str, known: Mapping[str, object]) -> str:

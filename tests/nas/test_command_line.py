@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from nas.command_line import at_least, literal
+from nas.command_line import at_least, error_line, literal, progress, run
+from tests.conftest import PATIENCE, REPOSITORY, environment
 
 
 @pytest.mark.parametrize(
@@ -27,3 +33,90 @@ def test_whole_numbers_inside_their_bounds_pass() -> None:
 @pytest.mark.parametrize("text", ["\uff11", "\u0663", "1_0", " 1"])
 def test_what_no_one_types_as_a_number_is_text(text: str) -> None:
     assert literal(text) == text
+
+
+def test_errors_are_one_short_line_without_escape_codes() -> None:
+    line = error_line("no \x1b[31mred\x07\nfile " + "9" * 5000 + " " + "long " * 5000 + "\udcff; say so")
+    assert line.isprintable() and len(line) == 600
+    assert line.startswith(r"error: no \x1b[31mred\x07 file 999") and line.endswith(r"\udcff; say so")
+    path = "/" + "/".join(["a"] * 90)
+    assert error_line(f"{path}: no such file") == f"error: {path}: no such file"
+
+
+def _shell(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", command.format(python=sys.executable)],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        timeout=PATIENCE,
+    )
+
+
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+COUNT = "{python} -m nas.exact --space mlp --params 10K --count"
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        pytest.param(f"{COUNT} >/dev/full", 2, "cannot write standard output: No space left", marks=FULL),
+        (f"{COUNT} >&-", 2, "standard output is closed"),
+        (f"{COUNT} --space nope 2>&-", 2, ""),
+        pytest.param(f"{COUNT} --space nope 2>/dev/full", 2, "", marks=FULL),
+        (f"({COUNT}; echo $? >&2) | true", 0, "0"),
+    ],
+)
+def test_full_closed_and_broken_streams(command: str, code: int, message: str) -> None:
+    done = _shell(command)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr and done.stderr.count("\n") == bool(message)
+
+
+def test_only_a_broken_standard_output_is_no_fault() -> None:
+    def broken(arguments: Sequence[str]) -> int:
+        raise BrokenPipeError  # as of a worker that has died
+
+    with pytest.raises(BrokenPipeError):
+        run(broken, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_is_interrupted_in_its_first_imports(number: signal.Signals, tmp_path: Path) -> None:
+    # A module of that name ahead of the real one: the signal arrives while it is imported.
+    (tmp_path / "numpy.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\nwhile True: pass\n")
+    for module in sorted(
+        path.parent.relative_to(REPOSITORY) for path in REPOSITORY.glob("nas/**/__main__.py")
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", ".".join(module.parts)],
+            capture_output=True,
+            text=True,
+            env={**environment(), "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
+            cwd=tmp_path,
+            timeout=PATIENCE,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n"), module
+
+
+def test_a_command_is_interrupted_at_work(capsys: pytest.CaptureFixture[str]) -> None:
+    def work(arguments: Sequence[str]) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        run(work, [])
+    assert (ended.value.code, capsys.readouterr().err) == (130, "interrupted\n")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_long_work_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    errors = ""
+    with progress("measuring", 3, every=0.001) as advance:
+        advance()
+        while "measuring: 1 of 3, 0 s\n" not in errors:
+            errors += capsys.readouterr().err
+    with progress("measuring", 3) as advance:
+        advance()
+    assert "of 3" not in capsys.readouterr().err.replace("measuring: 1 of 3, 0 s\n", "")

@@ -16,7 +16,7 @@ import pytest
 
 from nas.train.__main__ import main
 from nas.train.checkpoint import Checkpoint
-from tests.conftest import PATIENCE, Begun, Command, environment, refused
+from tests.conftest import PATIENCE, Begin, Begun, Command, environment, refused
 from tests.nas.train.conftest import SMALL, same
 
 ARGUMENTS = ("--dataset", "folder", "--set", "batch=12", "lr=0.05")
@@ -32,14 +32,14 @@ def weights(folder: Path, job: str) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(begin: Begin, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that nothing has broken, of rows of a table."""
     folder = tmp_path_factory.mktemp("whole")
     pd.DataFrame({"rank": [1, 2, 3], "arch": ["mlp:mlp_16", str(SMALL), "mlp:mlp_8"]}).to_csv(
         folder / "found.csv"
     )
     given = ["found.csv", "--rows", "2,3", "--data", str(images), *ARGUMENTS, "epochs=12", "--out", "run"]
-    done = Begun(folder, "nas.train", *given).ended()
+    done = begin(folder, "nas.train", *given).ended()
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("Kept in run\n") and max(map(len, done.stdout.splitlines())) <= 80
     assert done.stderr.count("\n") == 24 and "row 2 seed 0 epoch 12/12 loss " in done.stderr
@@ -54,10 +54,10 @@ def test_rows_of_a_table_are_trained(whole: Path) -> None:
 
 
 def test_an_interrupted_command_goes_on_to_the_same_table(
-    command: Command, whole: Path, images: Path, tmp_path: Path
+    begin: Begin, command: Command, whole: Path, images: Path, tmp_path: Path
 ) -> None:
     given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
-    begun = Begun(tmp_path, "nas.train", *given, "--out", "run")
+    begun = begin(tmp_path, "nas.train", *given, "--out", "run")
     begun.until((tmp_path / "run" / "checkpoints" / "row1-seed0.pt").exists)
     begun.send_signal(signal.SIGTERM)
     stopped = begun.ended()
@@ -73,12 +73,12 @@ def test_an_interrupted_command_goes_on_to_the_same_table(
 
 
 def test_side_by_side_and_a_killed_process(
-    command: Command, whole: Path, images: Path, tmp_path: Path
+    begin: Begin, command: Command, whole: Path, images: Path, tmp_path: Path
 ) -> None:
     long = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
-    begun = Begun(tmp_path, "nas.train", *long, "--seeds", "0,1", "--parallel", "2", "--out", "run")
+    begun = begin(tmp_path, "nas.train", *long, "--seeds", "0,1", "--parallel", "2", "--out", "run")
     begun.until((tmp_path / "run" / "checkpoints" / "row1-seed0.pt").exists)
-    named = psutil.Process(begun.process.pid).children(recursive=True)
+    named = psutil.Process(begun.pid).children(recursive=True)
     servers = [child for child in named if "forkserver" in " ".join(child.cmdline())]
     workers = [child for server in servers[:1] for child in server.children()]
     assert len(workers) == 2
@@ -102,13 +102,13 @@ def test_a_run_of_which_nothing_came_says_so(command: Command, images: Path) -> 
     assert done.stderr.endswith("no network was trained to the end\n")
 
 
-def in_two_processes(folder: Path, *arguments: str) -> list[Begun]:
+def in_two_processes(begin: Begin, folder: Path, *arguments: str) -> list[Begun]:
     """One command in two processes, each told what torchrun tells those that it starts."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     return [
-        Begun(folder, "nas.train", *arguments, extra={**common, "RANK": rank, "LOCAL_RANK": rank})
+        begin(folder, "nas.train", *arguments, extra={**common, "RANK": rank, "LOCAL_RANK": rank})
         for rank in ("0", "1")
     ]
 
@@ -123,17 +123,17 @@ def compare_with_one_process(whole: Path, run: Path) -> None:
 
 
 def test_two_processes_train_one_network_and_go_on_after_a_stop(
-    whole: Path, images: Path, tmp_path: Path
+    begin: Begin, whole: Path, images: Path, tmp_path: Path
 ) -> None:
     given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
-    begun = in_two_processes(tmp_path, *given, "--out", "run")
+    begun = in_two_processes(begin, tmp_path, *given, "--out", "run")
     begun[0].until((tmp_path / "run" / "checkpoints" / "row1-seed0.pt").exists)
     for process in begun:
         process.send_signal(signal.SIGTERM)
     for process in begun:
         process.ended()
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-    first, second = (process.ended() for process in in_two_processes(tmp_path, "--resume", "run"))
+    first, second = (process.ended() for process in in_two_processes(begin, tmp_path, "--resume", "run"))
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert first.stdout.count("Kept in run") == 1 and first.stderr.count("row 2 seed 0 epoch 12/12") == 1
     assert not second.stdout and "epoch" not in second.stderr
@@ -168,10 +168,12 @@ def test_torchrun_trains_one_network_in_two_processes(whole: Path, images: Path,
 ABSENT = ("optuna", "fvcore", "rich", "matplotlib", "tensorboard")
 
 
-def test_training_needs_neither_optuna_nor_fvcore_nor_what_draws(images: Path, tmp_path: Path) -> None:
+def test_training_needs_neither_optuna_nor_fvcore_nor_what_draws(
+    begin: Begin, images: Path, tmp_path: Path
+) -> None:
     """Trained in a process in which these packages cannot be imported."""
     arguments = ["--arch", "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=1", "--out", "run"]
-    done = Begun(tmp_path, "nas.train", *arguments, without=ABSENT).ended()
+    done = begin(tmp_path, "nas.train", *arguments, without=ABSENT).ended()
     assert done.returncode == 0, done.stderr
     assert "mlp:w8" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
     assert not list((tmp_path / "run").glob("*.png")) and not (tmp_path / "run" / "tensorboard").exists()
@@ -219,6 +221,12 @@ NONSENSE = {
     "no time": ([*HAND, "--checkpoint-minutes", "0"], "'0' is not a number of minutes"),
     "a stem of no network": ([*HAND, "--stem-stride", "1"], "none of these networks has a stem of another"),
     "a stem of stride 3": ([*HAND, "--stem-stride", "3"], "invalid choice: 3"),
+    "too many readers": ([*HAND, "--workers", "1000000"], "'1000000' is too large; the most is 1024"),
+    "too many at a time": ([*HAND, "--parallel", "1000000"], "'1000000' is too large; the most is 1024"),
+    "a huge image": ([*HAND, "--image-size", "100000"], "'100000' is too large; the most is 4096"),
+    "images without end": ([*HAND, "--images", "9" * 30], "is too large"),
+    "a long value": ([*HAND, "--set", "lr=" + "9" * 5000 + "x"], "999…999"),
+    "digits of another script": ([*HAND, "--set", "epochs=\u0663"], "expected a whole number"),
     "side by side with nothing": ([*HAND, "--parallel", "--device", "cpu"], "as --parallel 2"),
 }
 
@@ -233,6 +241,17 @@ def test_nonsense_gets_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert said in refused(main, arguments, capsys)
+
+
+@pytest.mark.parametrize("dataset", ["folder", "cifar10"])
+def test_the_data_are_looked_for_before_a_large_table_is_read(
+    dataset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What comes first is what is refused: the specs of the table are none."""
+    (tmp_path / "found.csv").write_text("arch\nnone\n")
+    asked = [str(tmp_path / "found.csv"), "--dataset", dataset, "--data", str(tmp_path / "nowhere")]
+    assert str(tmp_path / "nowhere") in refused(main, asked, capsys)
+    assert "'none'" in refused(main, [*asked, "--download"], capsys)
 
 
 def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
@@ -262,8 +281,10 @@ def test_rows_that_a_table_lacks_are_named(tmp_path: Path) -> None:
     pd.DataFrame({"arch": ["mlp:mlp_8"]}).to_csv(tmp_path / "t.csv")
     with pytest.raises(RequestError, match="has rows 1 to 1, not row 2"):
         from_table(tmp_path / "t.csv", None, [2])
-    with pytest.raises(RequestError, match="has rows 1 to 1, not --top 300000000"):
-        from_table(tmp_path / "t.csv", 300_000_000, None)
+    with pytest.raises(RequestError, match="has rows 1 to 1, not --top 10000000000"):
+        from_table(tmp_path / "t.csv", 10_000_000_000, None)
+    with pytest.raises(RequestError, match="has rows 1 to 1, not row 1"):
+        from_table(tmp_path / "t.csv", None, [0, 1])
     with pytest.raises(RequestError, match="--top and --rows both"):
         from_table(tmp_path / "t.csv", 1, [1])
     (tmp_path / "no.csv").write_bytes(b"\x00\xff\x00")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from nas.train.__main__ import main
 from nas.train.data import load
 from nas.train.fit import fitted
 from nas.train.generated import BANDS, TEST, TRAIN, generated
@@ -15,6 +16,7 @@ from nas.train.loop import Training
 from nas.train.order import GENERATED, Order
 from nas.train.recipe import RECIPES
 from search_spaces import MLP, RequestError
+from tests.conftest import refused
 from tests.nas.train.conftest import CPU
 
 
@@ -60,6 +62,16 @@ def test_a_network_learns_the_line() -> None:
     training = Training(network, data, replace(RECIPES["mlp"], epochs=20, batch=100), 0, CPU)
     epochs = [training.run_epoch() for _ in range(20)]
     assert epochs[-1] is not None and epochs[-1].top1 > 60  # even odds without learning
+
+
+@pytest.mark.parametrize("task", GENERATED)
+@pytest.mark.parametrize("arch", ["mobilenet:mobilenet_v2", "torchvision:resnet18", "densenet:cells_13"])
+def test_networks_for_images_are_refused_before_a_folder_is_made(
+    task: str, arch: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    said = refused(main, ["--arch", "mlp:mlp_8", arch, "--dataset", task, "--out", str(out)], capsys)
+    assert "points of 2 numbers; train networks of mlp" in said and not out.exists()
 
 
 def test_points_have_no_size_to_choose() -> None:

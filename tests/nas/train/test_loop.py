@@ -131,6 +131,16 @@ def test_the_learning_rate_rises_and_falls(data: Data) -> None:
     assert rates[:6] == sorted(rates[:6]) and rates[5:] == sorted(rates[5:], reverse=True)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_warm_up_is_a_share_of_the_training(name: str) -> None:
+    recipe = RECIPES[name]
+    assert recipe.override({}) == recipe.override({"epochs": str(recipe.epochs)}) == recipe
+    shorter = recipe.override({"epochs": "2"})
+    assert shorter.warmup / shorter.epochs == pytest.approx(recipe.warmup / recipe.epochs)
+    assert recipe.override({"epochs": "2", "warmup": "1"}).warmup == 1
+    assert shorter.override({"epochs": "2"}) == shorter
+
+
 def test_a_short_training_cools_down_too(data: Data) -> None:
     made = training(data, replace(PLAIN, epochs=1, warmup=2))
     made.run_epoch()

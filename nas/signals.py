@@ -1,0 +1,56 @@
+"""Ctrl-C and SIGTERM: one line and exit code 130, from a command's first import on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+INTERRUPTED = 130
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def guard() -> None:
+    """End at once with a line and 130 when interrupted: for the imports of a command, before it has begun."""
+    for number in _ENDING:
+        signal.signal(number, _end)
+
+
+@contextmanager
+def raising() -> Iterator[None]:
+    """Let both signals raise KeyboardInterrupt."""
+    with _handled(signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def interruptions() -> Iterator[Callable[[], bool]]:
+    """Turn the first into an answer to the question it yields; the second raises KeyboardInterrupt."""
+    signals: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
+        if len(signals) > 1:
+            raise KeyboardInterrupt
+
+    with _handled(note):
+        yield lambda: bool(signals)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    with suppress(OSError):
+        os.write(2, b"interrupted\n")
+    os._exit(INTERRUPTED)

@@ -1,0 +1,112 @@
+"""Torchvision's small data sets: fetched over https alone, and read without running what they hold."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from search_spaces import RequestError
+
+_MIRRORS = {
+    "mnist": ("https://ossci-datasets.s3.amazonaws.com/mnist/",),
+    # The authors' own repository, and the copy that Keras reads; torchvision's mirror speaks plain http.
+    "fashionmnist": (
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    ),
+}
+
+
+class SmallSet(NamedTuple):
+    """A part of a data set.
+
+    Attributes:
+        pixels: uint8, of shape (N, C, side, side).
+        labels: int64, of shape (N,).
+        classes: Names of the classes, in the order of the labels.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+
+
+def small_set(name: str, folder: Path, train: bool, download: bool) -> SmallSet:
+    """A part of "cifar10", "cifar100", "mnist" or "fashionmnist"; torchvision checks the files' MD5.
+
+    Raises:
+        RuntimeError: It is not there, or a download failed.
+        OSError: It cannot be read, or cannot be fetched.
+        RequestError: Its files hold something else.
+    """
+    from torchvision import datasets
+
+    if name in _MIRRORS:
+        base = {"mnist": datasets.MNIST, "fashionmnist": datasets.FashionMNIST}[name]
+        kind = type(base.__name__, (base,), {"mirrors": list(_MIRRORS[name])})  # its name is its folder's
+        grey = kind(folder, train=train, download=download)
+        return SmallSet(
+            torch.as_tensor(grey.data)[:, None], torch.as_tensor(grey.targets), tuple(base.classes)
+        )
+    return _cifar({"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name], folder, train, download)
+
+
+def _cifar(kind: Any, folder: Path, train: bool, download: bool) -> SmallSet:
+    """CIFAR, without torchvision's constructor, which unpickles whatever its files hold."""
+    files = kind.__new__(kind)
+    files.root = folder
+    if download:
+        files.download()
+    if not files._check_integrity():
+        raise RuntimeError("data set not found, or its files are damaged")
+    place = folder / kind.base_folder
+    batches = [plain_pickle(place / name) for name, _ in (kind.train_list if train else kind.test_list)]
+    classes = plain_pickle(place / kind.meta["filename"])
+    try:
+        pixels = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
+        labels = [label for batch in batches for label in batch.get("labels") or batch["fine_labels"]]
+        names = tuple(map(str, classes[kind.meta["key"]]))
+        if pixels.dtype != np.uint8 or len(pixels) != len(labels) or set(labels) - set(range(len(names))):
+            raise ValueError("its arrays do not fit")
+        return SmallSet(torch.from_numpy(pixels), torch.tensor(labels, dtype=torch.long), names)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RequestError(f"{place} holds no images of {kind.__name__}: {error}") from None
+
+
+class _Arrays(pickle.Unpickler):
+    """Reads plain values and numpy's arrays; it calls nothing that a file names but what makes an array."""
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        """One of the three names that a pickled array holds.
+
+        Raises:
+            pickle.UnpicklingError: It is another.
+        """
+        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
+            return getattr(np, name)
+        if module in ("numpy.core.multiarray", "numpy._core.multiarray") and name == "_reconstruct":
+            return _reconstruct
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+
+def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> Any:
+    """What numpy's own function of this name makes of an array: an empty one, to be given its state."""
+    return np.ndarray.__new__(np.ndarray, (0,), "b")
+
+
+def plain_pickle(path: Path) -> Any:
+    """What a pickle of plain values and arrays holds, of Python 2 too.
+
+    Raises:
+        RequestError: It holds anything else, or is damaged; nothing of it was run.
+    """
+    try:
+        with path.open("rb") as file:
+            return _Arrays(file, encoding="latin1").load()
+    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise RequestError(f"{path} is no data set of images ({error}); fetch it again") from None
