@@ -24,6 +24,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NoReturn
 
+import pytest
+
 from nas import recount
 
 REPOSITORY = Path(__file__).parent.parent
@@ -66,6 +68,7 @@ class Order:
         files: Where its output and its errors go.
         environment: What it finds in `os.environ`.
         without: Packages that it cannot import.
+        constants: Values of constants of our modules, such as nas.search.run._LEAST_PAUSE.
     """
 
     words: tuple[str, ...]
@@ -73,6 +76,7 @@ class Order:
     files: tuple[Path, Path]
     environment: dict[str, str]
     without: tuple[str, ...]
+    constants: dict[str, object]
 
 
 class Server:
@@ -157,6 +161,9 @@ def _run(order: Order) -> None:
     os.environ.update(order.environment)
     if order.without:
         _forget(*order.without)
+    for name, value in order.constants.items():
+        module, _, constant = name.rpartition(".")
+        pytest.MonkeyPatch().setattr(importlib.import_module(module), constant, value)
     importlib.import_module("nas.recount").start_process = warm_recount
     sys.modules.pop(f"{order.words[0]}.__main__", None)  # tests of its `main` have imported it
     sys.argv = list(order.words)
@@ -185,6 +192,7 @@ class Begun:
     Args:
         extra: What its environment has beyond that of a terminal.
         without: Packages that it cannot import.
+        constants: Values of constants of our modules, such as nas.search.run._LEAST_PAUSE.
     """
 
     def __init__(
@@ -194,10 +202,12 @@ class Begun:
         *words: str,
         extra: Mapping[str, str] | None = None,
         without: Sequence[str] = (),
+        constants: Mapping[str, object] | None = None,
     ) -> None:
         self._server, self._kept = server, tempfile.TemporaryDirectory()
         files = (Path(self._kept.name) / "stdout", Path(self._kept.name) / "stderr")
-        self._order = Order(words, folder, files, {**environment(), **(extra or {})}, tuple(without))
+        environs = {**environment(), **(extra or {})}
+        self._order = Order(words, folder, files, environs, tuple(without), dict(constants or {}))
         self.pid = server.begin(self._order)
 
     def send_signal(self, number: int) -> None:

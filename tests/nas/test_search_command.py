@@ -2,16 +2,13 @@
 
 import io
 import json
-import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import optuna
 import pandas as pd
@@ -21,7 +18,7 @@ import search_spaces
 from nas import score
 from nas.search.__main__ import main
 from nas.search.journal import Journal
-from tests.conftest import REPOSITORY, Command, environment, refused
+from tests.conftest import REPOSITORY, Begin, Command, environment, refused
 
 QUICK = ("--space", "mobilenet", "--flops", "400M", "--sampler", "random")
 
@@ -259,42 +256,51 @@ def test_nonsense_in_a_process_of_its_own(command: Command, tmp_path: Path, case
 class TestResume:
     """A run goes on where it stopped, whatever stopped it, to the table of an unbroken run."""
 
-    trials = "8000"
+    trials = 3000
+    given = (*QUICK, "--trials", str(trials), "--top", "1", "--out", "run")
+    constants: ClassVar = {"nas.search.run._LEAST_PAUSE": 0.0, "nas.search.run._PAUSE_RATIO": 0.0}
+    """It is saved after every block."""
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def unbroken(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    def unbroken(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         """The table of a run that nothing stopped."""
-        folder = tmp_path_factory.mktemp("unbroken") / "run"
-        with running(folder, TestResume.trials) as process:
-            assert process.wait() == 0
-        return unlike_time(folder)
+        folder = tmp_path_factory.mktemp("unbroken")
+        assert begin(folder, "nas.search", *TestResume.given).ended().returncode == 0
+        return unlike_time(folder / "run")
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_interrupted(
-        self, command: Command, tmp_path: Path, unbroken: pd.DataFrame, number: signal.Signals
+        self, begin: Begin, command: Command, tmp_path: Path, unbroken: pd.DataFrame, number: signal.Signals
     ) -> None:
         run = tmp_path / "run"
-        with running(run, self.trials) as process:
-            wait_for(run / "study.log")
-            process.send_signal(number)
-            _, errors = process.communicate()
-        assert process.returncode == 130
-        assert re.search(r"interrupted after [\d,]+ of 8,000 trials", errors) and "--resume" in errors
+        begun = begin(tmp_path, "nas.search", *self.given, constants=self.constants)
+        begun.until((run / "study.log").exists)
+        begun.send_signal(number)
+        done = begun.ended()
+        assert done.returncode == 130
+        assert re.search(r"interrupted after [\d,]+ of 3,000 trials", done.stderr)
+        assert "--resume" in done.stderr
         state = json.loads((run / "run.json").read_text())
-        assert state["status"] == "interrupted" and 0 < state["trials_done"] < 8000
+        assert state["status"] == "interrupted" and 0 < state["trials_done"] < self.trials
         assert len(candidates(run)) == state["candidates"] > 0
         self.resumes(command, run, unbroken)
 
-    @pytest.mark.parametrize("saves", [1, 2])
-    def test_killed(self, command: Command, tmp_path: Path, unbroken: pd.DataFrame, saves: int) -> None:
-        run = tmp_path / "run"
-        with running(run, self.trials) as process:
-            for _ in range(saves):
-                wait_for(run / "study.log")
-                written = (run / "study.log").stat().st_mtime_ns
-                wait_for(run / "study.log", newer_than=written if saves > 1 else 0)
-            process.kill()
+    @pytest.mark.parametrize("saves", [1, 3])
+    def test_killed(
+        self, begin: Begin, command: Command, tmp_path: Path, unbroken: pd.DataFrame, saves: int
+    ) -> None:
+        run, seen = tmp_path / "run", set[int]()
+        begun = begin(tmp_path, "nas.search", *self.given, constants=self.constants)
+
+        def saved() -> bool:
+            if (run / "study.log").exists():
+                seen.add((run / "study.log").stat().st_mtime_ns)
+            return len(seen) >= saves
+
+        begun.until(saved)
+        begun.send_signal(signal.SIGKILL)
+        assert begun.ended().returncode == -signal.SIGKILL
         assert json.loads((run / "run.json").read_text())["status"] == "running"
         assert len(Journal.load(run / "study.log").logs) > 0
         if (run / "candidates.csv").exists():
@@ -365,28 +371,6 @@ class TestResume:
             (damaged / name).write_text(content)
             assert "damaged" in refused(main, ["--resume", "damaged"], capsys)
             shutil.rmtree(damaged)
-
-
-@contextmanager
-def running(folder: Path, trials: str) -> Iterator["subprocess.Popen[str]"]:
-    """A search in a process of its own, ended at the latest when the test is."""
-    arguments = [*QUICK, "--trials", trials, "--top", "1", "--out", str(folder)]
-    with subprocess.Popen(
-        [sys.executable, "-m", "nas.search", *arguments],
-        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def wait_for(file: Path, newer_than: int = 0) -> None:
-    """Wait until a file is there, and written since a time."""
-    end = time.monotonic() + 60
-    while not (file.exists() and file.stat().st_mtime_ns > newer_than):
-        assert time.monotonic() < end, f"{file} was not written"
-        os.sched_yield()
 
 
 def test_a_space_that_miscounts_stops_the_run(command: Command, tmp_path: Path) -> None:
