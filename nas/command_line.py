@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from nas.budget import COSTS
 from nas.signals import INTERRUPTED, raising
 from search_spaces import RequestError
 from search_spaces.architecture import Value
-from search_spaces.errors import shortened, shown
+from search_spaces.errors import did_you_mean, shortened, shown
 from search_spaces.spec import read_number
 
 DONE, REQUEST_WRONG = 0, 2
@@ -27,6 +28,8 @@ MOST_SEED = 2**32 - 1
 """Every random generator takes it."""
 
 _LONGEST_WORD, _LONGEST_PATH, _LONGEST_LINE = 80, 200, 600
+
+_EMPTY = re.compile("--[a-z-]+=")
 
 FORMATS = ("table", "json", "csv")
 FLOPS_NOTE = (
@@ -40,6 +43,19 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, command: str, **settings: Any) -> None:
         super().__init__(f"python -m {command}", allow_abbrev=False, **settings)
+
+    def parse_args(self, arguments: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """The arguments; an empty one is an error, as is one that is unknown."""
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        for before, argument in zip(["", *given], given, strict=False):
+            if not argument or _EMPTY.fullmatch(argument):
+                option = argument.rstrip("=") or before
+                self.error(f"{option} '': an empty argument; give a value, or leave it out")
+        options, unknown = self.parse_known_args(given, namespace)
+        if unknown:
+            hint = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        return options
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -33,10 +35,17 @@ def show(table: pd.DataFrame, form: str = "table", family: str = "", break_befor
     if form == "csv":
         print(table.to_csv(index=False), end="")
     elif form == "json":
-        print(table.to_json(orient="records", indent=2, double_precision=15))
+        print(json.dumps(_records(table), indent=2))
     else:
         # Printed by us: rich ends the process with an error where the reader of a pipe has gone.
         print(rendered(_drawn(table, family, break_before)), end="")
+
+
+def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The rows as plain values; None where there is none, and for a number that JSON has not."""
+    there = table.notna() & ~table.isin([math.inf, -math.inf])
+    records: list[dict[Any, Any]] = table.astype(object).where(there, None).to_dict("records")
+    return records
 
 
 def rendered(content: RenderableType) -> str:

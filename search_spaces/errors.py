@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class RequestError(ValueError):
     """What the user asked for is wrong; the message is one line that says what and how to mend it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known name most similar to a wrong one, as a question to put behind it; empty if none is similar.
+
+    >>> did_you_mean("MobileNetV2", ["mobilenet_v2", "nn_mass_b"]), did_you_mean("x", ["mobilenet_v2"])
+    (' (did you mean mobilenet_v2?)', '')
+    """
+    close = closest(name, known)
+    return f" (did you mean {close}?)" if close else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The known name most similar to a wrong one; empty if none is similar."""
+    return next(iter(difflib.get_close_matches(name.lower()[:80], list(known), n=1)), "")
 
 
 def shown(value: object, most: int = 80) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from search_spaces.architecture import Architecture
-from search_spaces.errors import RequestError
+from search_spaces.errors import RequestError, did_you_mean, shown
 from search_spaces.figures import Figures
 from search_spaces.registry import register_family
 from search_spaces.spec import choice, constant
@@ -80,9 +79,8 @@ class Torchvision(Architecture):
         """
         name = text.removeprefix(f"{cls.family}:")
         if not any(f"{name}_".startswith(f"{known}_") for known in NAMES):
-            close = difflib.get_close_matches(name, NAMES, n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise RequestError(f"unknown network {name!r}{hint}; of torchvision there are {', '.join(NAMES)}")
+            known = did_you_mean(name, NAMES) or f"; of torchvision there are {', '.join(NAMES)}"
+            raise RequestError(f"unknown network {shown(name)}{known}")
         return super().parse(text)
 
     @property

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
-from search_spaces.errors import RequestError
+from search_spaces.errors import RequestError, closest, did_you_mean, shown
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
@@ -51,9 +50,8 @@ def get(name: str) -> Space:
             f" the spaces are {', '.join(names())}"
         )
     if name not in _spaces:
-        close = difflib.get_close_matches(name, _spaces, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise RequestError(f"unknown space {name!r}{hint}; the spaces are {', '.join(names())}")
+        hint = did_you_mean(name, _spaces)
+        raise RequestError(f"unknown space {shown(name)}{hint}; the spaces are {', '.join(names())}")
     return _spaces[name]
 
 
@@ -65,6 +63,19 @@ def parse(text: str) -> Architecture:
     """
     name, colon, _ = text.partition(":")
     if not colon:
-        raise RequestError(f"{text!r} names no space; write it as SPACE:SPEC, for instance mobilenet:{text}")
+        raise RequestError(f"{shown(text)} names no space; {_way_out(text)}")
     family = _families.get(name)
     return family.parse(text) if family else get(name).parse(text)
+
+
+def _way_out(text: str) -> str:
+    """How to write an architecture that was given without its space: in full, if a space knows it."""
+    for space in _spaces.values():
+        try:
+            space.parse(text)
+        except RequestError:
+            continue
+        return f"write it as SPACE:SPEC: {space.name}:{text}"
+    known = {reference: name for name, space in reversed(_spaces.items()) for reference in space.references}
+    close = closest(text, known) or next(iter(known))
+    return f"write it as SPACE:SPEC, such as {known[close]}:{close}"

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from search_spaces.architecture import Architecture, Value
 from search_spaces.chain import Chain, ChainArchitecture
-from search_spaces.errors import RequestError
+from search_spaces.errors import RequestError, did_you_mean, shortened, shown
 
 Options: TypeAlias = tuple[Value, ...]
 
@@ -65,8 +65,9 @@ class Space:
         try:
             return self.architecture.parse(text)
         except RequestError as error:
+            hint = did_you_mean(name, self.references)
             known = ", ".join(self.references) or "none"
-            raise RequestError(f"{error}; nor is it a reference of {self.name} ({known})") from None
+            raise RequestError(f"{error}; nor is it a reference of {self.name} ({known}){hint}") from None
 
     def fix(self, /, **values: Value) -> Space:
         """The space with choices pinned to one option and constants set.
@@ -85,8 +86,11 @@ class Space:
             elif name in self.architecture.constant_names():
                 constants[name] = self.architecture(**{name: value}).constants()[name]
             else:
-                known = ", ".join((*choices, *self.architecture.constant_names()))
-                raise RequestError(f"{self.name} has no choice {name!r}; it has {known}")
+                known = (*choices, *self.architecture.constant_names())
+                hint = did_you_mean(name, known)
+                raise RequestError(
+                    f"{self.name} has no choice {shown(name)}{hint}; it has {', '.join(known)}"
+                )
         references = {
             name: dataclasses.replace(reference, **constants) for name, reference in self.references.items()
         }
@@ -96,5 +100,7 @@ class Space:
         options = self.choices[name]
         if value not in options:
             known = ", ".join(str(option) for option in options)
-            raise RequestError(f"{name}={value} is not an option of {self.name}; it has {known}")
+            raise RequestError(
+                f"{name}={shortened(str(value), 80)} is not an option of {self.name}; it has {known}"
+            )
         return options[options.index(value)]

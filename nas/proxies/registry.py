@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from nas.proxies.subject import Subject
 from search_spaces import RequestError
+from search_spaces.errors import did_you_mean, shown
 
 Need = Literal["network", "images", "labels", "gradients"]
 Measure: TypeAlias = Callable[[Subject], float]
@@ -90,7 +91,8 @@ def get(name: str) -> Proxy:
         if name not in _proxies:
             _import(module)
     if name not in _proxies:
-        raise RequestError(f"unknown score {name!r}; there are {', '.join(names())}")
+        hint = did_you_mean(name, names())
+        raise RequestError(f"unknown score {shown(name)}{hint}; there are {', '.join(names())}")
     return _proxies[name]
 
 

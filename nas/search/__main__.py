@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import search_spaces
-from nas.budget import COSTS
+from nas.budget import COSTS, parse_budget
 from nas.command_line import (
     BUDGETS_NOTE,
     DONE,
@@ -68,6 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Search as the arguments say; returns the exit code."""
     options = _parser().parse_args(arguments)
     if options.choices:
+        if options.resume or options.out:
+            raise RequestError("--choices shows a space and stops; leave out --resume and --out")
+        for cost, written in budgets(options).items():
+            parse_budget(cost, written)
         _show_choices(search_spaces.get(options.space or "mobilenet").fix(**pins(options)))
         return DONE
     wanted(options)  # a device that is not there is found out here, before anything is searched

@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from nas.goal import Goal
 from nas.scoring import Population
 from nas.search.journal import Journal
-from nas.search.samplers import make
+from nas.search.samplers import check, faults, make
 from nas.search.scores import Scores
 from nas.stage_tables import StageTables
 from search_spaces import Architecture, RequestError, Space
@@ -54,7 +54,8 @@ class Study:
         journal: Journal,
         scores: Scores | None = None,
     ) -> None:
-        make(sampler, seed, block=0)  # a wrong name is found out here, before anything is written
+        with _quiet():
+            check(sampler, fronts=len(goal.optimise) > 1)  # here, before anything is written
         self._space, self._tables, self._goal, self._scores = space, tables, goal, scores
         self._sampler, self._seed, self._journal = sampler, seed, journal
         self._scales = {
@@ -143,7 +144,7 @@ class Study:
                 before = len(self.rows)
                 for row in first if first is not None and not self.rows else ():
                     self._study.enqueue_trial(self._values(row))
-                with self._sampler_faults():
+                with faults(self._sampler):
                     self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
                 self._record()
                 if len(self.rows) - before < wanted:
@@ -168,19 +169,6 @@ class Study:
         for name, value in self._memory.get_study_system_attrs(self._study_id(self._memory)).items():
             if known.get(name) != value:
                 self._saved.set_study_system_attr(saved, name, value)
-
-    @contextmanager
-    def _sampler_faults(self) -> Iterator[None]:
-        """Say in a line what a sampler lacks; Optuna finds out only when it proposes."""
-        try:
-            yield
-        except ImportError as error:
-            way = "pip install 'zero-cost-nas[samplers]'"
-            raise RequestError(f"sampler {self._sampler!r} needs a package: {error}; {way}") from None
-        except ValueError as error:
-            if "multi-objective" not in str(error):
-                raise
-            raise RequestError(f"sampler {self._sampler!r} has no fronts; choose another") from None
 
     def _try(self, trial: Trial) -> tuple[float, ...]:
         self.rows.append(

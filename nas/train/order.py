@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from nas.train.recipe import Recipe
 from search_spaces import RequestError, parse
-from search_spaces.errors import shown
+from search_spaces.errors import did_you_mean, shown
 
 NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")
 """Data sets that torchvision knows."""
@@ -56,7 +56,9 @@ class Order:
 
     def __post_init__(self) -> None:
         if self.dataset not in DATASETS:
-            raise RequestError(f"unknown data set {shown(self.dataset)}; there are {', '.join(DATASETS)}")
+            hint = did_you_mean(str(self.dataset), DATASETS)
+            known = ", ".join(DATASETS)
+            raise RequestError(f"unknown data set {shown(self.dataset)}{hint}; there are {known}")
         if self.side is not None and self.dataset in (*NAMED, *GENERATED):
             raise RequestError(
                 f"--image-size {self.side}: {self.dataset} has one size of its own; leave it out"

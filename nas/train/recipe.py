@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 from search_spaces import RequestError
-from search_spaces.errors import shown
+from search_spaces.errors import did_you_mean, shown
 from search_spaces.spec import read_number
 
 Crop = Literal["none", "pad", "resized"]
@@ -135,7 +134,7 @@ def recipe(name: str) -> Recipe:
     """
     if name not in RECIPES:
         raise RequestError(
-            f"unknown recipe {shown(name)}{_close(name, RECIPES)}; there are {', '.join(RECIPES)}"
+            f"unknown recipe {shown(name)}{did_you_mean(name, RECIPES)}; there are {', '.join(RECIPES)}"
         )
     return RECIPES[name]
 
@@ -143,7 +142,8 @@ def recipe(name: str) -> Recipe:
 def _read(name: str, text: str) -> Any:
     kinds = {field.name: type(getattr(RECIPES["cifar"], field.name)) for field in dataclasses.fields(Recipe)}
     if name not in kinds:
-        raise RequestError(f"a recipe has no {shown(name)}{_close(name, kinds)}; it has {', '.join(kinds)}")
+        hint = did_you_mean(name, kinds)
+        raise RequestError(f"a recipe has no {shown(name)}{hint}; it has {', '.join(kinds)}")
     kind = kinds[name]
     if kind is bool:
         if text.lower() not in ("true", "false"):
@@ -153,9 +153,4 @@ def _read(name: str, text: str) -> Any:
         return text if kind is str else read_number(kind, text)
     except ValueError:
         wanted = {int: "a whole number", float: "a number"}[kind]
-        raise RequestError(f"{name} is {shown(text)}, expected {wanted}") from None
-
-
-def _close(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+        raise RequestError(f"{name} is {text!r}, expected {wanted}") from None

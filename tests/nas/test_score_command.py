@@ -31,6 +31,28 @@ def test_json_of_several_spaces(command: Command) -> None:
     assert {name: rows[0][name] for name in score("resnet:resnet18")} == score("resnet:resnet18")
 
 
+def test_a_reference_keeps_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["mobilenet:nn_mass_b", "mobilenet:w0.6", "--space", "mlp", "--arch", "mlp_16"]
+    main([*given, "--format", "csv"])
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    assert table["name"].fillna("").tolist() == ["nn_mass_b", "", "mlp_16"]
+    main(given)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == [
+        "nn_mass_b",
+        "-",
+        "mlp_16",
+    ]
+    main(["mobilenet:w0.6"])
+    assert "name" not in capsys.readouterr().out
+
+
+def test_json_has_the_shortest_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["mobilenet:w0.35_d1-5-6-6-6-6-5", "torchvision:mobilenet_v2", "--format", "json"])
+    text = capsys.readouterr().out
+    assert all(str(row["nn_mass"]) in text for row in json.loads(text) if row["nn_mass"])
+    assert json.loads(text)[1]["nn_mass"] is None
+
+
 def test_a_table_fits_a_terminal(command: Command) -> None:
     done = command("nas.score", "--arch", "mobilenet:mobilenet_v2", "resnet:wide_resnet101_2")
     assert "314.2M" in done.stdout and "1287.0" in done.stdout
@@ -41,7 +63,7 @@ def test_known_networks_beside_those_of_a_space(command: Command) -> None:
     given = ["--space", "mobilenet", "--arch", "mobilenet_v2", "torchvision:mobilenet_v2"]
     table = command("nas.score", *given).stdout.splitlines()
     ours, known = (line.split() for line in table[-2:])
-    assert ours[1:] == ["1287.0", *known[2:]] and known[:2] == ["torchvision:mobilenet_v2", "-"]
+    assert ours[2:] == ["1287.0", *known[3:]] and known[:3] == ["-", "torchvision:mobilenet_v2", "-"]
     rows = json.loads(command("nas.score", *given, "--format", "json").stdout)
     assert rows[1]["nn_mass"] is None and rows[1]["flops"] == rows[0]["flops"]
 
@@ -49,12 +71,22 @@ def test_known_networks_beside_those_of_a_space(command: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--arch", "nn_mass_b"], "names no space"),
+        (["--arch", "nn_mass_b"], "names no space; write it as SPACE:SPEC: mobilenet:nn_mass_b"),
+        (["--arch", "resnet50"], "SPACE:SPEC: resnet:resnet50"),
+        (["w8_d3_t2"], "SPACE:SPEC: mlp:w8_d3_t2"),
+        (["mobilenetv2"], "such as mobilenet:mobilenet_v2"),
+        (["mobilenet:mobilenetv2"], "did you mean mobilenet_v2?"),
+        (["mobilenet:"], "''"),
+        (["mlp:w\uff18"], "at character 5"),
+        (["mlp:w8", "--fromat", "csv"], "did you mean --format?"),
+        (["mlp:w" + "9" * 5000], "; nor is it a reference of mlp"),
+        (["mlp:w8", "--latency", "cpu", "--latency-threads", "1000000"], "'1000000' is too large"),
         (["--arch", "mobilenet:w1_dx"], "'dx' at character 14"),
         (["--space", "nope", "--arch", "w1"], "unknown space 'nope'"),
         (["--space", "torchvision", "--arch", "resnet18"], "torchvision is no space to search"),
         (["--arch", "torchvision:mobilnet_v2"], "did you mean mobilenet_v2?"),
         (["--space", "mobilenet"], "--arch"),
+        (["mlp:w8", ""], "an empty argument"),
         (["--arch", "mlp:w8", "--format", "xml"], "xml"),
     ],
 )
