@@ -12,8 +12,9 @@ search: $(VENV)/installed
 test: $(VENV)/tested
 	$(RUN) -m pytest -n auto --dist worksteal
 
+# The long tests, and the property tests with many examples.
 slow: $(VENV)/tested
-	$(RUN) -m pytest -n auto --dist worksteal -m slow
+	$(RUN) -m pytest -n auto --dist worksteal -m "slow or hypothesis" --hypothesis-profile many
 
 check: $(VENV)/tested
 	$(RUN) -m ruff check .

@@ -11,12 +11,21 @@ from hypothesis import HealthCheck, settings
 from nas import recount
 from tests.processes import PATIENCE, REPOSITORY, Begun, Server, environment, warm_recount
 
-__all__ = ["PATIENCE", "REPOSITORY", "Begin", "Begun", "Command", "environment", "refused"]
+__all__ = ["PATIENCE", "REPOSITORY", "Begin", "Begun", "Command", "environment", "examples", "refused"]
 
-settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("project")
+# Few examples keep the suite quick; `make slow` runs the property tests again with many.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("few", _PATIENT, max_examples=20)
+settings.register_profile("many", _PATIENT, max_examples=500)
+settings.load_profile("few")
 
 recount.start_process = warm_recount
+
+
+def examples(few: int, many: int) -> settings:
+    """So many examples in each of the two profiles, for tests of which one takes long or says little."""
+    return settings(max_examples=many if settings.get_current_profile_name() == "many" else few)
+
 
 Begin = Callable[..., Begun]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -42,8 +42,6 @@ def commands(page: Path) -> list[list[str]]:
 class TestWorkedExample(Conformance):
     """The suite over the example."""
 
-    examples = 40
-
     @pytest.fixture(scope="class")
     @staticmethod
     def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Space]:

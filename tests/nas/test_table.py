@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import search_spaces
@@ -67,7 +67,6 @@ def test_the_cheapest_come_first(population: list[tuple[int, ...]], mass: int) -
     assert "nn_mass_share" not in found
 
 
-@settings(max_examples=30)
 @given(POPULATIONS, CAPS)
 def test_references_rank_where_they_would_stand(population: list[tuple[int, ...]], flops: int) -> None:
     goal = maximum_mass((Bound("flops", most=flops),))

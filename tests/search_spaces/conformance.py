@@ -18,6 +18,7 @@ from nas.recount import compare, recount
 from nas.scoring import FIGURES, Population
 from nas.stage_tables import StageTables
 from search_spaces import Architecture, RequestError, Space
+from tests.conftest import examples
 
 SMALL = {"resolution": 17, "num_classes": 7}
 """Constants that keep networks quick to trace, at a size that no stride divides; those that a family has."""
@@ -71,14 +72,14 @@ def trains(made: Architecture) -> None:
         assert torch.isfinite(parameter.grad).all(), name
 
 
-def closed_form_is_fvcores_count(space: Space, examples: int) -> None:
+def closed_form_is_fvcores_count(space: Space, random: settings) -> None:
     """Parameters, FLOPs, MACs and each operator, of all extremes and of random architectures."""
     space = small(space)
     for row in extremes(space):
         made = architecture(space, row)
         compare(made, recount(made))
 
-    @settings(max_examples=examples)
+    @random
     @given(rows(space))
     def holds(row: tuple[int, ...]) -> None:
         made = architecture(space, row)
@@ -90,26 +91,25 @@ def closed_form_is_fvcores_count(space: Space, examples: int) -> None:
 class Conformance:
     """The suite; a subclass provides the space as a fixture."""
 
-    examples = 100
-    """Random architectures that fvcore counts."""
-
     @pytest.fixture
     def space(self) -> Space:
         """The space under test."""
         raise NotImplementedError
 
+    @pytest.mark.hypothesis
     def test_closed_form_is_fvcores_count(self, space: Space) -> None:
-        closed_form_is_fvcores_count(space, self.examples)
+        closed_form_is_fvcores_count(space, examples(20, 100))
 
     def test_references_are_fvcores_count_at_full_size(self, space: Space) -> None:
         for reference in space.references.values():
             compare(reference, recount(reference))
 
+    @pytest.mark.hypothesis
     def test_population_scores_as_architectures_do(self, space: Space) -> None:
         tables = StageTables.of(space)
         same_as_population(space, tables, np.array(list(extremes(space))))
 
-        @settings(max_examples=20)
+        @examples(5, 50)
         @given(st.lists(rows(space), min_size=1, max_size=20))
         def holds(population: list[tuple[int, ...]]) -> None:
             same_as_population(space, tables, np.array(population))
@@ -130,8 +130,8 @@ class Conformance:
         read = [name for stage in space.chain() for name in stage.choices]
         assert sorted(read) == sorted(space.choices)
 
+    @pytest.mark.hypothesis
     def test_specs_and_choices_read_back(self, space: Space) -> None:
-        @settings(max_examples=100)
         @given(rows(space))
         def holds(row: tuple[int, ...]) -> None:
             made = architecture(space, row)
@@ -153,10 +153,10 @@ class Conformance:
         with pytest.raises(FrozenInstanceError):
             setattr(made, fields(made)[0].name, None)
 
+    @pytest.mark.hypothesis
     def test_canonical_is_the_same_network(self, space: Space) -> None:
         tables = StageTables.of(space)
 
-        @settings(max_examples=100)
         @given(rows(space))
         def holds(row: tuple[int, ...]) -> None:
             population = np.array([row])

@@ -1,6 +1,7 @@
 """Every registered space conforms."""
 
 import pytest
+from hypothesis import settings
 
 import search_spaces
 from search_spaces import Space
@@ -24,7 +25,7 @@ class TestRegistered(Conformance):
 
 @pytest.mark.slow
 def test_closed_form_is_fvcores_count_a_thousand_times(registered: Space) -> None:
-    closed_form_is_fvcores_count(registered, examples=1000)
+    closed_form_is_fvcores_count(registered, settings(max_examples=1000))
 
 
 def test_the_families_are_there() -> None:

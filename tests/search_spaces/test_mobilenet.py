@@ -2,12 +2,13 @@
 
 import pytest
 import torchvision
-from hypothesis import given, settings
+from hypothesis import given
 
 import search_spaces
 from nas import score
 from nas.recount import compare, recount
 from search_spaces import MobileNet, MobileNetWide, RequestError
+from tests.conftest import examples
 from tests.search_spaces.conformance import rows, small, trains
 
 CHECKED = {
@@ -30,11 +31,12 @@ def test_weights_are_those_of_torchvision_at_any_width(width: float) -> None:
     assert [p.shape for p in ours.parameters()] == [p.shape for p in theirs.parameters()]
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", ["mobilenet", "mobilenet-wide"])
 def test_a_stem_of_stride_1_is_counted_exactly(name: str) -> None:
     space = small(search_spaces.get(name)).fix(stem_stride=1)
 
-    @settings(max_examples=10)
+    @examples(5, 50)
     @given(rows(space))
     def holds(row: tuple[int, ...]) -> None:
         made = space.of_options(row)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -20,6 +20,7 @@ from nas.problem import Problem
 from nas.question import Question
 from nas.stage_tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space
+from tests.conftest import examples
 
 FIGURES = ["nn_mass", "flops", "macs", "params"]
 
@@ -61,7 +62,7 @@ def inside(figures: pd.DataFrame, budgets: dict[str, str]) -> pd.DataFrame:
     return figures.sort_values(["nn_mass", "flops", "params"], ascending=[False, True, True])
 
 
-@settings(max_examples=60)
+@examples(15, 300)
 @given(questions(), st.integers(1, 20))
 def test_answers_are_those_of_looking_at_every_network(
     question: tuple[Space, dict[str, str]], k: int
@@ -91,7 +92,7 @@ def test_answers_are_those_of_looking_at_every_network(
         assert parse_budget(cost, budget).meets(drawn[cost]).all()
 
 
-@settings(max_examples=30)
+@examples(10, 150)
 @given(small_spaces(), st.data())
 def test_the_cheapest_of_a_mass(space: Space, data: st.DataObject) -> None:
     every = all_of(space)
@@ -117,9 +118,15 @@ BUDGETS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def default_space() -> pd.DataFrame:
+    """All 594,000 networks of the default space."""
+    return all_of(search_spaces.get("mobilenet"))
+
+
 @pytest.mark.parametrize("budgets", BUDGETS, ids=str)
-def test_the_default_space(budgets: dict[str, str]) -> None:
-    every = inside(all_of(search_spaces.get("mobilenet")), budgets)
+def test_the_default_space(budgets: dict[str, str], default_space: pd.DataFrame) -> None:
+    every = inside(default_space, budgets)
     assert exact.count("mobilenet", **budgets) == len(every)
     found = exact.best("mobilenet", 10, **budgets)
     assert found[FIGURES].to_numpy().tolist() == every[FIGURES].head(10).to_numpy().tolist()

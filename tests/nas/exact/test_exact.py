@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare
@@ -16,6 +16,7 @@ from nas.exact.limits import Limit
 from nas.exact.optimum import Objective, best
 from nas.exact.pareto import front
 from nas.stage_tables import StageTable, StageTables
+from tests.conftest import examples
 from tests.nas.exact.made_up import everything, stage_tables
 
 Band = tuple[int, int, int]
@@ -62,7 +63,7 @@ def test_the_graph_has_every_network_once(tables: StageTables) -> None:
         assert graph.extent(name) == (figures[:, column].min(), figures[:, column].max())
 
 
-@settings(max_examples=600)
+@examples(100, 3000)
 @given(bounded(), st.integers(0, 3), st.sampled_from([1, -1]), st.integers(1, 5))
 def test_the_best_are_those_of_brute_force(
     question: tuple[StageTables, list[Band]], column: int, sign: int, k: int
@@ -120,7 +121,7 @@ def test_the_front_is_that_of_brute_force(question: tuple[StageTables, list[Band
     )
 
 
-@settings(max_examples=20)
+@examples(10, 100)
 @given(stage_tables(), st.integers(1, 3), st.sampled_from([(1, 2), (4, 8)]))
 def test_a_front_found_in_little_room_is_as_near_as_it_says(
     tables: StageTables, cost: int, rooms: tuple[int, ...]
@@ -136,7 +137,7 @@ def test_a_front_found_in_little_room_is_as_near_as_it_says(
     assert found.gap > 0 or np.array_equal(found.paths.figures[:, [0, cost]], whole[:, [0, cost]])
 
 
-@settings(max_examples=200)
+@examples(40, 1000)
 @given(bounded())
 def test_the_count_is_that_of_brute_force(question: tuple[StageTables, list[Band]]) -> None:
     tables, bands = question
@@ -189,7 +190,7 @@ def evenness(graph: Graph, networks: Inside, expected: set[tuple[int, ...]]) -> 
     return float(chisquare(counts).pvalue)
 
 
-@settings(max_examples=30)
+@examples(10, 200)
 @given(bounded(), st.sampled_from([10**9, 30, 8]))
 def test_draws_are_even(question: tuple[StageTables, list[Band]], levels: int) -> None:
     tables, bands = question
