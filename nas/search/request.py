@@ -14,6 +14,7 @@ from nas.budget import exactly
 from nas.goal import Goal
 from nas.proxies.subject import BATCH
 from nas.question import Question
+from nas.schema import built
 from search_spaces import RequestError, Space
 
 DEFAULT_SCORE = "nn_mass"
@@ -104,20 +105,7 @@ class Request(Question):
         Raises:
             TypeError: The values are not those of a request.
         """
-        request = cls(**{"warm_start": False, **values})  # runs from before there was one
-        texts = (
-            request.space,
-            request.sampler,
-            request.score,
-            request.minimize or "",
-            request.like or "",
-            request.pareto or "",
-        )
-        if not all(isinstance(text, str) for text in (*texts, *request.budgets.values(), *request.fix)):
-            raise TypeError("a text is expected where there is none")
-        if not isinstance(request.warm_start, bool):
-            raise TypeError("warm_start is not true or false")
-        return request
+        return built(cls, {"warm_start": False, **values})  # runs from before there was one
 
     def arguments(self) -> str:
         """The request as arguments of the command."""

@@ -6,11 +6,13 @@ import json
 import platform
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nas.files import write_whole
 from nas.folders import begun, locked, read, versions, writing
+from nas.schema import built
 from nas.search.request import DEFAULT_SCORE, Request
 
 RUNS = Path("results/runs")
@@ -71,8 +73,10 @@ class RunFolder:
                 raise ValueError(f"format {state['format']}")
             folder = cls(path, Request.of_json(state["request"]))
             folder.changes = _changes(dict(state["versions"]))
-            folder.seconds = {str(name): float(spent) for name, spent in state.get("seconds", {}).items()}
-            folder.trials_done = int(state.get("trials_done", 0))
+            progress = built(
+                _Progress, {name: state[name] for name in ("seconds", "trials_done") if name in state}
+            )
+            folder.seconds, folder.trials_done = progress.seconds, progress.trials_done
             return folder
 
         return read(path, "run", of_state)
@@ -102,6 +106,14 @@ class RunFolder:
         """Write a file of the folder, whole or not at all."""
         with writing(self.path):
             write_whole(file, content)
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """How far a run came, as its run.json says."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    trials_done: int = 0
 
 
 def _changes(before: Mapping[str, str]) -> list[str]:

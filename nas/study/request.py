@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, get_args
 
+from nas.schema import built
 from nas.study.population import Draw
 from nas.train.order import Order
 from search_spaces import RequestError
@@ -60,9 +61,13 @@ class StudyRequest:
 
     @classmethod
     def of_json(cls, values: dict[str, Any]) -> StudyRequest:
-        """The request that `as_json` gave."""
+        """The request that `as_json` gave.
+
+        Raises:
+            TypeError: The values are not those of a request.
+        """
         kept = dict(values)
         kept.pop("count", None)  # of earlier versions, in which the order did not know how many were named
         named = {"named": kept.pop("named")} if "named" in kept else {}
         order = Order.of_json({**values["order"], **named})
-        return cls(**{**kept, "order": order, "scores": tuple(values["scores"])})
+        return built(cls, {**kept, "order": order})

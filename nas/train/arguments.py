@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from nas.command_line import at_least
-from nas.train.order import DATASETS, Keep, Order
+from nas.train.order import DATASETS, MOST_SIDE, Keep, Order
 from nas.train.recipe import RECIPES, recipe
 from search_spaces import RequestError
 from search_spaces.errors import shown
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from nas.train.processes import Processes
 
 
-MOST_SIDE = 4096
 """Pixels: the largest side that networks take."""
 MOST_PROCESSES = 1024
 """More are a slip of the keyboard: each takes some memory, and the system may run out of both."""

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple, Self
 
 import pandas as pd
 
+from nas.schema import built
 from nas.score import score
 from nas.train.loop import Epoch
 from search_spaces import Architecture
 
-WAITING, RUNNING, INTERRUPTED, DONE, FAILED = "waiting", "running", "interrupted", "done", "failed"
+STATUSES = WAITING, RUNNING, INTERRUPTED, DONE, FAILED = "waiting", "running", "interrupted", "done", "failed"
 
 
 @dataclass(frozen=True)
@@ -90,11 +91,20 @@ class Outcome:
 
     @classmethod
     def of_values(cls, values: dict[str, Any]) -> Self:
-        """What `as_values` gave."""
-        given = dict(values, epochs=tuple(Epoch(**epoch) for epoch in values["epochs"]))
-        for name in ("test", "best_test"):
-            given[name] = given[name] and Accuracy(*given[name])
-        return cls(**given)
+        """What `as_values` gave.
+
+        Raises:
+            TypeError: The values are not those of an outcome.
+            ValueError: They are out of range.
+        """
+        outcome = built(cls, values)
+        shares = [share for one in outcome.epochs for share in (one.top1, one.top5)]
+        shares += [*(outcome.test or ()), *(outcome.best_test or ())]
+        if outcome.status not in STATUSES or not all(0 <= share <= 100 for share in shares):
+            raise ValueError("a status or an accuracy is none")
+        if [epoch.number for epoch in outcome.epochs] != list(range(1, len(outcome.epochs) + 1)):
+            raise ValueError("epochs are missing")
+        return outcome
 
     @classmethod
     def of_table(cls, epochs: Sequence[Mapping[str, Any]]) -> Self:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from nas.schema import check_alike
 from nas.train.augment import augmentation, mixing
 from nas.train.chance import derived
 from nas.train.classifier import Classifier
@@ -28,6 +29,7 @@ from nas.train.images import Batch, Images
 from nas.train.processes import ALONE, Processes
 from nas.train.recipe import Recipe
 from search_spaces import Architecture
+from search_spaces.errors import shown
 
 _TESTED_AT_ONCE = 250
 """Images; with many more a CPU spends its time on fetching memory anew."""
@@ -207,12 +209,27 @@ class Training:
         self._processes.average([*self.model.buffers(), *self.tested.buffers(), self._loss])
 
     def take_up(self, state: dict[str, Any]) -> None:
-        """Go on from a state."""
+        """Go on from a state.
+
+        Raises:
+            ValueError: It is not that of such a training.
+        """
+        fresh = self.state()
+        check_alike(state, fresh)
         self.model.load_state_dict(state["model"])
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
+        for group, before in zip(
+            self._optimizer.param_groups, fresh["optimizer"]["param_groups"], strict=True
+        ):
+            if lost := before.keys() - group.keys():
+                raise ValueError(f"the optimiser has no {lost.pop()}")
+        for parameter, known in self._optimizer.state.items():
+            for name, value in known.items():
+                if not (isinstance(value, Tensor) and value.shape in (parameter.shape, torch.Size())):
+                    raise ValueError(f"{name} of the optimiser is {shown(value)}")
         self.epoch, self.step = state["epoch"], state["step"]
         self._loss = state["loss"].to(self.device)
         self._seconds, self._waited = state["seconds"], state["waited"]

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from nas.train.checkpoint import Checkpoint
+from nas.train.checkpoint import Checkpoint, damaged
 from nas.train.compiled import Compile
 from nas.train.data import Data
 from nas.train.images import DataError
@@ -117,7 +117,14 @@ class _One:
             means.compiling,
         )
         if self._kept is not None and self._kept.training is not None:
-            training.take_up(self._kept.training)
+            try:
+                training.take_up(self._kept.training)
+                if training.epoch >= epochs or training.step >= training.steps:
+                    raise ValueError(f"epoch {training.epoch}, step {training.step}")
+            except torch.OutOfMemoryError:
+                raise
+            except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
+                raise damaged(self._path, error) from None
         self._kept = None
         forward = training.forward
         compiled = "yes" if forward.compiled else forward.failure and f"failed: {forward.failure}"

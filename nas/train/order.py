@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from nas.schema import built
 from nas.train.recipe import Recipe
 from search_spaces import RequestError, parse
 from search_spaces.errors import did_you_mean, shown
@@ -17,6 +18,8 @@ GENERATED = ("seg20", "circle20")
 DATASETS = (*NAMED, *GENERATED, "imagenet", "folder")
 """All data sets; the last two are folders of images."""
 
+MOST_SIDE = 4096
+"""Side that images may be resized to."""
 Keep = Literal["memory", "disk"]
 
 
@@ -55,6 +58,13 @@ class Order:
     named_seeds: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.archs:
+            raise RequestError("there are no networks; expected at least one")
+        if not self.seeds:
+            raise RequestError("there are no seeds; expected at least one")
+        for name, value, most in (("--image-size", self.side, MOST_SIDE), ("--images", self.limit, 2**31)):
+            if value is not None and not 1 <= value <= most:
+                raise RequestError(f"{name} {value}: expected a whole number from 1 to {most}")
         if self.dataset not in DATASETS:
             hint = did_you_mean(str(self.dataset), DATASETS)
             known = ", ".join(DATASETS)
@@ -68,6 +78,8 @@ class Order:
         for option, seeds in (("--seeds", self.seeds), ("--named-seeds", self.named_seeds)):
             if any(seed >= 2**63 for seed in seeds):
                 raise RequestError(f"{option}: {max(seeds)} is too large, expected less than 2**63")
+            if any(seed < 0 for seed in seeds):
+                raise RequestError(f"{option}: {min(seeds)} is too small, expected at least 0")
         if not 0 <= self.holdout < 1:
             raise RequestError(f"--holdout {self.holdout}: expected a share from 0 to below 1")
         if self.stem_stride is not None and not any(map(_stem_is_open, self.archs)):
@@ -99,9 +111,12 @@ class Order:
 
     @classmethod
     def of_json(cls, values: dict[str, Any]) -> Order:
-        """The order that `as_json` gave."""
-        lists = {name: tuple(values.get(name, ())) for name in ("archs", "seeds", "named_seeds")}
-        return cls(**{**values, **lists, "values": Recipe(**values["values"])})
+        """The order that `as_json` gave.
+
+        Raises:
+            TypeError: The values are not those of an order.
+        """
+        return built(cls, values)
 
 
 _FILES = {

@@ -51,8 +51,8 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
     kept = Checkpoint.load(path)
     outcome = kept.so_far()
     if outcome.status != DONE:
-        done = f"{len(outcome.epochs)} of {kept.recipe['epochs']} epochs"
+        done = f"{len(outcome.epochs)} of {kept.recipe.get('epochs')} epochs"
         raise RequestError(
             f"{folder}: row {row} has done {done}; go on with python -m nas.train --resume {folder}"
         )
-    return kept.classifier(best)
+    return kept.classifier(path, best)

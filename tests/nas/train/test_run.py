@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import pickle
 import resource
 import shutil
 from dataclasses import replace
@@ -219,24 +218,6 @@ def test_another_recipe_or_network_is_refused(images: Path, tmp_path: Path) -> N
         run = TrainRun(other, loaded(other), MEANS)
         with pytest.raises(RequestError, match=r"is of another (recipe|network)"):
             run.run(TrainFolder(tmp_path / "run", other))
-
-
-def test_a_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple[object, ...]:
-            return (os.system, ("touch " + str(tmp_path / "ran"),))
-
-    path = tmp_path / "evil.pt"
-    path.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
-        Checkpoint.load(path)
-    torch.save({"arch": Evil()}, path)
-    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
-        Checkpoint.load(path)
-    torch.save({"arch": "mlp:mlp_8"}, path)
-    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
-        Checkpoint.load(path)
-    assert not (tmp_path / "ran").exists()
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

@@ -1,0 +1,134 @@
+"""Checkpoints that are not as they were written: one line, whatever is wrong with them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import pickle
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nas.train.checkpoint import Checkpoint
+from nas.train.data import Data
+from nas.train.fit import fitted
+from nas.train.folder import TrainFolder
+from nas.train.job import Job
+from nas.train.one import Means, train
+from nas.train.order import Order
+from nas.train.run import TrainRun
+from search_spaces import RequestError, parse
+from tests.nas.train.conftest import CPU, PLAIN
+
+ODD: tuple[object, ...] = (
+    *(None, True, 5, -1, 10**30, 1.5, math.nan, math.inf, "x", "../../x", [], [1], {}, {"a": 1}),
+    *(torch.zeros(2), torch.zeros(()), "mlp:w9_d3_t2_i192_c3", "torchvision:mobilenet_v2_w100"),
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A checkpoint of a training that is done, and one of one under way."""
+    folder = TrainFolder.create(
+        Order(("mlp:w4_d3_t2",), "folder", str(images), "quick", replace(PLAIN, epochs=2), (0, 1)),
+        tmp_path_factory.mktemp("checkpoints") / "run",
+    )
+    run, steps = TrainRun(folder.order, data, Means(CPU)), iter(range(100))
+    run.run(folder, stop=lambda: next(steps) >= 20)
+    return {"done": folder.checkpoint("row1-seed0"), "under way": folder.checkpoint("row1-seed1")}
+
+
+def used(path: Path, data: Data) -> None:
+    """Load what is at a path, build its network, and go on with the training that it is of."""
+    kept = Checkpoint.load(path)
+    kept.classifier(path)
+    job, recipe = Job(1, fitted(parse("mlp:w4_d3_t2"), data), 1), replace(PLAIN, epochs=2)
+    kept.check(path, job, recipe, data)
+    if kept.training is not None:
+        train(job, data, recipe, path, Means(CPU), lambda: True, lambda job, outcome: None)
+
+
+def places(values: Any, depth: int) -> Iterator[list[Any]]:
+    """The keys that lead to each part of nested values, to a depth."""
+    parts = (
+        values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    )
+    for key, part in parts:
+        yield [key]
+        if depth > 1:
+            yield from ([key, *rest] for rest in places(part, depth - 1))
+
+
+@pytest.mark.parametrize("kind", ["done", "under way"])
+def test_odd_values_get_one_line(kind: str, checkpoints: dict[str, Path], data: Data, tmp_path: Path) -> None:
+    """An odd value, or none, in each place of a checkpoint that is whole otherwise."""
+    whole = torch.load(checkpoints[kind], weights_only=True)
+    path, chance = tmp_path / "odd.pt", random.Random(0)
+    refused = 0
+    for way in places(whole, 3):
+        for odd in chance.sample(ODD, 2):
+            values = copy.deepcopy(whole)
+            place = values
+            for key in way[:-1]:
+                place = place[key]
+            if odd is None and isinstance(place, dict):
+                del place[way[-1]]
+            else:
+                place[way[-1]] = odd
+            torch.save(values, path)
+            try:
+                used(path, data)
+            except RequestError as error:
+                assert "\n" not in str(error) and len(str(error)) < 600
+                refused += 1
+    assert refused > 50
+
+
+def test_flipped_bits_get_one_line(checkpoints: dict[str, Path], data: Data, tmp_path: Path) -> None:
+    whole, path, chance = checkpoints["under way"].read_bytes(), tmp_path / "flipped.pt", random.Random(0)
+    for _ in range(25):
+        content = bytearray(whole)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+        try:
+            used(path, data)
+        except RequestError as error:
+            assert "\n" not in str(error)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt")
+    (tmp_path / "link.pt").symlink_to("pipe.pt")
+    (tmp_path / "zero.pt").symlink_to("/dev/zero")
+    (tmp_path / "folder.pt").mkdir()
+    for name in ("pipe.pt", "link.pt", "zero.pt", "folder.pt"):
+        with pytest.raises(RequestError, match=rf"{name} is damaged, or no checkpoint of ours"):
+            Checkpoint.load(tmp_path / name)
+
+
+def test_weights_that_are_no_numbers_are_not_loaded(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    kept = Checkpoint.load(checkpoints["done"])
+    kept.weights["mean"].fill_(math.nan)
+    with pytest.raises(RequestError, match="mean is not finite: the training diverged"):
+        kept.classifier(tmp_path / "c.pt")
+
+
+def test_a_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (os.system, ("touch " + str(tmp_path / "ran"),))
+
+    path = tmp_path / "evil.pt"
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
+        Checkpoint.load(path)
+    torch.save({"arch": Evil()}, path)
+    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
+        Checkpoint.load(path)
+    assert not (tmp_path / "ran").exists()
