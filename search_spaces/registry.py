@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from search_spaces.errors import RequestError, closest, did_you_mean, shown
@@ -53,6 +54,22 @@ def get(name: str) -> Space:
         hint = did_you_mean(name, _spaces)
         raise RequestError(f"unknown space {shown(name)}{hint}; the spaces are {', '.join(names())}")
     return _spaces[name]
+
+
+def reference_name(architecture: Architecture) -> str:
+    """The name of the reference that an architecture is, whatever its image size and classes; "" if none.
+
+    >>> import search_spaces
+    >>> reference_name(search_spaces.MobileNet(resolution=32, num_classes=10))
+    'mobilenet_v2'
+    """
+    constants = architecture.constants()
+    for space in _spaces.values():
+        if type(architecture) is space.architecture:
+            for name, reference in space.references.items():
+                if dataclasses.replace(reference, **constants) == architecture:
+                    return name
+    return ""
 
 
 def parse(text: str) -> Architecture:

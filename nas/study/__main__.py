@@ -247,7 +247,9 @@ def _train(
 
     request = folder.request
     training = TrainRun(
-        request.order, data, Means(device, ALONE, options.compile, options.checkpoint_minutes)
+        request.order,
+        data,
+        Means(device, ALONE, options.compile, options.checkpoint_minutes, options.threads),
     )
     architectures = list(dict.fromkeys(job.architecture for job in training.outcomes))
     there = (folder.training / "run.json").exists()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas.command_line import DONE, Parser, at_least, run
 from nas.signals import INTERRUPTED, interruptions
@@ -101,7 +101,7 @@ def _train(
     devices = devices_of(options.parallel, device, processes)
     # Where networks have processes of their own, those read the images.
     data = loaded(replace(order, keep="disk") if devices else order, options, processes)
-    means = Means(device, processes, options.compile, options.checkpoint_minutes)
+    means = Means(device, processes, options.compile, options.checkpoint_minutes, options.threads)
     training = TrainRun(order, data, means)
     folder = kept or _created(order, options.out, processes)
     folder.order = order  # the data may be elsewhere now
@@ -186,14 +186,34 @@ def _tell_finished(folder: TrainFolder, processes: Processes) -> int:
 
 def _print(table: pd.DataFrame) -> None:
     shown = ["row", "arch", "nn_mass", "flops", "params", "seed", "epochs", "top1", "status"]
+    drawn = table[shown].assign(arch=[_named(row) for _, row in table.iterrows()])
     for said in dict.fromkeys(table["compiled"][table["compiled"].str.startswith("failed")]):
         print(f"note: torch.compile {said}", file=sys.stderr)
     try:
         from nas.show import show
     except ModuleNotFoundError:  # rich is all that it needs beyond what training needs
-        print(table[shown].to_string(index=False))
+        print(drawn.to_string(index=False))
     else:
-        show(table[shown], family=table["arch"].iloc[0].partition(":")[0])
+        show(drawn, family=table["arch"].iloc[0].partition(":")[0])
+    for line in _warnings(table):
+        print(line)
+
+
+def _named(row: pd.Series[Any]) -> str:
+    """A network's spec, after its name if it is a reference."""
+    name = row.get("name")
+    return f"{name} = {row['arch'].partition(':')[2]}" if name and isinstance(name, str) else str(row["arch"])
+
+
+def _warnings(table: pd.DataFrame) -> list[str]:
+    """What is suspicious about the networks of a table, a line for each finding."""
+    if "warning" not in table:
+        return []
+    rows: dict[str, list[str]] = {}
+    for row in table.to_dict("records"):
+        for finding in filter(None, str(row["warning"] or "").split("; ")):
+            rows.setdefault(finding, []).append(f"{row['row']} (seed {row['seed']})")
+    return [f"warning: {finding}: row {', '.join(which)}" for finding, which in rows.items()]
 
 
 if __name__ == "__main__":

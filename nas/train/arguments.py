@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from nas.command_line import at_least
-from nas.train.order import DATASETS, MOST_SIDE, Keep, Order
+from nas.train.order import DATASETS, MOST_PROCESSES, MOST_SIDE, Keep, Order
 from nas.train.recipe import RECIPES, recipe
 from search_spaces import RequestError
 from search_spaces.errors import shown
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 
     from nas.train.data import Data
     from nas.train.processes import Processes
-
-
-"""Pixels: the largest side that networks take."""
-MOST_PROCESSES = 1024
-"""More are a slip of the keyboard: each takes some memory, and the system may run out of both."""
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +51,8 @@ def add_means(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     add("--device", help="cpu, cuda, cuda:1, ... (cuda if there is one)")
     parallel = "train N networks at a time (one a GPU)"
     add("--parallel", nargs="?", type=at_least(1, MOST_PROCESSES), const=0, metavar="N", help=parallel)
+    add("--threads", type=at_least(1, MOST_PROCESSES), metavar="N",
+        help="threads that torch computes with on a CPU (the fastest number in a few steps)")  # fmt: skip
     add("--compile", choices=("auto", "on", "off"), default="auto", help="use torch.compile (auto)")
     reading = "processes that read images (one a processor)"
     add("--workers", type=at_least(1, MOST_PROCESSES), metavar="N", help=reading)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from nas.files import read_whole, write_whole
 from nas.folders import CHECKPOINTS, SHOWN, begun, locked, read, versions
-from nas.train.order import Order
+from nas.train.order import MOST_PROCESSES, Order
 from search_spaces import RequestError
+from search_spaces.errors import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +27,8 @@ Key = tuple[int, int]
 """Row and seed of a network in training."""
 _ACCURACIES = ("top1", "top5", "best_top1", "best_top5")
 _TEXTS = ("arch", "device", "compiled", "status", "reason")
+_NEWER_TEXTS = ("name", "warning")
+"""Those that tables of earlier versions lack."""
 
 
 class TrainFolder:
@@ -37,10 +40,11 @@ class TrainFolder:
         trained: The table, a row a network and seed.
         summary: Mean and standard deviation over seeds.
         curves: What every epoch came to.
+        threads: Of torch, with which the run was trained last; nothing before that.
     """
 
-    def __init__(self, path: Path, order: Order) -> None:
-        self.path, self.order = path, order
+    def __init__(self, path: Path, order: Order, threads: int | None = None) -> None:
+        self.path, self.order, self.threads = path, order, threads
         self.trained, self.summary = path / "trained.csv", path / "summary.csv"
         self.curves = path / "curves.csv"
 
@@ -63,7 +67,7 @@ class TrainFolder:
         Raises:
             RequestError: It is not one, or is damaged.
         """
-        return read(path, "training", lambda state: cls(path, Order.of_json(state["order"])))
+        return read(path, "training", lambda state: cls(path, Order.of_json(state["order"]), _threads(state)))
 
     @contextmanager
     def locked(self, processes: Processes | None = None) -> Iterator[None]:
@@ -123,12 +127,21 @@ class TrainFolder:
             "order": self.order.as_json(),
             "versions": versions(("torch", "torchvision", "numpy")),
             "machine": platform.platform(),
+            "threads": self.threads,
         }
         write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")
 
     def save(self, file: Path, table: pd.DataFrame) -> None:
         """Write a table."""
         write_whole(file, table.to_csv(index=False))
+
+
+def _threads(state: dict[str, Any]) -> int | None:
+    """The number of threads in a run.json; those of earlier versions have none."""
+    threads = state.get("threads")
+    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_PROCESSES):
+        raise RequestError(f"threads is {shown(threads)}, expected 1 to {MOST_PROCESSES}")
+    return threads
 
 
 def _read(path: Path, numbers: Sequence[str], texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -142,7 +155,8 @@ def _read(path: Path, numbers: Sequence[str], texts: Sequence[str]) -> list[dict
         if not {"row", "seed", *numbers, *texts} <= set(lines.fieldnames or ()):
             raise ValueError("columns are missing")
         rows = [
-            {name: text if name in texts else _number(text) for name, text in line.items()} for line in lines
+            {name: text if name in (*texts, *_NEWER_TEXTS) else _number(text) for name, text in line.items()}
+            for line in lines
         ]
         kinds = [(int, ("row", "seed")), (int | float | None, numbers), (str, texts)]
         for row in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -11,8 +12,10 @@ import pandas as pd
 
 from nas.schema import built
 from nas.score import score
+from nas.train.data import Data
 from nas.train.loop import Epoch
 from search_spaces import Architecture
+from search_spaces.registry import reference_name
 
 STATUSES = WAITING, RUNNING, INTERRUPTED, DONE, FAILED = "waiting", "running", "interrupted", "done", "failed"
 
@@ -114,26 +117,61 @@ class Outcome:
         return cls(DONE, tuple(Epoch(**given) for given in values))
 
 
+@dataclass(frozen=True)
+class Guess:
+    """What a network reaches that has learnt nothing but which class is the most frequent.
+
+    Attributes:
+        classes: Their number.
+        top1: Its accuracy on the test set, in percent.
+        images: Of the test set.
+    """
+
+    classes: int
+    top1: float
+    images: int
+
+    @classmethod
+    def of(cls, data: Data) -> Self:
+        """On some data."""
+        labels = data.test.labels
+        return cls(len(data.classes), 100 * int(labels.bincount().max()) / len(labels), len(labels))
+
+    def warning(self, outcome: Outcome) -> str:
+        """What is suspicious about a network trained to the end; nothing if all looks well."""
+        if outcome.status != DONE or not outcome.epochs:
+            return ""
+        first, last = outcome.epochs[0].train_loss, outcome.epochs[-1].train_loss
+        reached = outcome.test.top1 if outcome.test else outcome.epochs[-1].top1
+        # Two standard deviations of the share of hits among so many images.
+        noise = 2 * math.sqrt(self.top1 * (100 - self.top1) / self.images)
+        found = {
+            f"top-1 within noise of guessing ({self.top1:.1f}%)": reached <= self.top1 + noise,
+            f"training loss above that of guessing ({math.log(self.classes):.2f})": last
+            > math.log(self.classes),
+            "training loss larger than in epoch 1": last > first,
+        }
+        return "; ".join(text for text, holds in found.items() if holds)
+
+
 def table(
     outcomes: Mapping[Job, Outcome],
-    dataset: str,
-    recipe: str,
-    device: str,
+    setting: Mapping[str, Any],
+    guess: Guess,
     kept: Mapping[Job, dict[str, Any]] | None = None,
 ) -> pd.DataFrame:
     """The rows of trained.csv: a job each, its network's figures and what its last epoch came to.
 
     Args:
+        setting: Its columns that are the same in all rows: dataset, recipe, device, threads.
+        guess: What a network reaches that has learnt nothing.
         kept: Rows of an earlier part of the run, which stay as they are.
     """
-    rows = [
-        (kept or {}).get(job) or _row(job, outcome, dataset, recipe, device)
-        for job, outcome in outcomes.items()
-    ]
+    rows = [(kept or {}).get(job) or _row(job, outcome, setting, guess) for job, outcome in outcomes.items()]
     return pd.DataFrame(rows)
 
 
-def _row(job: Job, outcome: Outcome, dataset: str, recipe: str, device: str) -> dict[str, Any]:
+def _row(job: Job, outcome: Outcome, setting: Mapping[str, Any], guess: Guess) -> dict[str, Any]:
     last = outcome.epochs[-1] if outcome.epochs else None
     chosen = outcome.best if outcome.best_test else None
     shown = outcome.test or (last and Accuracy(last.top1, last.top5))
@@ -141,9 +179,10 @@ def _row(job: Job, outcome: Outcome, dataset: str, recipe: str, device: str) -> 
     return {
         "row": job.row,
         "arch": str(job.architecture),
+        "name": reference_name(job.architecture),
         **score(job.architecture),
-        "dataset": dataset,
-        "recipe": recipe,
+        "dataset": setting["dataset"],
+        "recipe": setting["recipe"],
         "seed": job.seed,
         "epochs": len(outcome.epochs),
         "train_loss": last and last.train_loss,
@@ -158,10 +197,12 @@ def _row(job: Job, outcome: Outcome, dataset: str, recipe: str, device: str) -> 
         "waiting": last and last.waiting,
         "gpu_memory_mb": max(memory, default=None),
         "seconds": sum(epoch.seconds for epoch in outcome.epochs),
-        "device": device,
+        "device": setting["device"],
+        "threads": setting["threads"],
         "compiled": outcome.compiled,
         "status": outcome.status,
         "reason": outcome.reason,
+        "warning": guess.warning(outcome),
     }
 
 

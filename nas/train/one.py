@@ -29,19 +29,21 @@ OnStep: TypeAlias = Callable[[Job, float], None]
 
 @dataclass(frozen=True)
 class Means:
-    """By what networks are trained: all that does not change what they become.
+    """By what networks are trained: all that does not change what they become, but for rounding.
 
     Attributes:
         device: Where.
         processes: Together with whom.
         compiling: Whether to use torch.compile.
         minutes: Checkpoints are no further apart than this.
+        threads: Of torch on the CPU; chosen by a measurement if not given.
     """
 
     device: torch.device
     processes: Processes = ALONE
     compiling: Compile = "auto"
     minutes: float = 10.0
+    threads: int | None = None
 
 
 def train(

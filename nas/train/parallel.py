@@ -59,7 +59,7 @@ def train_side_by_side(
         jobs: What to train.
         order: How, and on what data: each process reads them for itself.
         folder: Where checkpoints are.
-        means: By what, but for the device.
+        means: By what, but for the device; on a CPU with the number of threads of each process.
         devices: One for each process; the same may be given several times.
         workers: Processes that read images for each of them; its share of the processors if not given.
         stop: Asked several times a second.
@@ -69,12 +69,12 @@ def train_side_by_side(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     stopping = context.Event()
-    threads = max((os.cpu_count() or 1) // len(devices), 1)
+    readers = workers or max((os.cpu_count() or 1) // len(devices), 1)
 
     def started(device: torch.device) -> _Worker:
         ours, theirs = context.Pipe()
         here = replace(means, device=device)
-        given = (theirs, order, folder, here, threads, workers or threads, stopping)
+        given = (theirs, order, folder, here, readers, stopping)
         process = context.Process(target=_work, args=given)
         process.start()
         theirs.close()
@@ -118,7 +118,6 @@ def _work(
     order: Order,
     folder: TrainFolder,
     means: Means,
-    threads: int,
     workers: int,
     stopping: Event,
 ) -> None:
@@ -126,7 +125,8 @@ def _work(
     from nas.train.run import loaded
 
     if means.device.type == "cpu":
-        torch.set_num_threads(threads)
+        assert means.threads is not None
+        torch.set_num_threads(means.threads)
     else:
         torch.cuda.set_device(means.device)
     data = loaded(order, workers=workers).to(means.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from nas.train.data import Data, load
 from nas.train.figure import draw
 from nas.train.fit import all_fitted
 from nas.train.folder import TrainFolder
-from nas.train.job import DONE, FAILED, INTERRUPTED, Job, Outcome
+from nas.train.job import DONE, FAILED, INTERRUPTED, Guess, Job, Outcome
 from nas.train.one import Means, OnStep, Report, train
 from nas.train.order import Order
+from nas.train.threads import settle
 from search_spaces import RequestError
 
 
@@ -51,19 +53,49 @@ class TrainRun:
         means.processes.check(order.values.batch, len(data.train))
         self.order, self._means, self.unsaved = order, means, ""
         self._data = data
+        self._guess = Guess.of(data)
         self.outcomes = {
             Job(row, architecture, seed): Outcome()
             for row, architecture in enumerate(all_fitted(order, data), 1)
             for seed in order.seeds_of(row)
         }
         self._kept: dict[Job, dict[str, Any]] = {}
+        self._settled = False
 
     @property
     def table(self) -> pd.DataFrame:
         """The table so far."""
         count = self._means.processes.count
         device = f"{count} x {self._means.device.type}" if count > 1 else str(self._means.device)
-        return job.table(self.outcomes, self.order.dataset, self.order.recipe, device, self._kept)
+        setting = {
+            "dataset": self.order.dataset,
+            "recipe": self.order.recipe,
+            "device": device,
+            "threads": self._means.threads,
+        }
+        return job.table(self.outcomes, setting, self._guess, self._kept)
+
+    def settle_threads(self, folder: TrainFolder, at_a_time: int = 1) -> None:
+        """Set how many threads torch computes with, once; see `nas.train.threads`.
+
+        Args:
+            folder: Where an earlier part of the run is.
+            at_a_time: Networks trained side by side.
+        """
+        if self._settled:
+            return
+        threads = settle(
+            self._means.threads,
+            (one.architecture for one, outcome in self.outcomes.items() if outcome.status != DONE),
+            self._data,
+            self.order.values,
+            self._means.device,
+            self._means.processes,
+            at_a_time,
+            folder.threads,
+        )
+        self._means, self._settled = replace(self._means, threads=threads), True
+        folder.threads = threads
 
     def run(
         self,
@@ -103,6 +135,7 @@ class TrainRun:
         devices: list[torch.device] | None,
         workers: int | None,
     ) -> None:
+        self.settle_threads(folder, len(devices or (self._means.device,)))
         if self._means.processes.first:
             with writing(folder.path):
                 (folder.path / CHECKPOINTS).mkdir(exist_ok=True)

@@ -17,12 +17,13 @@ import torch
 import nas
 import search_spaces
 from nas.train import job
+from nas.train.__main__ import main
 from nas.train.__main__ import main as command
 from nas.train.checkpoint import Checkpoint
 from nas.train.data import Data
 from nas.train.folder import TrainFolder
 from nas.train.images import Files
-from nas.train.job import Accuracy, Job, Outcome
+from nas.train.job import Accuracy, Guess, Job, Outcome
 from nas.train.loop import Epoch, accuracy
 from nas.train.one import Means
 from nas.train.order import Order
@@ -141,6 +142,46 @@ def test_a_diverged_network_is_a_line_in_the_table(images: Path, tmp_path: Path)
     kept = pd.read_csv(tmp_path / "run" / "trained.csv")
     assert kept["status"].tolist() == ["failed"] * 2 and kept["reason"].str.contains("smaller lr").all()
     assert len(kept["arch"].unique()) == 1
+
+
+def test_what_is_suspicious_is_marked(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Real trainings: one whose loss grows, and one that does not learn."""
+    found = {}
+    for name, values in {
+        "wild": replace(PLAIN, epochs=2, lr=40.0),
+        "still": replace(PLAIN, epochs=2, lr=0.0),
+    }.items():
+        trained(order(images, str(SMALL), values=values), tmp_path / name)
+        (row,) = pd.read_csv(tmp_path / name / "trained.csv").to_dict("records")
+        assert row["status"] == "done"
+        found[name] = row["warning"]
+    assert "training loss above that of guessing (1.10)" in found["wild"]
+    assert "top-1 within noise of guessing (33.3%)" in found["still"]
+    assert main(["--resume", str(tmp_path / "wild")]) == 0
+    assert "warning: training loss above that of guessing (1.10): row 1 (seed 0)" in capsys.readouterr().out
+
+
+def test_a_loss_that_grows_is_marked() -> None:
+    epochs = [Epoch(number, 0.5 * number, "test", 80.0, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2)]
+    guess = Guess(classes=10, top1=10.0, images=10_000)
+    assert guess.warning(Outcome("done", tuple(epochs))) == "training loss larger than in epoch 1"
+    assert guess.warning(Outcome("done", tuple(reversed(epochs)))) == ""
+    assert guess.warning(Outcome("running", tuple(epochs))) == ""
+    low = replace(epochs[0], top1=10.5)
+    assert guess.warning(Outcome("done", (low,))) == "top-1 within noise of guessing (10.0%)"
+    assert guess.warning(Outcome("done", (low,), Accuracy(11.0, 50.0))) == ""
+
+
+def test_references_keep_their_names(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["mlp:mlp_8", "mlp:w8_d4_t2"]
+    once = ["--set", "epochs=1", "batch=12", "--out", str(tmp_path / "run")]
+    assert main(["--arch", *given, "--dataset", "folder", "--data", str(images), *once]) == 0
+    assert pd.read_csv(tmp_path / "run" / "trained.csv")["name"].fillna("").tolist() == ["mlp_8", ""]
+    assert "mlp_8 = " in capsys.readouterr().out
 
 
 def test_a_file_size_limit_fails_the_large_network_alone(images: Path, tmp_path: Path) -> None:
@@ -381,7 +422,8 @@ def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
         Job(1, small, 1): Outcome("failed", (epoch,), reason="no"),
         Job(2, small, 0): Outcome(),
     }
-    table = job.table(outcomes, "folder", "quick", "cuda")
+    setting = {"dataset": "folder", "recipe": "quick", "device": "cuda", "threads": 1}
+    table = job.table(outcomes, setting, Guess(2, 50.0, 100))
     assert table["gpu_memory_mb"].iloc[0] == 12.5
     summary = job.summary(table)
     assert summary["seeds"].tolist() == [1] and summary["top1_mean"].tolist() == [50.0]

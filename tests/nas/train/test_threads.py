@@ -1,0 +1,118 @@
+"""How many threads a training computes with: what is measured, what is kept, what is written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from nas.train import threads
+from nas.train.__main__ import main
+from nas.train.data import Data
+from nas.train.fit import fitted
+from nas.train.folder import TrainFolder
+from nas.train.processes import ALONE, Processes
+from nas.train.threads import fastest, seconds_a_step, settle
+from search_spaces import RequestError
+from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL
+
+WIDE = replace(SMALL, width_mult=2)
+
+
+@pytest.fixture(autouse=True)
+def four_threads() -> Iterator[None]:
+    """A machine of which torch takes four cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_every_number_is_measured_and_nothing_else_changed(data: Data) -> None:
+    state = torch.get_rng_state()
+    found = seconds_a_step(fitted(SMALL, data), data, RECIPE, 1, [1, 2])
+    assert list(found) == [1, 2] and all(0 < taken < 60 for taken in found.values())
+    assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == 4
+
+
+def test_a_network_that_cannot_be_trained_is_left_to_its_training(
+    data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object, **more: object) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    monkeypatch.setattr(threads, "Training", full)
+    assert settle(None, [fitted(SMALL, data)], data, PLAIN, CPU) == 1 == torch.get_num_threads()
+
+
+def test_the_fastest_is_taken_and_a_run_changes_only_for_much() -> None:
+    assert fastest({1: 3.0, 2: 2.0, 4: 1.0}) == 4
+    assert fastest({1: 3.0, 2: 1.04, 4: 1.0}) == 2
+    assert fastest({1: 1.0, 2: 1.4, 4: 9.0}, before=2) == 2
+    assert fastest({1: 1.0, 2: 1.4, 4: 9.0}, before=4) == 1
+
+
+@pytest.mark.parametrize(
+    ("processes", "at_a_time", "before", "numbers"),
+    [(ALONE, 1, None, [1, 2, 4]), (ALONE, 2, None, [1, 2]), (ALONE, 1, 6, [1, 2, 4, 6])],
+)
+def test_cores_are_shared(
+    processes: Processes,
+    at_a_time: int,
+    before: int | None,
+    numbers: list[int],
+    data: Data,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The largest network is measured, with no more threads than its share."""
+    asked: list[object] = []
+
+    def measured(
+        network: object, data: Data, recipe: object, share: int, given: list[int]
+    ) -> dict[int, float]:
+        asked.extend([network, share, given])
+        return {number: 1 / number for number in given}
+
+    monkeypatch.setattr(threads, "seconds_a_step", measured)
+    networks = [fitted(one, data) for one in (SMALL, WIDE, SMALL)]
+    assert settle(None, networks, data, PLAIN, CPU, processes, at_a_time, before) == numbers[-1]
+    assert asked == [networks[1], 1, numbers] and torch.get_num_threads() == numbers[-1]
+    assert settle(3, networks, data, PLAIN, CPU, before=before) == 3 == torch.get_num_threads()
+    assert ("was trained with 6 threads and goes on with 3" in capsys.readouterr().err) == (before == 6)
+
+
+def test_one_core_leaves_nothing_to_measure(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "seconds_a_step", None)
+    assert settle(None, [SMALL], data, PLAIN, CPU, at_a_time=4) == 1
+
+
+def test_a_run_writes_down_its_threads_and_keeps_them(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    given = ["--arch", "mlp:mlp_8", "mlp:mlp_16", "--dataset", "folder", "--data", str(images)]
+    assert main([*given, "--set", "epochs=1", "batch=12", "--threads", "1", "--out", str(out)]) == 0
+    assert torch.get_num_threads() == 1
+    assert pd.read_csv(out / "trained.csv")["threads"].tolist() == [1, 1]
+    state = json.loads((out / "run.json").read_text())
+    assert state["threads"] == 1 == TrainFolder.open(out).threads
+    # A network that is not done is trained anew, with another number, and the table has both.
+    table = pd.read_csv(out / "trained.csv")
+    table.assign(status=["done", "waiting"]).to_csv(out / "trained.csv", index=False)
+    (out / "checkpoints" / "row2-seed0.pt").unlink()
+    assert main(["--resume", str(out), "--threads", "2"]) == 0
+    assert "was trained with 1 threads and goes on with 2" in capsys.readouterr().err
+    assert pd.read_csv(out / "trained.csv")["threads"].tolist() == [1, 2]
+    for number, expected in ((None, None), ("many", "threads is 'many'"), (0, "threads is 0")):
+        (out / "run.json").write_text(json.dumps({**state, "threads": number}))
+        if expected is None:
+            assert TrainFolder.open(out).threads is None
+        else:
+            with pytest.raises(RequestError, match=expected):
+                TrainFolder.open(out)
