@@ -17,8 +17,9 @@ from search_spaces.figures import Figures
 def counted(build: Callable[[], nn.Module], input_shape: tuple[int, ...]) -> Figures:
     """Parameters and operations of a module in evaluation mode; it has no NN-Mass (nan).
 
-    Nothing is computed, and no random number is drawn. Counted are convolutions, linear layers, batch norm
-    and adaptive average pooling: all that fvcore counts in the networks of `search_spaces.known`.
+    Nothing is computed, no memory is taken for weights, and no random number is drawn. Counted are
+    convolutions, linear layers, batch norm and adaptive average pooling: all that fvcore counts in the
+    networks of `search_spaces.known`.
 
     Args:
         build: Makes the module.
@@ -28,7 +29,7 @@ def counted(build: Callable[[], nn.Module], input_shape: tuple[int, ...]) -> Fig
     >>> layer.params, layer.operators
     (224, {'conv': 55296})
     """
-    with LeaveWeights():
+    with _WithoutWeights():
         model = build().eval().to("meta")
     with torch.no_grad(), _Counting() as counting:
         model(torch.empty(1, *input_shape, device="meta"))
@@ -54,6 +55,23 @@ class LeaveWeights(TorchFunctionMode):
         if drawn or getattr(function, "__module__", None) == "torch.nn.init":
             return args[0] if args else given["tensor"]
         return function(*args, **given)
+
+
+class _WithoutWeights(LeaveWeights):
+    """Gives weights no memory either: the layers' `torch.empty` makes tensors without.
+
+    Making all tensors so would not do: RegNet computes its widths with some.
+    """
+
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        given = {**(kwargs or {}), "device": "meta"} if function is torch.empty else kwargs
+        return super().__torch_function__(function, types, args, given)
 
 
 def _convolution(given: Tensor, weight: Tensor, came: Tensor) -> int:

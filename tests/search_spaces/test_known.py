@@ -13,6 +13,7 @@ import search_spaces
 from nas import score
 from nas.recount import compare, recount
 from search_spaces import MobileNet, RequestError, Torchvision
+from search_spaces.counting import counted
 from search_spaces.known import NAMES, SCALED
 from tests.search_spaces.conformance import trains
 
@@ -108,6 +109,20 @@ def test_counting_draws_nothing() -> None:
     state = torch.get_rng_state()
     Torchvision("mnasnet0_5", resolution=33).figures()
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_counting_takes_no_memory_for_weights() -> None:
+    """The weights of this network would fill 85 GB; those of a small one are on no device."""
+    assert Torchvision("mobilenet_v2", width_mult=100).figures().params == 21_384_641_000
+    for name in ("mobilenet_v3_small", "regnet_y_400mf", "mnasnet0_5", "shufflenet_v2_x0_5"):
+        built: list[torch.nn.Module] = []
+
+        def build(name: str = name, built: list[torch.nn.Module] = built) -> torch.nn.Module:
+            built.append(Torchvision(name).assemble())
+            assert all(weight.is_meta for weight in built[0].parameters())
+            return built[0]
+
+        assert counted(build, (3, 33, 33)).params > 0 and built
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "mnasnet0_5"])
