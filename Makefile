@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 SEARCH ?= --space mobilenet --flops 400M
 
-.PHONY: search test slow check benchmarks clean
+.PHONY: search test slow attack check benchmarks clean
 
 search: $(VENV)/installed
 	$(RUN) -m nas.search $(SEARCH)
@@ -15,6 +15,10 @@ test: $(VENV)/tested
 # The long tests, and the property tests with many examples.
 slow: $(VENV)/tested
 	$(RUN) -m pytest -n auto --dist worksteal -m "slow or hypothesis" --hypothesis-profile many
+
+# Wrong requests, damaged files and kills at random moments: about 15 minutes.
+attack: $(VENV)/tested
+	$(RUN) -m tests.attack
 
 check: $(VENV)/tested
 	$(RUN) -m ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import re
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Event, Thread
 from typing import Any, NoReturn
 
@@ -55,11 +57,25 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             hint = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        for value in vars(options).values():
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path) and (fault := _impossible(path)):
+                    self.error(f"{path}: {fault}")
         return options
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
         self.exit(REQUEST_WRONG, f"{error_line(message)}\n")
+
+
+def _impossible(path: Path) -> str:
+    """Why there can be no file of that name."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return error.strerror or str(error)
+    return ""
 
 
 def run(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:

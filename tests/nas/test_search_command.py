@@ -170,6 +170,7 @@ NONSENSE = {
     "misspelt choice": (["--space", "mlp", "--fix", "widht=8"], "did you mean width?"),
     "digits of another script": (["--space", "mlp", "--fix", "width=\uff18"], "is not an option of mlp"),
     "empty folder": (["--space", "mlp", "--out", ""], "--out '': an empty argument"),
+    "a name that is too long": (["--space", "mlp", "--out", "n" * 5000], "File name too long"),
     "empty score": (["--space", "mlp", "--score="], "--score '': an empty argument"),
     "empty sampler": (["--space", "mlp", "--sampler", ""], "--sampler '': an empty argument"),
     "sampler without fronts": (
