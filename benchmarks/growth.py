@@ -12,7 +12,8 @@ import search_spaces
 from benchmarks.record import save
 from nas.exact.graph import Graph
 from nas.exact.limits import Limit
-from nas.exact.optimum import Objective, best
+from nas.exact.optimum import best
+from nas.exact.paths import Objective
 from nas.scoring import FIGURES
 from nas.stage_tables import StageTable, StageTables
 from search_spaces import Space

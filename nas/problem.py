@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from nas.exact.graph import Graph
+from nas.exact.paths import Paths
 from nas.feasibility import check
 from nas.goal import Goal
 from nas.question import Question
@@ -22,12 +23,14 @@ class Problem:
         goal: What to look for.
         tables: The figures of the space's stages.
         graph: Its networks as paths, for what is proven about them.
+        few: All networks inside the goal's bounds, where these are so narrow that they leave few; else none.
     """
 
     space: Space
     goal: Goal
     tables: StageTables
     graph: Graph
+    few: Paths | None = None
 
     @classmethod
     def of(cls, question: Question, space: Space | None = None, feasible: bool = True) -> Self:
@@ -43,6 +46,5 @@ class Problem:
         space, goal = question.resolve(space)
         tables = StageTables.of(space)
         graph = Graph.of(tables)
-        if feasible:
-            check(space.name, graph, goal.bounds)
-        return cls(space, goal, tables, graph)
+        few = check(space.name, graph, goal.bounds) if feasible else None
+        return cls(space, goal, tables, graph, few)

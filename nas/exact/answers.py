@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nas.exact.graph import unit_of
-from nas.exact.inside import FINE, Inside, inside
+from nas.exact.inside import FINE, Inside, Listed, inside
 from nas.exact.limits import limits
-from nas.exact.optimum import Objective, best
-from nas.exact.pareto import front
+from nas.exact.optimum import Optimum, best
+from nas.exact.pareto import Front, cheapest_first, front, staircase
+from nas.exact.paths import Objective, Paths
 from nas.goal import MAXIMIZE, Goal
 from nas.problem import Problem
 from nas.scoring import FIGURES, Population
+
+_MASS = FIGURES.index("nn_mass")
 
 
 @dataclass(frozen=True)
@@ -32,9 +37,12 @@ class Proven:
 
 
 def proven_best(problem: Problem, k: int = 1) -> Proven:
-    """The k best for a goal of one figure."""
+    """The k best for a goal of one figure, in the order of `nas.table.ranked`."""
     objective = objective_of(problem.goal)
-    optimum = best(problem.graph, objective, limits(problem.graph, problem.goal.bounds), k)
+    if problem.few is None:
+        optimum = best(problem.graph, objective, limits(problem.graph, problem.goal.bounds), k)
+    else:
+        optimum = Optimum(objective.first(problem.few, k), -np.inf)
     values = objective.of_paths(optimum.paths)
     gap = 0.0
     if len(values) < k:
@@ -42,19 +50,51 @@ def proven_best(problem: Problem, k: int = 1) -> Proven:
     elif optimum.bound > values[-1]:
         gap = float((optimum.bound - values[-1]) / abs(values[-1])) if values[-1] else np.inf
     unit = objective.sign * unit_of(FIGURES[objective.column])
-    return Proven(problem.graph.population(optimum.paths.cells), (values / unit).tolist(), gap)
+    paths = _in_order(problem, objective, optimum.paths).take(slice(k))
+    return Proven(problem.graph.population(paths.cells), (values[:k] / unit).tolist(), gap)
 
 
 def proven_front(problem: Problem) -> Proven:
-    """The front of a goal of two figures."""
-    cost, _ = problem.goal.optimise[1]
-    found = front(problem.graph, FIGURES.index(cost), limits(problem.graph, problem.goal.bounds))
-    masses = found.paths.figures[:, FIGURES.index("nn_mass")] / unit_of("nn_mass")
-    return Proven(problem.graph.population(found.paths.cells), masses.tolist(), found.gap)
+    """The front of a goal of two figures, the cheapest first: of equals the first by `nas.table.ranked`."""
+    (_, (cost, _)) = problem.goal.optimise
+    return front_against(problem, cost)
+
+
+def front_against(problem: Problem, cost: str) -> Proven:
+    """The front of NN-Mass against a cost inside a problem's bounds, whatever its goal."""
+    column, within = FIGURES.index(cost), limits(problem.graph, problem.goal.bounds)
+    if problem.few is None:
+        found = front(problem.graph, column, within)
+    else:
+        found = Front(staircase(problem.few, column), 0.0)
+    paths = _in_order(problem, cheapest_first(column), found.paths)
+    points = paths.figures[:, [_MASS, column]]
+    first = np.append(True, (points[1:] != points[:-1]).any(axis=1))[: len(points)]
+    paths = paths.take(first)
+    masses = paths.figures[:, _MASS] / unit_of("nn_mass")
+    return Proven(problem.graph.population(paths.cells), masses.tolist(), found.gap)
+
+
+def on_front(problem: Problem, proven: Proven, population: Population) -> NDArray[np.bool_]:
+    """Which networks have the figures of a member of a front.
+
+    Args:
+        problem: A problem of two figures.
+        proven: Its front, as `proven_front` gives it.
+        population: The networks.
+    """
+    figures = [figure for figure, _ in problem.goal.optimise]
+    scores = problem.tables.score(proven.population)
+    members = set(zip(*(scores[figure].tolist() for figure in figures), strict=True))
+    scores = problem.tables.score(population)
+    points = zip(*(scores[figure].tolist() for figure in figures), strict=True)
+    return np.array([point in members for point in points], bool)
 
 
 def inside_of(problem: Problem, levels: int = FINE) -> Inside:
     """The networks inside a problem's bounds."""
+    if problem.few is not None:
+        return Listed(problem.few)
     return inside(problem.graph, limits(problem.graph, problem.goal.bounds), levels)
 
 
@@ -65,3 +105,16 @@ def objective_of(goal: Goal) -> Objective:
         (FIGURES.index(name), -1 if ascends else 1) for name, ascends in goal.order[1:] if name in FIGURES
     ]
     return Objective(FIGURES.index(figure), 1 if direction == MAXIMIZE else -1, tuple(ties))
+
+
+def _in_order(problem: Problem, objective: Objective, paths: Paths) -> Paths:
+    """Ranked paths in the order that specs give those that are equal in all that the objective ranks by."""
+    keys = paths.figures[:, [objective.column, *(column for column, _ in objective.ties)]]
+    starts = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: len(keys)]).tolist()
+    order = np.arange(len(keys))
+    for start, stop in pairwise([*starts, len(keys)]):
+        if stop - start > 1:
+            options = problem.graph.population(paths.cells[start:stop])
+            specs = [str(problem.space.of_options(row)) for row in options]
+            order[start:stop] = start + np.array(sorted(range(len(specs)), key=specs.__getitem__))
+    return paths.take(order)

@@ -17,14 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.exact.graph import Graph, Step
-from nas.exact.limits import NO_MOST, Limit
-from nas.exact.optimum import Paths, follow
+from nas.exact.halves import TooManyError, listed
+from nas.exact.limits import NO_LEAST, NO_MOST, Limit
+from nas.exact.paths import Paths, follow
 from nas.exact.relaxation import Relaxation
 
 LISTED = 1_000_000
 """The largest space whose networks are listed one by one."""
 FINE, ROUGH = 1 << 21, 1 << 16
 """Sums told apart under one limit: for the exact number, where it can be had, and for two or three digits."""
+_ROUGHEST = 1 << 12
+"""Sums told apart to see whether there are few."""
 _LEVELS_TOGETHER = 1 << 18
 """The same under several limits."""
 _BLUR = 100
@@ -69,10 +72,26 @@ def inside(graph: Graph, limits: Sequence[Limit], levels: int = FINE) -> Inside:
     if graph.size() <= LISTED:
         return Listed.of(graph, limits)
     finest = FINE if len(limits) < 2 else _LEVELS_TOGETHER
+    if any(axis.blurred for axis in _axes(graph, limits, min(levels, finest))):
+        few = few_inside(graph, limits)
+        if few is not None:
+            return Listed(few)
     tally = Tally.of(graph, limits, min(levels, finest))
     if levels < finest and any(axis.blurred for axis in tally.axes):
         return Tally.of(graph, limits, finest)
     return tally
+
+
+def few_inside(graph: Graph, limits: Sequence[Limit]) -> Paths | None:
+    """All networks inside limits that leave few of a large space; None where they leave many."""
+    if any(limit.empty for limit in limits):
+        return Paths.none(len(graph.steps))
+    if Tally.of(graph, limits, _ROUGHEST).count > LISTED:
+        return None
+    try:
+        return listed(graph, limits, 2 * LISTED)
+    except TooManyError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -129,15 +148,19 @@ class _Axis:
         base = sum(int(values.min()) for values in graph.figure(limit.column))
         last = min(limit.most, int(limit.high[0].item())) - base
         divisor = math.gcd(*(int(np.gcd.reduce(values)) for values in added)) or 1
-        unit = divisor if last // divisor < levels else math.ceil(last / levels)
+        exact = last // divisor < levels
+        unit = divisor if exact else math.ceil(last / levels)
+        # Sums lie on a grid of their own: where they are rounded each stands for its share of the range.
+        around = 0.0 if exact else limit.spacing / 2
+        least, most = limit.ends
         return cls(
             limit,
             base,
             unit,
             [np.rint(values / unit).astype(np.int64) for values in added],
-            first=(limit.least - base) / unit,
-            last=last / unit,
-            margin=0 if unit == divisor else (len(added) + 1) // 2,
+            first=(NO_LEAST if limit.least == NO_LEAST else least - around - base) / unit,
+            last=(most + around - base) / unit,
+            margin=0 if exact else (len(added) + 1) // 2,
         )
 
     @property

@@ -17,11 +17,13 @@ import numpy as np
 
 from nas.exact.graph import Graph
 from nas.exact.limits import Limit
-from nas.exact.optimum import Objective, Optimum, Paths, best, follow
+from nas.exact.optimum import Optimum, best
+from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
 from nas.scoring import FIGURES
 
 _MASS = FIGURES.index("nn_mass")
+_TIES = (FIGURES.index("flops"), FIGURES.index("params"))
 _PIECES = 16
 _FINEST = 512
 """Into so many pieces a front is cut at most; where that is not enough, the gap is told."""
@@ -33,7 +35,8 @@ class Front:
     """A Pareto front.
 
     Attributes:
-        paths: Its members, the cheapest first; of members with equal figures one.
+        paths: Its members, the cheapest first; of those with the same mass and cost the one that the other
+            costs rank first, and all that equal it in these too.
         gap: The largest share by which a network left aside for lack of room could lie above it, or beyond
             its ends; 0 if it is proven.
     """
@@ -48,7 +51,7 @@ def front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
     Args:
         cost: The cost's column.
     """
-    cheapest = best(graph, Objective(cost, -1, ties=((_MASS, 1),)), limits)
+    cheapest = best(graph, cheapest_first(cost), limits)
     heaviest = best(graph, Objective(_MASS, 1, ties=((cost, -1),)), limits)
     if not len(cheapest.paths) or not len(heaviest.paths):
         return Front(cheapest.paths, 0.0 if cheapest.bound == heaviest.bound == -np.inf else np.inf)
@@ -87,9 +90,10 @@ def _carried_on(
     for room in _ROOMS:
         corners = found.figures[(found.figures[:, cost] <= stop)][len(known) - 1 :]
         until = np.append(corners[1:, cost] - 1, stop)
-        threshold = float((corners[:, _MASS] + 1 + price * (stop - until)).min())
+        least = corners[:, _MASS] + np.append(1, np.zeros(len(corners) - 1, np.int64))
+        threshold = float((least + price * (stop - until)).min())
         more, left_aside = follow(graph, relaxation, [*priced, *floors], threshold, room)
-        found = _staircase(found.joined(more), cost)
+        found = staircase(found.joined(more), cost)
         if left_aside < threshold:
             return found, 0.0
     could_be = (left_aside - price * (stop - until)) / np.maximum(corners[:, _MASS], 1)
@@ -102,9 +106,22 @@ def _missed(end: Optimum, value: int) -> float:
     return abs(best_possible - value) / max(value, 1) if np.isfinite(best_possible) else np.inf
 
 
-def _staircase(paths: Paths, cost: int) -> Paths:
-    """The paths that no cheaper one, or one as cheap, matches in mass; the cheapest first."""
-    ranked = Objective(cost, -1, ties=((_MASS, 1),)).ranked(paths)
+def cheapest_first(cost: int) -> Objective:
+    """How a front is ranked: by its cost, then the largest mass, then the other costs as tables rank them."""
+    others = [column for column in _TIES if column != cost]
+    return Objective(cost, -1, ties=((_MASS, 1), *((column, -1) for column in others)))
+
+
+def staircase(paths: Paths, cost: int) -> Paths:
+    """The members of a front among paths, as `Front.paths` holds them."""
+    if not len(paths):
+        return paths
+    objective = cheapest_first(cost)
+    ranked = objective.ranked(paths)
     masses = ranked.figures[:, _MASS]
-    before = np.maximum.accumulate(np.append(-1, masses[:-1]))
-    return ranked.take(masses > before)
+    higher = masses > np.maximum.accumulate(np.append(-1, masses[:-1]))
+    step = np.maximum.accumulate(np.where(higher, np.arange(len(masses)), 0))
+    keys = ranked.figures[:, [cost, *(column for column, _ in objective.ties)]]
+    members = ranked.take((keys == keys[step]).all(axis=1))
+    _, first = np.unique(members.cells, axis=0, return_index=True)
+    return members.take(np.sort(first))

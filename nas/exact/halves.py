@@ -1,0 +1,503 @@
+"""Networks inside narrow limits, found by joining the beginnings of paths with their ends.
+
+Where few networks of a large space are inside, no partial path shows whether it will be, and `paths.follow`
+has to keep too many. But a path is a beginning, a cell of a middle step and an end, and there are far fewer
+beginnings and ends than paths (Horowitz and Sahni, "Computing partitions with applications to the knapsack
+problem", 1974).
+
+Why no path is missed. Let a limit allow sums from `least` to `most`, and let a cell and an end use `used` of
+it. With y = most - used and width = most - least, a beginning that uses b fits exactly if
+b <= y <= b + width. Values fall into buckets of at least twice the width, so y is in the bucket of b or in
+that of b + width: a beginning is entered under both. A cell with an end looks under the bucket of y, for all
+limits at once: the buckets are mixed into one key, and two tables, each of half the bits of a key, show
+whether a beginning with that key may be there (Bloom, "Space/time trade-offs in hash coding with allowable
+errors", 1970). What is found is held against the limits in whole numbers, so keys that are the same by chance
+cost time and change no result.
+
+A beginning or an end is left aside only where nothing that completes it lies inside a limit or, by the bound
+of `Relaxation`, reaches a floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.exact.graph import Graph, Step
+from nas.exact.limits import Limit
+from nas.exact.paths import Objective, Paths, Ways, fitting
+from nas.exact.relaxation import Relaxation
+
+_BEGINNINGS, _ENDS, _ASKED = 1 << 25, 1 << 22, 1 << 30
+"""The most beginnings and ends, and pairs of a cell and an end, for which a join is tried."""
+_ROOMS = (1 << 14, 1 << 17, 1 << 20, _BEGINNINGS)
+"""Beginnings that are joined, those of the largest bounds, from try to try."""
+_FACTORS = (0x1E3779B97F4A7C15, 0x517CC1B727220A95, 0x2545F4914F6CDD1D)
+"""For each limit that is hashed, what its buckets' numbers are multiplied by."""
+_TOLD_APART = 4
+"""A limit is hashed if beginnings fall into so many of its buckets."""
+_LEAST_BITS, _MOST_BITS = 8, 24
+"""Bits of a place in a table."""
+_ASKED_TOGETHER, _ASKED_AT_ONCE, _HELD_AT_ONCE = 1 << 14, 1 << 20, 1 << 20
+_HELD = 1 << 26
+"""After so many pairs that were held against the limits a join is given up."""
+
+
+class TooManyError(Exception):
+    """A join is more work than it is worth."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A graph cut around a middle step.
+
+    Attributes:
+        graph: The graph.
+        back: The same from its ends to its start.
+        middle: The number of the step between beginnings and ends.
+    """
+
+    graph: Graph
+    back: Graph
+    middle: int
+
+    @classmethod
+    def of(cls, graph: Graph) -> Self:
+        """The cut of the least work.
+
+        Raises:
+            TooManyError: Each is too much.
+        """
+        back = Graph(graph.tables, tuple(map(_reversed, reversed(graph.steps))))
+        ends = [float(ways.sum()) for ways in _ways_on(graph)]
+        beginnings = [float(ways.sum()) for ways in reversed(_ways_on(back))]
+        work = {
+            middle: 16 * beginnings[middle] + ends[middle]
+            for middle in range(1, len(graph.steps))
+            if beginnings[middle] <= _BEGINNINGS
+            and ends[middle] <= _ASKED
+            and max(beginnings[middle - 1], ends[middle + 1]) <= _ENDS
+        }
+        if not work:
+            raise TooManyError
+        return cls(graph, back, min(work, key=work.__getitem__))
+
+
+def _reversed(step: Step) -> Step:
+    """A step taken backwards; its `numbers` are those of the step's cells."""
+    order = np.argsort(step.leaving, kind="stable")
+    return Step(
+        entering=step.leaving[order],
+        leaving=step.entering[order],
+        leaving_states=len(step.starts) - 1,
+        starts=np.searchsorted(step.leaving[order], np.arange(step.leaving_states + 1)),
+        figures=step.figures[order],
+        numbers=order,
+    )
+
+
+def _ways_on(graph: Graph) -> list[NDArray[np.float64]]:
+    """For each state before each step, and after the last, how many ways lead on from there."""
+    found = [np.ones(graph.steps[-1].leaving_states)]
+    for step in reversed(graph.steps):
+        found.append(np.add.reduceat(found[-1][step.leaving], step.starts[:-1]))
+    return found[::-1]
+
+
+def best(
+    graph: Graph,
+    objective: Objective,
+    limits: Sequence[Limit],
+    k: int,
+    relaxation: Relaxation,
+    least: float = -np.inf,
+) -> tuple[Paths, float]:
+    """The k best paths inside limits, and the paths and the bound that `optimum.Optimum` holds.
+
+    Args:
+        relaxation: Of the objective, under these limits.
+        least: k paths inside are known to have at least this value.
+
+    Raises:
+        TooManyError: They cannot be found so.
+    """
+    cut = Cut.of(graph)
+    begun = _listed(graph, relaxation, limits, Paths.start(), cut.middle - 1, least)
+    ways = Ways.on(graph.steps[cut.middle - 1], cut.middle - 1, relaxation)
+    for room in _ROOMS:
+        floor = max(ways.counts(begun, least, room)[1], least)
+        within = [*limits, *objective.between(graph, floor, relaxation.bound + relaxation.slack)]
+        if not within:
+            break
+        kept = _Best(objective, k, len(graph.steps), floor)
+        for paths in _Join.of(cut, relaxation, within, begun, kept.reached).paths():
+            kept.add(paths)
+        if len(kept.paths) >= k or floor == least:
+            return kept.paths, kept.floor
+    raise TooManyError
+
+
+def listed(graph: Graph, limits: Sequence[Limit], most: int) -> Paths:
+    """All paths inside limits.
+
+    Args:
+        most: How many there may be.
+
+    Raises:
+        TooManyError: There are more, or they cannot be found so.
+    """
+    if any(limit.empty for limit in limits):
+        return Paths.none(len(graph.steps))
+    if not limits:
+        raise TooManyError
+    cut = Cut.of(graph)
+    unpriced = Relaxation.at(graph, graph.figure(0), limits, np.zeros(len(limits)))
+    begun = _listed(graph, unpriced, limits, Paths.start(), cut.middle - 1, -np.inf)
+    found, count = [Paths.none(len(graph.steps))], 0
+    for paths in _Join.of(cut, unpriced, limits, begun, lambda: -np.inf).paths():
+        found.append(paths)
+        count += len(paths)
+        if count > most:
+            raise TooManyError
+    return Paths.joined(*found)
+
+
+class _Best:
+    """The k best of the paths shown to it, and all that equal the last.
+
+    Attributes:
+        paths: The paths, best first.
+        floor: Paths of smaller values are of no interest.
+    """
+
+    def __init__(self, objective: Objective, k: int, steps: int, floor: float) -> None:
+        self._objective, self._k, self.floor = objective, k, floor
+        self.paths = Paths.none(steps)
+
+    def reached(self) -> float:
+        """The floor."""
+        return self.floor
+
+    def add(self, paths: Paths) -> None:
+        """Show it some more."""
+        paths = paths.take(self._objective.of_paths(paths) >= self.floor)
+        self.paths = self._objective.first(self.paths.joined(paths), self._k)
+        if len(self.paths) >= self._k:
+            self.floor = float(self._objective.of_paths(self.paths)[self._k - 1])
+
+
+def _listed(
+    graph: Graph, relaxation: Relaxation, limits: Sequence[Limit], paths: Paths, steps: int, floor: float
+) -> Paths:
+    """All ways on from paths of no steps that may still end inside limits and reach a floor."""
+    for number in range(steps):
+        ways = Ways.on(graph.steps[number], number, relaxation)
+        counts = ways.reaching(paths, floor - relaxation.slack)
+        paths = fitting(ways.followed(paths, counts), number + 1, limits)
+    return paths
+
+
+@dataclass(frozen=True)
+class _Buckets:
+    """The limits that tell beginnings apart, and how wide the buckets of each are.
+
+    Attributes:
+        numbers: Which limits.
+        shifts: For each the power of two that is the width of a bucket.
+        widths: For each how far apart the sums are that it allows.
+        bits: A place in a table has so many bits, a key twice as many.
+    """
+
+    numbers: tuple[int, ...]
+    shifts: tuple[int, ...]
+    widths: tuple[int, ...]
+    bits: int
+
+    @classmethod
+    def of(cls, limits: Sequence[Limit], used: NDArray[np.int64]) -> Self:
+        """Buckets for what beginnings use, a row a limit and a column a beginning."""
+        every = []
+        for number, (limit, values) in enumerate(zip(limits, used, strict=True)):
+            width = limit.ends[1] - limit.ends[0]
+            shift = max(2 * width - 1, 0).bit_length()
+            every.append((int(values.max() - values.min()) >> shift, number, shift, width))
+        every.sort(reverse=True)
+        chosen = [row for row in every[: len(_FACTORS)] if row[0] >= _TOLD_APART] or every[:1]
+        _, numbers, shifts, widths = zip(*chosen, strict=True)
+        bits = min(max((16 * used.shape[1]).bit_length(), _LEAST_BITS), _MOST_BITS)
+        return cls(numbers, shifts, widths, bits)
+
+    def entries(self, used: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """The keys that beginnings are entered under, and whose each is."""
+        keys, whose = [], []
+        for moved in product((False, True), repeat=len(self.numbers)):
+            apart = np.ones(used.shape[1], bool)
+            for number, shift, width, far in zip(self.numbers, self.shifts, self.widths, moved, strict=True):
+                if far:
+                    apart &= used[number] >> shift != (used[number] + width) >> shift
+            these = np.flatnonzero(apart)
+            values = zip(self.numbers, self.widths, moved, strict=True)
+            keys.append(self.keys([used[number, these] + width * far for number, width, far in values]))
+            whose.append(these)
+        return np.concatenate(keys), np.concatenate(whose)
+
+    def keys(self, values: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """The keys of values, a column a limit; the columns are overwritten."""
+        mixed = np.zeros(len(values[0]), np.int64)
+        for value, shift, factor in zip(values, self.shifts, _FACTORS, strict=False):
+            value >>= shift
+            value *= factor
+            mixed += value
+        mixed >>= 64 - 2 * self.bits
+        mixed &= (1 << 2 * self.bits) - 1
+        return mixed
+
+    def table(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """A table with an entry at each of some places."""
+        entered = np.zeros(1 << self.bits, bool)
+        entered[places] = True
+        return entered
+
+    def first(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of keys in the first table."""
+        return keys >> self.bits
+
+    def second(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of keys in the second table."""
+        return keys & ((1 << self.bits) - 1)
+
+
+@dataclass(frozen=True)
+class _Beginnings:
+    """Paths that come to one state before the middle step.
+
+    Attributes:
+        which: For each the number of the path that it continues.
+        cells: The cell that it continues it with.
+        used: What it uses of the limits, a row a limit.
+        priced: Its sum of priced values.
+        extent: The least and the most that one uses, a row a limit.
+        largest: The largest priced value.
+    """
+
+    which: NDArray[np.intp]
+    cells: NDArray[np.intp]
+    used: NDArray[np.int64]
+    priced: NDArray[np.float64]
+    extent: NDArray[np.int64]
+    largest: float
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Cells of the middle step with ends, and the keys of the beginnings that would fit them."""
+
+    keys: NDArray[np.int64]
+    cells: NDArray[np.intp]
+    ends: NDArray[np.intp]
+
+    @classmethod
+    def joined(cls, every: Sequence[_Asked]) -> Self:
+        """All of some."""
+        keys, cells, ends = zip(*((some.keys, some.cells, some.ends) for some in every), strict=True)
+        return cls(np.concatenate(keys), np.concatenate(cells), np.concatenate(ends))
+
+
+@dataclass(frozen=True)
+class _Join:
+    """Beginnings and ends to be joined.
+
+    Attributes:
+        cut: Where.
+        relaxation: How cells are priced.
+        limits: What the sums must keep.
+        begun: The paths that beginnings continue by one step.
+        ends: Paths from the end back to the middle step, sorted by state, and in a state as `sorted_by` says.
+        starts: The first end of each state, then how many there are.
+        uses: What the ends use of the limits, a row a limit.
+        sorted_by: The limit by whose use ends are sorted; None: by priced value, the largest first.
+        floor: The value to reach; it may rise meanwhile.
+    """
+
+    cut: Cut
+    relaxation: Relaxation
+    limits: Sequence[Limit]
+    begun: Paths
+    ends: Paths
+    starts: NDArray[np.intp]
+    uses: NDArray[np.int64]
+    sorted_by: int | None
+    floor: Callable[[], float]
+
+    @classmethod
+    def of(
+        cls,
+        cut: Cut,
+        relaxation: Relaxation,
+        limits: Sequence[Limit],
+        begun: Paths,
+        floor: Callable[[], float],
+    ) -> Self:
+        """The join with the ends that matter."""
+        backwards = zip(cut.back.steps, reversed(relaxation.priced), strict=True)
+        priced = [values[step.numbers] for step, values in backwards]
+        behind = replace(relaxation, priced=priced, ahead=cut.back.completions(priced, np.maximum))
+        within = [limit.on(cut.back) for limit in limits]
+        start = Paths.start(cut.graph.steps[-1].leaving_states)
+        steps = len(cut.graph.steps) - cut.middle - 1
+        ends = _listed(cut.back, behind, within, start, steps, floor())
+        sorted_by = None
+        if floor() == -np.inf and limits and len(ends):
+            # The limit that beginnings can balance least tells best which ends are of use to a cell.
+            balanced = [(limit.high[steps + 1] - limit.low[steps + 1]).max() for limit in within]
+            spans = [np.ptp(ends.figures[:, limit.column]) for limit in limits]
+            sorted_by = int(np.argmax(np.array(spans) / np.maximum(balanced, 1)))
+        order = -ends.priced if sorted_by is None else ends.figures[:, limits[sorted_by].column]
+        ends = ends.take(np.lexsort((order, ends.states)))
+        starts = np.searchsorted(ends.states, np.arange(cut.graph.steps[cut.middle].leaving_states + 1))
+        uses = np.ascontiguousarray(ends.figures[:, [limit.column for limit in limits]].T)
+        return cls(cut, relaxation, limits, begun, ends, starts, uses, sorted_by, floor)
+
+    def paths(self) -> Iterator[Paths]:
+        """All paths inside the limits that reach the floor, and some that do not.
+
+        Raises:
+            TooManyError: There are too many pairs to hold against the limits.
+        """
+        held = 0
+        for state in range(len(self.relaxation.ahead[self.cut.middle])):
+            begun = self._beginnings(state)
+            if begun is None:
+                continue
+            buckets = _Buckets.of(self.limits, begun.used)
+            keys, whose = buckets.entries(begun.used)
+            for asked in self._asked(state, begun, buckets, keys):
+                for first, which in _met(keys, whose, asked.keys, buckets):
+                    held += len(first)
+                    if held > _HELD:
+                        raise TooManyError
+                    yield self._inside(begun, first, asked.cells[which], asked.ends[which])
+
+    def _beginnings(self, state: int) -> _Beginnings | None:
+        """Those that come to a state and may end inside the limits and reach the floor, if there are any."""
+        number = self.cut.middle - 1
+        ways = Ways.on(self.cut.graph.steps[number], number, self.relaxation).leading_to(state)
+        counts = ways.reaching(self.begun, self.floor() - self.relaxation.slack)
+        which, cells = ways.taken(self.begun, counts)
+        used = np.zeros((len(self.limits), len(which)), np.int64)
+        kept = np.ones(len(which), bool)
+        for limit, values in zip(self.limits, used, strict=True):
+            values += self.begun.figures[which, limit.column] + ways.step.figures[cells, limit.column]
+            kept &= limit.reachable(self.cut.middle, np.full(len(values), state), values)
+        if not kept.any():
+            return None
+        which, cells, used = which[kept], cells[kept], used[:, kept]
+        priced = self.begun.priced[which] + ways.priced[cells]
+        extent = np.stack([used.min(axis=1), used.max(axis=1)], axis=1)
+        return _Beginnings(which, cells, used, priced, extent, float(priced.max()))
+
+    def _asked(
+        self, state: int, begun: _Beginnings, buckets: _Buckets, keys: NDArray[np.int64]
+    ) -> Iterator[_Asked]:
+        """Cells from a state with ends, where a beginning of the key that they ask for may be."""
+        step = self.cut.graph.steps[self.cut.middle]
+        first, second = buckets.table(buckets.first(keys)), buckets.table(buckets.second(keys))
+        waiting, count = [], 0
+        for cells, ends in self._some(state, begun):
+            left = [
+                np.subtract.outer(
+                    self.limits[number].ends[1] - step.figures[cells, self.limits[number].column],
+                    self.uses[number, ends],
+                ).ravel()
+                for number in buckets.numbers
+            ]
+            asked = buckets.keys(left)
+            hits = np.flatnonzero(first[buckets.first(asked)])
+            hits = hits[second[buckets.second(asked[hits])]]
+            which, place = np.divmod(hits, ends.stop - ends.start)
+            waiting.append(_Asked(asked[hits], cells[which], ends.start + place))
+            count += len(hits)
+            if count >= _ASKED_AT_ONCE:
+                yield _Asked.joined(waiting)
+                waiting, count = [], 0
+        if waiting:
+            yield _Asked.joined(waiting)
+
+    def _some(self, state: int, begun: _Beginnings) -> Iterator[tuple[NDArray[np.intp], slice]]:
+        """Cells from a state with the ends that may fit them, some at a time."""
+        step = self.cut.graph.steps[self.cut.middle]
+        every = np.arange(step.starts[state], step.starts[state + 1])
+        every = every[np.argsort(step.leaving[every], kind="stable")]
+        for cells in np.split(every, np.flatnonzero(np.diff(step.leaving[every])) + 1):
+            first, last = self.starts[step.leaving[cells[0]] : step.leaving[cells[0]] + 2].tolist()
+            blocks = -(-len(cells) * (last - first) // _ASKED_TOGETHER)
+            for block in np.array_split(cells, min(max(blocks, 1), len(cells))):
+                ends = self._ends(block, first, last, begun)
+                for start in range(ends.start, ends.stop, _ASKED_AT_ONCE):
+                    yield block, slice(start, min(start + _ASKED_AT_ONCE, ends.stop))
+
+    def _ends(self, cells: NDArray[np.intp], first: int, last: int, begun: _Beginnings) -> slice:
+        """The ends from `first` to `last` that may fit one of some cells and some beginning."""
+        step, place = self.cut.graph.steps[self.cut.middle], self.sorted_by
+        if place is None:
+            priced = self.relaxation.priced[self.cut.middle][cells].max()
+            reach = self.relaxation.constant + self.relaxation.slack + begun.largest + priced
+            fits = np.searchsorted(-self.ends.priced[first:last], reach - self.floor(), side="right")
+            return slice(first, first + int(fits))
+        used = step.figures[cells, self.limits[place].column]
+        least, most = self.limits[place].ends
+        lowest = least - used.max() - begun.extent[place, 1]
+        highest = most - used.min() - begun.extent[place, 0]
+        start, stop = np.searchsorted(self.uses[place, first:last], [lowest, highest + 1]).tolist()
+        return slice(first + start, first + stop)
+
+    def _inside(
+        self, begun: _Beginnings, first: NDArray[np.intp], cells: NDArray[np.intp], last: NDArray[np.intp]
+    ) -> Paths:
+        """The whole paths of beginnings, cells and ends that are inside the limits, each once."""
+        graph, middle = self.cut.graph, self.cut.middle
+        inside = np.ones(len(first), bool)
+        for number, limit in enumerate(self.limits):
+            sums = begun.used[number, first] + graph.steps[middle].figures[cells, limit.column]
+            sums += self.uses[number, last]
+            inside &= (sums >= limit.least) & (sums <= limit.most)
+        # Two places of a beginning may be the same by chance; all that it meets there is then found twice.
+        triples = np.unique(np.stack([first[inside], cells[inside], last[inside]]), axis=1)
+        first, cells, last = triples
+        which, before = begun.which[first], begun.cells[first]
+        steps_back = list(zip(self.cut.back.steps, self.ends.cells[last].T, strict=False))
+        columns = [*self.begun.cells[which].T, before, cells]
+        columns += [step.numbers[taken] for step, taken in reversed(steps_back)]
+        parts = (
+            self.begun.figures[which],
+            graph.steps[middle - 1].figures[before],
+            graph.steps[middle].figures[cells],
+            self.ends.figures[last],
+        )
+        priced = begun.priced[first] + self.relaxation.priced[middle][cells] + self.ends.priced[last]
+        whole = np.column_stack(columns).astype(np.int32)
+        return Paths(whole, graph.steps[-1].leaving[whole[:, -1]], np.sum(parts, axis=0), priced)
+
+
+def _met(
+    keys: NDArray[np.int64], whose: NDArray[np.intp], asked: NDArray[np.int64], buckets: _Buckets
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Pairs of one key, some at a time: whose it is, and which asked for it."""
+    wanted = buckets.table(buckets.first(asked))
+    kept = np.flatnonzero(wanted[buckets.first(keys)])
+    kept = kept[np.argsort(keys[kept])]
+    keys, whose = keys[kept], whose[kept]
+    begin = np.searchsorted(keys, asked)
+    counts = np.searchsorted(keys, asked, side="right") - begin
+    total = np.cumsum(counts)
+    full = np.arange(_HELD_AT_ONCE, total[-1] if len(total) else 0, _HELD_AT_ONCE)
+    for start, stop in pairwise([0, *np.searchsorted(total, full).tolist(), len(asked)]):
+        some = counts[start:stop]
+        which = np.repeat(np.arange(start, stop), some)
+        place = np.arange(len(which)) - np.repeat(np.cumsum(some) - some, some)
+        yield whose[begin[which] + place], which
