@@ -35,8 +35,10 @@ from nas.exact.relaxation import Relaxation
 
 _BEGINNINGS, _ENDS, _ASKED = 1 << 25, 1 << 22, 1 << 30
 """The most beginnings and ends, and pairs of a cell and an end, for which a join is tried."""
-_ROOMS = (1 << 14, 1 << 17, 1 << 20, _BEGINNINGS)
+_ROOMS = (1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, _BEGINNINGS)
 """Beginnings that are joined, those of the largest bounds, from try to try."""
+_WIDENED = 4
+"""By how much the range of values looked at grows from try to try; in the last it is whole."""
 _FACTORS = (0x1E3779B97F4A7C15, 0x517CC1B727220A95, 0x2545F4914F6CDD1D)
 """For each limit that is hashed, what its buckets' numbers are multiplied by."""
 _TOLD_APART = 4
@@ -129,8 +131,10 @@ def best(
     cut = Cut.of(graph)
     begun = _listed(graph, relaxation, limits, Paths.start(), cut.middle - 1, least)
     ways = Ways.on(graph.steps[cut.middle - 1], cut.middle - 1, relaxation)
-    for room in _ROOMS:
-        floor = max(ways.counts(begun, least, room)[1], least)
+    span = relaxation.bound - float(graph.completions(objective.of_cells(graph), np.minimum)[0].item())
+    for left, room in reversed(list(enumerate(reversed(_ROOMS)))):
+        lowest = relaxation.bound - span / _WIDENED**left if left else -np.inf
+        floor = max(ways.counts(begun, least, room)[1], least, lowest)
         within = [*limits, *objective.between(graph, floor, relaxation.bound + relaxation.slack)]
         if not within:
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,13 @@ from scipy.stats import chisquare
 import search_spaces
 from nas import exact, score
 from nas.budget import COSTS, parse_budget
+from nas.exact.answers import front_against, inside_of, on_front, proven_best, proven_front
 from nas.exact.inside import Tally
 from nas.exact.limits import limits
 from nas.problem import Problem
 from nas.question import Question
 from nas.stage_tables import StageTables, enumerate_all
+from nas.table import figures_of, ranked
 from search_spaces import RequestError, Space
 from tests.conftest import examples
 
@@ -207,3 +210,76 @@ def test_draws_of_a_real_space_are_even(levels: int) -> None:
 def test_nonsense_is_refused(ask: object, said: str) -> None:
     with pytest.raises(RequestError, match=said):
         ask()  # type: ignore[operator]
+
+
+def ranked_like_tables(problem: Problem, rows: list[tuple[int, ...]]) -> list[str]:
+    """Networks as a table of all of them would rank them."""
+    figures = figures_of(problem.space, problem.tables, problem.goal, np.array(rows))
+    return ranked(figures, problem.goal)["arch"].tolist()
+
+
+@pytest.mark.parametrize("asked", [{}, {"like": "mobilenet_v2", "minimize": "params", "across_widths": True}])
+@pytest.mark.parametrize("budgets", [{}, {"flops": "160M:300M"}], ids=str)
+def test_equals_rank_as_in_a_table_of_all(asked: dict[str, Any], budgets: dict[str, str]) -> None:
+    """Where stages 4 and 5 have one width, blocks can be exchanged between them: such networks are equal."""
+    wide = search_spaces.get("mobilenet-wide")
+    kept = dict(zip(wide.choices, ((options[0],) for options in wide.choices.values()), strict=True))
+    kept |= {"width_4": (80,), "width_5": (80, 88), "depth_4": (6, 7, 8), "depth_5": (4, 5, 6)}
+    kept |= {"depth_3": (5, 6), "expansion_4": (3, 4), "expansion_5": (3, 4)}
+    space = replace(wide, choices=kept)
+    problem = Problem.of(Question("mobilenet-wide", budgets, **asked), space)
+    every = all_of(space)
+    every = every[problem.goal.meets(every)]
+    equal = every.groupby(["nn_mass", "flops", "params"]).size()
+    assert len(every) > 20 and (equal > 1).any()
+    ranking = ranked_like_tables(problem, every["row"].tolist())
+    for k in range(1, len(every) + 2):
+        found = proven_best(problem, k)
+        specs = [str(space.of_options(row)) for row in found.population]
+        assert specs == ranking[:k] and found.gap == 0
+
+
+def test_a_front_shows_the_first_of_equals_and_knows_its_members() -> None:
+    space = search_spaces.get("resnet")
+    problem = Problem.of(Question("resnet", {"flops": "2G"}, pareto="params"))
+    every = inside(all_of(space), {"flops": "2G"}).sort_values(["params", "nn_mass"], ascending=[True, False])
+    points = every[every["nn_mass"] > every["nn_mass"].cummax().shift(fill_value=-1)]
+    proven = proven_front(problem)
+    population = np.array(every["row"].tolist())
+    members = every[on_front(problem, proven, population)]
+    assert set(members.index) >= set(points.index)
+    assert not set(zip(members["nn_mass"], members["params"], strict=True)) ^ set(
+        zip(points["nn_mass"], points["params"], strict=True)
+    )
+    rows = members.groupby("params")["row"].agg(list)
+    expected = [ranked_like_tables(problem, rows[params])[0] for params in points["params"]]
+    assert [str(space.of_options(row)) for row in proven.population] == expected
+
+
+TIGHT = {"flops": "400000050:400000060", "params": "3700000:3700100"}
+
+
+def test_narrow_bands_on_two_costs_are_listed() -> None:
+    """A network in 60 billion; all that is drawn is inside, and none of it is better than the best."""
+    problem = Problem.of(Question("mobilenet-wide", TIGHT))
+    assert problem.few is not None and len(problem.few) == inside_of(problem).count > 1000
+    assert problem.goal.meets(problem.tables.score(problem.graph.population(problem.few.cells))).all()
+    best = proven_best(problem, 3)
+    assert best.gap == 0 and best.values == sorted(best.values, reverse=True)
+    assert score(str(problem.space.of_options(best.population[0])))["nn_mass"] == best.values[0]
+    front = front_against(problem, "params")
+    assert front.gap == 0 and front.values[-1] == best.values[0]
+
+
+def test_a_band_on_one_cost_that_no_network_has_is_refused_at_once() -> None:
+    """FLOPs of mobilenet-wide are multiples of 392 apart."""
+    assert exact.count("mobilenet-wide", flops="399999990:400000010", params="3.7M") == 0
+    with pytest.raises(RequestError, match="the nearest have 399,999,664 flops and 400,000,056 flops"):
+        exact.best("mobilenet-wide", flops="399999990:400000010", params="3700000:3700100")
+
+
+def test_the_best_in_narrow_bands_with_many_networks_is_proven() -> None:
+    found = exact.best("mobilenet-wide", 5, flops="399.9M:400M", params="3.69M:3.7M")
+    assert found.attrs["gap"] == 0 and found["nn_mass"].tolist() == sorted(found["nn_mass"], reverse=True)
+    drawn = exact.sample("mobilenet-wide", 20, flops="399.9M:400M", params="3.69M:3.7M")
+    assert drawn["nn_mass"].max() <= found["nn_mass"].iloc[0]
