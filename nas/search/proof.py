@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 
 from nas.budget import COSTS, exactly
-from nas.exact.answers import inside_of, proven_best, proven_front
+from nas.exact.answers import front_against, inside_of, proven_best, proven_front
 from nas.exact.inside import ROUGH
-from nas.exact.limits import limits
-from nas.exact.pareto import front
 from nas.goal import MAXIMIZE, Goal
 from nas.problem import Problem
 from nas.scoring import FIGURES, Population
@@ -117,8 +115,7 @@ def _front_of_maximum(problem: Problem) -> Population:
     aims = (figure for figure, _ in problem.goal.optimise)
     bounded = (bound.figure for bound in problem.goal.bounds)
     cost = next((figure for figure in (*aims, *bounded) if figure in COSTS), "flops")
-    found = front(problem.graph, FIGURES.index(cost), limits(problem.graph, problem.goal.bounds))
-    return problem.graph.population(found.paths.cells)
+    return front_against(problem, cost).population
 
 
 def shortly(count: int) -> str:
