@@ -68,6 +68,7 @@ class Order:
         files: Where its output and its errors go.
         environment: What it finds in `os.environ`.
         without: Packages that it cannot import.
+        anew: Whether it imports our own packages itself, those in its folder first.
         constants: Values of constants of our modules, such as nas.search.run._LEAST_PAUSE.
     """
 
@@ -76,6 +77,7 @@ class Order:
     files: tuple[Path, Path]
     environment: dict[str, str]
     without: tuple[str, ...]
+    anew: bool
     constants: dict[str, object]
 
 
@@ -159,8 +161,12 @@ def _run(order: Order) -> None:
     os.chdir(order.folder)
     os.environ.clear()
     os.environ.update(order.environment)
+    sys.path.insert(0, str(order.folder))
+    if order.anew:
+        _forget("nas", "search_spaces")
     if order.without:
         _forget(*order.without)
+        sys.modules.update(dict.fromkeys(order.without))  # type: ignore[arg-type]
     for name, value in order.constants.items():
         module, _, constant = name.rpartition(".")
         pytest.MonkeyPatch().setattr(importlib.import_module(module), constant, value)
@@ -178,12 +184,11 @@ def _standard_streams() -> None:
 
 
 def _forget(*packages: str) -> None:
-    """Make packages impossible to import, and let our own be imported anew."""
+    """Take packages for not yet imported."""
     for name in list(sys.modules):
         # torch's own part for TensorBoard has imported that.
-        if name.partition(".")[0] in {*packages, "nas", "search_spaces"} or "torch.utils.tensorboard" in name:
+        if name.partition(".")[0] in packages or name.startswith("torch.utils.tensorboard"):
             del sys.modules[name]
-    sys.modules.update(dict.fromkeys(packages))  # type: ignore[arg-type]
 
 
 class Begun:
@@ -192,6 +197,7 @@ class Begun:
     Args:
         extra: What its environment has beyond that of a terminal.
         without: Packages that it cannot import.
+        anew: Whether it imports our own packages itself, those in its folder first.
         constants: Values of constants of our modules, such as nas.search.run._LEAST_PAUSE.
     """
 
@@ -202,12 +208,14 @@ class Begun:
         *words: str,
         extra: Mapping[str, str] | None = None,
         without: Sequence[str] = (),
+        anew: bool = False,
         constants: Mapping[str, object] | None = None,
     ) -> None:
         self._server, self._kept = server, tempfile.TemporaryDirectory()
         files = (Path(self._kept.name) / "stdout", Path(self._kept.name) / "stderr")
         environs = {**environment(), **(extra or {})}
-        self._order = Order(words, folder, files, environs, tuple(without), dict(constants or {}))
+        anew = anew or bool(without)
+        self._order = Order(words, folder, files, environs, tuple(without), anew, dict(constants or {}))
         self.pid = server.begin(self._order)
 
     def send_signal(self, number: int) -> None:
@@ -251,7 +259,7 @@ def _recount() -> NoReturn:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         _standard_streams()
-        recount.main()
+        importlib.import_module("nas.recount").main()
         sys.stdout.flush()
         code = 0
     except BaseException:

@@ -4,7 +4,6 @@ import importlib.util
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ import search_spaces
 from nas import score
 from nas.budget import quantity
 from search_spaces import Space, registry
-from tests.conftest import REPOSITORY, Command, environment
+from tests.conftest import REPOSITORY, Begin, Command
 from tests.nas.train.conftest import images
 from tests.search_spaces.conformance import Conformance
 
@@ -65,12 +64,13 @@ class TestWorkedExample(Conformance):
         assert round(space.references["wrn_28_10"].figures().params / 1e6, 1) == 36.5
 
 
-def test_saving_the_file_is_all_it_takes(tmp_path: Path) -> None:
+def test_saving_the_file_is_all_it_takes(begin: Begin, tmp_path: Path) -> None:
     for package in ("nas", "search_spaces"):
         shutil.copytree(REPOSITORY / package, tmp_path / package)
     (tmp_path / "search_spaces" / "wide_resnet.py").write_text(code())
     for words in commands(PAGE):
-        run(words, tmp_path, tmp_path)
+        done = begin(tmp_path, *quick(words), anew=True).ended()
+        assert done.returncode == 0 and done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("words", commands(README) + commands(EXACT), ids=" ".join)
@@ -81,7 +81,13 @@ def test_the_commands_of_the_pages_work(words: list[str], command: Command) -> N
     assert done.returncode == 0 and done.stdout, done.stderr
 
 
-def test_the_way_from_a_budget_to_a_file_works(command: Command, images: Path, tmp_path: Path) -> None:
+def test_the_way_from_a_budget_to_a_file_works(
+    command: Command,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The commands of the README one after another, on images that are there and few."""
     (block,) = re.findall(r"## From a budget to a file\n+```sh\n(.*?)```", README.read_text(), re.DOTALL)
     few = f"--dataset folder --data {images} --set epochs=1 batch=12"
@@ -92,14 +98,10 @@ def test_the_way_from_a_budget_to_a_file_works(command: Command, images: Path, t
         _, _, module, *arguments = shlex.split(line)
         done = command(module, *arguments)
         assert done.returncode == 0, done.stderr
-    loaded = subprocess.run(
-        [sys.executable, *shlex.split(load)[1:]],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=environment(),
-    )
-    assert loaded.stdout == "torch.Size([2, 3])\n", loaded.stderr
+    _, _, lines = shlex.split(load)
+    monkeypatch.chdir(tmp_path)
+    exec(lines, {})
+    assert capsys.readouterr().out == "torch.Size([2, 3])\n"
     assert (tmp_path / "trained" / "export" / "row1-seed0.onnx").exists()
 
 
@@ -130,12 +132,3 @@ def quick(words: list[str]) -> list[str]:
     """A command with fewer trials and rows."""
     few = ["--trials", "400", "--top", "1"] if "nas.search" in words and "--choices" not in words else []
     return [*words, *few]
-
-
-def run(words: list[str], packages: Path, folder: Path) -> None:
-    environs = {**environment(), "PYTHONPATH": str(packages)}
-    done = subprocess.run(
-        [sys.executable, "-m", *quick(words)], cwd=folder, capture_output=True, text=True, env=environs
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout

@@ -82,10 +82,10 @@ def test_csv_and_json_are_the_table_alone(command: Command) -> None:
 
 def test_runs_go_to_a_folder_of_their_own(command: Command, tmp_path: Path) -> None:
     for _ in range(2):
-        assert command("nas.search", *QUICK, "--trials", "30", "--top", "1").returncode == 0
+        assert command("nas.search", "--space", "mlp", "--flops", "10K", "--top", "1").returncode == 0
     folders = list((tmp_path / "results" / "runs").iterdir())
     assert len(folders) == 2
-    assert all("mobilenet-flops-400M" in folder.name for folder in folders)
+    assert all("mlp-flops-10K" in folder.name for folder in folders)
 
 
 def test_like_keeps_mass_and_base_width_and_costs_less(command: Command, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ class TestResume:
     """A run goes on where it stopped, whatever stopped it, to the table of an unbroken run."""
 
     trials = 3000
-    given = (*QUICK, "--trials", str(trials), "--top", "1", "--out", "run")
+    given = (*QUICK, "--trials", str(trials), "--top", "1", "--format", "csv", "--out", "run")
     constants: ClassVar = {"nas.search.run._LEAST_PAUSE": 0.0, "nas.search.run._PAUSE_RATIO": 0.0}
     """It is saved after every block."""
 
@@ -329,7 +329,7 @@ class TestResume:
         self.resumes(command, run, unbroken)
 
     def resumes(self, command: Command, run: Path, unbroken: pd.DataFrame) -> None:
-        done = command("nas.search", "--resume", str(run), "--top", "1")
+        done = command("nas.search", "--resume", str(run), "--top", "1", "--format", "csv")
         assert done.returncode == 0, done.stderr
         assert json.loads((run / "run.json").read_text())["status"] == "finished"
         pd.testing.assert_frame_equal(unlike_time(run), unbroken)
@@ -394,16 +394,13 @@ class TestResume:
             shutil.rmtree(damaged)
 
 
-def test_a_space_that_miscounts_stops_the_run(command: Command, tmp_path: Path) -> None:
+def test_a_space_that_miscounts_stops_the_run(begin: Begin, tmp_path: Path) -> None:
     """A space file with a fault, dropped into the package: a traceback and exit 1, nothing shown."""
     shutil.copytree(REPOSITORY / "nas", tmp_path / "nas")
     shutil.copytree(REPOSITORY / "search_spaces", tmp_path / "search_spaces")
     layers = tmp_path / "search_spaces" / "layers.py"
     layers.write_text(layers.read_text().replace("params=weights + self.features_out", "params=weights"))
-    done = subprocess.run(
-        [sys.executable, "-m", "nas.search", "--space", "mlp", "--trials", "20"],
-        cwd=tmp_path, env={**environment(), "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
-    )  # fmt: skip
+    done = begin(tmp_path, "nas.search", "--space", "mlp", "--trials", "20", anew=True).ended()
     assert done.returncode == 1
     assert "MiscountError" in done.stderr and "params is" in done.stderr and not done.stdout
 

@@ -29,11 +29,23 @@ def study(
 
 
 @pytest.mark.parametrize(
-    ("sampler", "goal"),
-    [("nsga2", "mass"), ("nsga2", "front"), ("random", "front"), ("tpe", "mass"), ("NSGAIISampler", "mass"),
-     ("qmc", "mass"), ("cmaes", "mass")],
+    ("sampler", "goal", "stop"),
+    [
+        ("nsga2", "mass", BLOCK + 57),
+        ("nsga2", "front", BLOCK),
+        ("random", "front", BLOCK + 57),
+        *(
+            pytest.param(sampler, goal, stop, marks=pytest.mark.slow)
+            for sampler, goal, stop in (
+                ("nsga2", "mass", BLOCK), ("nsga2", "front", BLOCK + 57), ("random", "front", BLOCK),
+                ("tpe", "mass", BLOCK), ("NSGAIISampler", "mass", BLOCK), ("qmc", "mass", BLOCK),
+                ("cmaes", "mass", BLOCK), ("tpe", "mass", BLOCK + 57),
+                ("NSGAIISampler", "mass", BLOCK + 57), ("qmc", "mass", BLOCK + 57),
+                ("cmaes", "mass", BLOCK + 57),
+            )
+        ),
+    ],
 )  # fmt: skip
-@pytest.mark.parametrize("stop", [BLOCK, BLOCK + 57])
 def test_a_stopped_study_goes_on_as_if_it_had_not(tmp_path: Path, sampler: str, goal: str, stop: int) -> None:
     trials = BLOCK + 100
     unbroken = study(sampler, GOALS[goal])

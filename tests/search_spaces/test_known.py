@@ -52,7 +52,9 @@ def known() -> st.SearchStrategy[Torchvision]:
     )
 
 
-@pytest.mark.parametrize("constants", [(64, 100, 1), (97, 10, 2)], ids=str)
+@pytest.mark.parametrize(
+    "constants", [(64, 100, 1), pytest.param((97, 10, 2), marks=pytest.mark.slow)], ids=str
+)
 @pytest.mark.parametrize("network", KINDS, ids=str)
 def test_counts_are_fvcores_to_the_unit(network: Torchvision, constants: tuple[int, int, int]) -> None:
     made = Torchvision(network.name, network.width_mult, *constants)

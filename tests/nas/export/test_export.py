@@ -39,8 +39,18 @@ def classifier(family: str) -> Classifier:
     return Classifier(FAMILIES[family], SPREAD, ("a", "b", "c"), 8).eval()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("form", FORMATS)
+QUICK = ("state_dict", "safetensors")
+"""Formats that need no trace of the network; of one family the others are tested every time too."""
+
+
+@pytest.mark.parametrize(
+    ("form", "family"),
+    [
+        pytest.param(form, family, marks=[] if form in QUICK or family == "mobilenet" else pytest.mark.slow)
+        for form in FORMATS
+        for family in FAMILIES
+    ],
+)
 def test_the_file_is_the_same_network(form: str, family: str, tmp_path: Path) -> None:
     made = classifier(family)
     path = tmp_path / f"network{FORMATS[form].suffix}"

@@ -34,8 +34,17 @@ def test_a_network_learns(data: Data) -> None:
     assert 0 < last.waiting < 1 and last.gpu_memory_mb is None
 
 
-@pytest.mark.parametrize("kept", ["data", "on_disk"])
-@pytest.mark.parametrize("stop_after", [1, 6, 11])
+@pytest.mark.parametrize(
+    ("kept", "stop_after"),
+    [
+        ("data", 1),
+        ("data", 6),
+        ("data", 11),
+        ("on_disk", 11),
+        pytest.param("on_disk", 1, marks=pytest.mark.slow),
+        pytest.param("on_disk", 6, marks=pytest.mark.slow),
+    ],
+)
 def test_a_stopped_training_goes_on_bit_for_bit(
     kept: str, stop_after: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
