@@ -49,7 +49,8 @@ def begun(path: Path | None, under: Path, name: str) -> Iterator[Path]:
     try:
         with locked(path):
             _check_empty(path)  # it may have been used before it was locked
-            yield path
+            with writing(path):
+                yield path
     except BaseException:
         if new:
             with suppress(OSError):

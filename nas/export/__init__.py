@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.export.formats import FORMATS, Run
+from nas.files import write_whole
+from nas.folders import writing
 
 if TYPE_CHECKING:
     from nas.train.classifier import Classifier
@@ -17,7 +18,7 @@ _TOLERANCE = 1e-3
 
 
 def export(classifier: Classifier, path: Path, form: str) -> float:
-    """Write a trained network to a file, and run the file to see that it is the same network.
+    """Write a trained network to a file, once what it holds was run and is the same network.
 
     Args:
         classifier: What `nas.load` gives.
@@ -39,14 +40,10 @@ def export(classifier: Classifier, path: Path, form: str) -> float:
         raise RequestError(
             f"--format {form} needs {', '.join(missing)}, not installed: pip install 'zero-cost-nas[export]'"
         )
-    try:
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            file = Path(folder) / path.name
-            format_.write(classifier, file)
-            difference = _difference(format_.run(file, classifier), classifier)
-            file.replace(path)
-    except OSError as error:
-        raise RequestError(f"cannot write {path}: {error.strerror or error}") from None
+    content = format_.content(classifier)
+    difference = _difference(format_.run(content, classifier), classifier)
+    with writing(path):
+        write_whole(path, content)
     return difference
 
 

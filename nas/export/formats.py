@@ -1,11 +1,11 @@
-"""The formats a trained network is exported in: how each is written, and how it is run to be checked."""
+"""The formats a trained network is exported in: how files of each are made, and run to be checked."""
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ class Format:
     Attributes:
         suffix: Of its files.
         packages: What it needs beyond torch.
-        write: Writes a classifier to a file.
-        run: Makes of such a file something to run, the classifier showing only what it is.
+        content: What the file of a classifier holds.
+        run: Makes of that something to run, the classifier showing only what it is.
     """
 
     suffix: str
     packages: tuple[str, ...]
-    write: Callable[[Classifier, Path], None]
-    run: Callable[[Path, Classifier], Run]
+    content: Callable[[Classifier], bytes]
+    run: Callable[[bytes, Classifier], Run]
 
 
 def facts(classifier: Classifier) -> dict[str, str]:
@@ -45,28 +45,30 @@ def facts(classifier: Classifier) -> dict[str, str]:
     }
 
 
-def _write_safetensors(classifier: Classifier, path: Path) -> None:
-    from safetensors.torch import save_file
+def _safetensors(classifier: Classifier) -> bytes:
+    from safetensors.torch import save
 
-    save_file(classifier.state_dict(), path, metadata=facts(classifier))
-
-
-def _run_safetensors(path: Path, classifier: Classifier) -> Run:
-    from safetensors.torch import load_file
-
-    return _with_weights(classifier, load_file(path))
+    return save(classifier.state_dict(), facts(classifier))
 
 
-def _write_state_dict(classifier: Classifier, path: Path) -> None:
+def _run_safetensors(content: bytes, classifier: Classifier) -> Run:
+    from safetensors.torch import load
+
+    return _with_weights(classifier, load(content))
+
+
+def _state_dict(classifier: Classifier) -> bytes:
     import torch
 
-    torch.save(classifier.state_dict(), path)
+    buffer = io.BytesIO()
+    torch.save(classifier.state_dict(), buffer)
+    return buffer.getvalue()
 
 
-def _run_state_dict(path: Path, classifier: Classifier) -> Run:
+def _run_state_dict(content: bytes, classifier: Classifier) -> Run:
     import torch
 
-    return _with_weights(classifier, torch.load(path, weights_only=True))
+    return _with_weights(classifier, torch.load(io.BytesIO(content), weights_only=True))
 
 
 def _with_weights(classifier: Classifier, weights: dict[str, Tensor]) -> Run:
@@ -99,38 +101,41 @@ def as_onnx(module: nn.Module, pixels: Tensor) -> ONNXProgram:
     return program
 
 
-def _write_onnx(classifier: Classifier, path: Path) -> None:
+def _onnx(classifier: Classifier) -> bytes:
     program = as_onnx(classifier, classifier.example())
     program.model.metadata_props.update(facts(classifier))
-    program.save(path, external_data=False)
+    content: bytes = program.model_proto.SerializeToString()
+    return content
 
 
-def _run_onnx(path: Path, classifier: Classifier) -> Run:
+def _run_onnx(content: bytes, classifier: Classifier) -> Run:
     import onnxruntime
     import torch
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     return lambda pixels: torch.from_numpy(session.run(["logits"], {"pixels": pixels.numpy()})[0])
 
 
-def _write_torch_export(classifier: Classifier, path: Path) -> None:
+def _torch_export(classifier: Classifier) -> bytes:
     import torch
 
     shapes = ({0: torch.export.Dim.DYNAMIC},)
     program = torch.export.export(classifier, (classifier.example(),), dynamic_shapes=shapes)
-    torch.export.save(program, path)
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()
 
 
-def _run_torch_export(path: Path, classifier: Classifier) -> Run:
+def _run_torch_export(content: bytes, classifier: Classifier) -> Run:
     import torch
 
-    run: Run = torch.export.load(path).module()
+    run: Run = torch.export.load(io.BytesIO(content)).module()
     return run
 
 
 FORMATS: dict[str, Format] = {
-    "safetensors": Format(".safetensors", ("safetensors",), _write_safetensors, _run_safetensors),
-    "state_dict": Format(".pt", (), _write_state_dict, _run_state_dict),
-    "onnx": Format(".onnx", ("onnx", "onnxscript", "onnxruntime"), _write_onnx, _run_onnx),
-    "torch_export": Format(".pt2", (), _write_torch_export, _run_torch_export),
+    "safetensors": Format(".safetensors", ("safetensors",), _safetensors, _run_safetensors),
+    "state_dict": Format(".pt", (), _state_dict, _run_state_dict),
+    "onnx": Format(".onnx", ("onnx", "onnxscript", "onnxruntime"), _onnx, _run_onnx),
+    "torch_export": Format(".pt2", (), _torch_export, _run_torch_export),
 }

@@ -12,6 +12,7 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
 
+from nas.files import read_whole
 from search_spaces import RequestError
 
 
@@ -37,14 +38,14 @@ class Journal(BaseJournalBackend):
             return cls()
         logs = []
         try:
-            content = path.read_bytes()
+            content = read_whole(path)
         except OSError as error:
             raise RequestError(f"{path} cannot be read: {error.strerror}") from None
         for number, line in enumerate(content.splitlines(), 1):
             try:
                 log = json.loads(line)
                 log["op_code"], log["worker_id"]
-            except (ValueError, TypeError, KeyError):
+            except (ValueError, TypeError, KeyError, RecursionError):
                 raise RequestError(f"{path} is damaged at line {number}; start a new run") from None
             logs.append(log)
         return cls(logs)

@@ -28,6 +28,7 @@ from nas.search.scores import Scores
 from nas.stage_tables import StageTables
 from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
+from search_spaces.errors import shown
 from search_spaces.space import Options
 
 BLOCK = 200
@@ -91,8 +92,11 @@ class Study:
                 if self._study.user_attrs.get(_ASKED_MARK) != self._asked:
                     raise ValueError("it is of another search")
                 self._remember()
-            except (KeyError, ValueError, TypeError, IndexError, AssertionError) as error:
-                raise RequestError(f"the study is damaged ({error!r}); start a new run") from None
+            except RequestError:
+                raise
+            except (LookupError, ValueError, TypeError, AttributeError, AssertionError,
+                    ArithmeticError) as error:  # fmt: skip
+                raise RequestError(f"the study is damaged ({shown(error)}); start a new run") from None
         self._recorded = len(self.rows)
 
     def _remember(self) -> None:

@@ -21,7 +21,13 @@ class Board:
         self._there = importlib.util.find_spec("tensorboard") is not None
 
     def add(self, job: Job, epoch: Epoch) -> None:
-        """Add an epoch, if it is a new one."""
+        """Add an epoch, if it is a new one; where that cannot be written, no more is added."""
+        try:
+            self._add(job, epoch)
+        except (OSError, ValueError):  # a full disk, or a path that is no text: curves.csv has all of it
+            self._there = False
+
+    def _add(self, job: Job, epoch: Epoch) -> None:
         if not self._there or self._added.get(job.name) == epoch.number:
             return
         self._added[job.name] = epoch.number

@@ -175,6 +175,7 @@ def _from_folder(
     tested = next((part for part in TEST_FOLDERS if (folder / part).is_dir()), TEST_FOLDERS[0])
     for part in ("train", tested):
         try:
+            _check_tree(str(folder / part))
             parts[part] = ImageFolder(str(folder / part))
         except OSError as error:
             layout = f"expected {folder}/train/CLASS/*.png and {folder}/test/CLASS/*.png"
@@ -193,6 +194,30 @@ def _from_folder(
         return Data(name, tuple(train.classes), *(part.in_memory() for part in found))
     except DataError as error:
         raise RequestError(str(error)) from None
+
+
+def _check_tree(folder: str) -> None:
+    """Check that images can be read to an end, and that no link leads back to a folder above it.
+
+    Raises:
+        RequestError: An image is a pipe or the like, or there is such a link.
+        OSError: A folder cannot be read.
+    """
+    from torchvision.datasets.folder import IMG_EXTENSIONS
+
+    left: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
+    while left:
+        path, above = left.pop()
+        status = Path(path).stat()
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            raise RequestError(f"{path} leads back to a folder above it; remove that link")
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    left.append((entry.path, above | {here}))
+                elif entry.name.lower().endswith(IMG_EXTENSIONS) and not entry.is_file():
+                    raise RequestError(f"{entry.path} is no regular file; remove it")
 
 
 def _files(found: ImageFolder, side: int | None, short_side: int | None, workers: int) -> Files:

@@ -110,7 +110,10 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
     """A file size that the system refuses, and two that start at once."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     for path in (tmp_path / "new", None):
-        with pytest.raises(OSError, match="too large"), begun(path, tmp_path / "runs", "x") as folder:
+        with (
+            pytest.raises(RequestError, match=r"cannot write .*: File too large"),
+            begun(path, tmp_path / "runs", "x") as folder,
+        ):
             try:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
                 write_whole(folder / "run.json", "x" * 1000)

@@ -1,5 +1,6 @@
 """A run keeps what it has found, however often it is stopped."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,18 @@ def test_runs_begun_together_have_folders_of_their_own(
     monkeypatch.chdir(tmp_path)
     folders = [RunFolder.create(REQUEST, None).path for _ in range(5)]
     assert len(set(folders)) == 5
+
+
+def test_a_log_with_odd_entries_is_damaged(tmp_path: Path) -> None:
+    begun(tmp_path / "run", 3)
+    log = tmp_path / "run" / "study.log"
+    lines = log.read_text().splitlines()
+    trial = next(number for number, line in enumerate(lines) if "intermediate_values" in line)
+    for name, odd in (("intermediate_values", None), ("distributions", 5), ("op_code", [])):
+        entry = {**json.loads(lines[trial]), name: odd}
+        log.write_text("\n".join([*lines[:trial], json.dumps(entry), *lines[trial + 1 :]]) + "\n")
+        with pytest.raises(RequestError, match="damaged"):
+            Run(REQUEST, Problem.of(REQUEST), RunFolder.open(tmp_path / "run"))
+    log.write_text("\n".join([*lines, "[" * 200_000]))
+    with pytest.raises(RequestError, match=r"study\.log is damaged at line"):
+        Run(REQUEST, Problem.of(REQUEST), RunFolder.open(tmp_path / "run"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -58,7 +60,9 @@ def test_the_file_is_the_same_network(form: str, family: str, tmp_path: Path) ->
     assert [kept.name for kept in tmp_path.iterdir()] == [path.name]
     pixels = made.example(5)
     with torch.no_grad():
-        torch.testing.assert_close(FORMATS[form].run(path, made)(pixels), made(pixels), atol=1e-4, rtol=1e-3)
+        torch.testing.assert_close(
+            FORMATS[form].run(path.read_bytes(), made)(pixels), made(pixels), atol=1e-4, rtol=1e-3
+        )
 
 
 def test_files_say_what_they_are(tmp_path: Path) -> None:
@@ -83,11 +87,26 @@ def test_another_network_is_not_let_pass(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(
         FORMATS,
         "state_dict",
-        type(broken)(broken.suffix, (), lambda _, path: broken.write(other, path), broken.run),
+        type(broken)(broken.suffix, (), lambda _: broken.content(other), broken.run),
     )
     with pytest.raises(RuntimeError, match="a logit of the file differs"):
         export(made, tmp_path / "n.pt", "state_dict")
     assert not list(tmp_path.iterdir())
+
+
+def test_any_path_will_do_and_a_file_that_cannot_be_written_gets_one_line(tmp_path: Path) -> None:
+    """A path that is no text, and a real limit of the system on the size of files."""
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    export(classifier("mlp"), folder / "n.safetensors", "safetensors")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        with pytest.raises(RequestError, match=r"cannot write .*n\.pt: File too large"):
+            export(classifier("mlp"), folder / "n.pt", "state_dict")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [kept.name for kept in folder.iterdir()] == ["n.safetensors"]
 
 
 def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

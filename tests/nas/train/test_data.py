@@ -175,3 +175,18 @@ def test_what_is_wrong_with_a_folder_is_named(images: Path, tmp_path: Path) -> N
         load("folder", broken)
     shutil.copytree(images / "test", broken / "val")
     assert len(load("folder", broken).test) == 24
+
+
+def test_links_that_lead_back_and_pipes_are_refused(tmp_path: Path) -> None:
+    """Two links that lead back would be followed for ever, and a pipe waited for."""
+    folder = write_images(tmp_path / "colours", each=1)
+    inside = folder / "train" / "red"
+    for name in ("a", "b"):
+        (inside / name).symlink_to(inside)
+    with pytest.raises(RequestError, match=r"red/[ab] leads back to a folder above it; remove that link"):
+        load("folder", folder)
+    for name in ("a", "b"):
+        (inside / name).unlink()
+    os.mkfifo(inside / "0.png")
+    with pytest.raises(RequestError, match=r"0\.png is no regular file; remove it"):
+        load("folder", folder)

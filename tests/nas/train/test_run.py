@@ -371,6 +371,13 @@ def test_a_damaged_table_is_named(whole: tuple[TrainRun, Path], data: Data, tmp_
     pd.testing.assert_frame_equal(gone_on_with(path, data), whole[0].table)
 
 
+def test_a_path_that_is_no_text_will_do(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
+    path = shutil.copytree(whole[1], tmp_path / os.fsdecode(b"\xff"))
+    (path / "trained.csv").unlink()
+    (path / "checkpoints" / "row1-seed0.pt").unlink()
+    assert gone_on_with(path, data)["status"].tolist() == ["done"] * 2
+
+
 def test_a_run_in_use_is_left_alone(
     whole: tuple[TrainRun, Path], data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
