@@ -4,10 +4,41 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import PurePath
 
 
 class RequestError(ValueError):
     """What the user asked for is wrong; the message is one line that says what and how to mend it."""
+
+
+def checked_kind(name: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Refuse an argument of another kind; a truth value is no number.
+
+    Raises:
+        TypeError: It is of none of the kinds.
+
+    >>> checked_kind("row", "x", int, "a whole number")
+    Traceback (most recent call last):
+    ...
+    TypeError: row is 'x', expected a whole number
+    """
+    of_kind = isinstance(value, kinds)
+    if isinstance(value, bool):
+        of_kind = bool in (kinds if isinstance(kinds, tuple) else (kinds,))
+    if not of_kind:
+        raise TypeError(f"{name} is {shown(value)}, expected {wanted}")
+
+
+def checked_path(name: str, value: object) -> None:
+    """Refuse what is no path.
+
+    Raises:
+        TypeError: It is neither text nor a path.
+        RequestError: It is empty or has a NUL.
+    """
+    checked_kind(name, value, (str, PurePath), "a path")
+    if not str(value) or "\0" in str(value):
+        raise RequestError(f"{name} is {shown(str(value))}, expected a path")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from search_spaces.errors import RequestError, closest, did_you_mean, shown
+from search_spaces.errors import RequestError, checked_kind, closest, did_you_mean, shown
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
@@ -44,7 +44,9 @@ def get(name: str) -> Space:
 
     Raises:
         RequestError: There is none; the message lists the names.
+        TypeError: It is no text.
     """
+    checked_kind("name", name, str, "the name of a space")
     if name in _families:
         raise RequestError(
             f"{name} is no space to search: its networks are given one by one, as {_families[name]()};"
@@ -77,7 +79,9 @@ def parse(text: str) -> Architecture:
 
     Raises:
         RequestError: There is no such space, or the rest does not parse.
+        TypeError: It is no text.
     """
+    checked_kind("text", text, str, "SPACE:SPEC")
     name, colon, _ = text.partition(":")
     if not colon:
         raise RequestError(f"{shown(text)} names no space; {_way_out(text)}")

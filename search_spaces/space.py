@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from search_spaces.architecture import Architecture, Value
 from search_spaces.chain import Chain, ChainArchitecture
-from search_spaces.errors import RequestError, did_you_mean, shortened, shown
+from search_spaces.errors import RequestError, checked_kind, did_you_mean, shortened, shown
 
 Options: TypeAlias = tuple[Value, ...]
 
@@ -58,7 +58,9 @@ class Space:
 
         Raises:
             RequestError: It is neither; the message says where it goes wrong, or lists the references.
+            TypeError: It is no text.
         """
+        checked_kind("text", text, str, "a spec or the name of a reference")
         name = text.removeprefix(f"{self.architecture.family}:")
         if name in self.references:
             return self.references[name]

@@ -204,7 +204,7 @@ def _problem(
     question = Question(
         space=space if isinstance(space, str) else space.name,
         budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
-        fix=fix or {},
+        fix={} if fix is None else fix,
         **asked,
     )
     return Problem.of(question, None if isinstance(space, str) else space, feasible)

@@ -80,6 +80,8 @@ def search(
     >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
     (True, np.int64(1))
     """
+    import numpy as np
+
     from nas.budget import as_text
     from nas.problem import Problem
     from nas.proxies.subject import BATCH
@@ -88,8 +90,22 @@ def search(
     from nas.search.request import DEFAULT_SCORE, Request, defaults
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
-    from search_spaces import RequestError
+    from search_spaces import Architecture, RequestError
+    from search_spaces.errors import checked_kind, checked_path
 
+    checked_kind("space", space, str, "the name of a space")
+    checked_kind("like", like, (str, Architecture, type(None)), "a reference or spec")
+    for name, text in (("minimize", minimize), ("pareto", pareto), ("score", score), ("sampler", sampler)):
+        checked_kind(name, text, (str, type(None)), "a name or None")
+    for name, whole in (("trials", trials), ("per_width", per_width), ("score_batch", score_batch)):
+        checked_kind(name, whole, (int, np.integer, type(None)), "a whole number or None")
+    for name, whole in (("seed", seed), ("top", top)):
+        checked_kind(name, whole, (int, np.integer), "a whole number")
+    for name, asked in (("across_widths", across_widths), ("warm_start", warm_start)):
+        checked_kind(name, asked, bool, "True or False")
+    checked_kind("fix", fix, (Mapping, type(None)), "names with values")
+    if out is not None:
+        checked_path("out", out)
     written = {"flops": flops, "macs": macs, "params": params}
     if top < 0:
         raise RequestError(f"top is {top}, expected a whole number of at least 0")

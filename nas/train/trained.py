@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nas.train.folder import TrainFolder
 from search_spaces import RequestError
+from search_spaces.errors import checked_kind, checked_path
 
 if TYPE_CHECKING:
     from nas.train.classifier import Classifier
@@ -27,7 +30,12 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
 
     Raises:
         RequestError: There is no such network in the folder, or it has not been trained to the end.
+        TypeError: An argument is of another kind.
     """
+    checked_path("folder", folder)
+    checked_kind("row", row, (int, np.integer), "a whole number")
+    checked_kind("seed", seed, (int, np.integer, type(None)), "a whole number or None")
+    checked_kind("best", best, bool, "True or False")
     run = TrainFolder.open(Path(folder))
     rows = len(run.order.archs)
     if not 1 <= row <= rows:
