@@ -41,7 +41,7 @@ def test_fixing_pins_choices_and_sets_constants() -> None:
     ("pins", "message"),
     [
         ({"width_mult": 2}, "width_mult=2 is not an option of mobilenet; it has 0.35, 0.4"),
-        ({"width": 1}, "mobilenet has no choice 'width'; it has width_mult, depth_1"),
+        ({"width": 1}, "no choice 'width' (did you mean width_mult?); it has width_mult, depth_1"),
         ({"resolution": 0}, "resolution is 0, expected a whole number of at least 1"),
     ],
 )
