@@ -135,7 +135,7 @@ class Ground:
         data: A folder of small images.
         search: A finished search.
         trained: A finished training of two networks.
-        broken: One that was killed after its first checkpoint.
+        broken: One that was interrupted after its first checkpoint.
         study: A finished study.
         published: A table of published networks.
     """
@@ -164,7 +164,8 @@ class Ground:
             assert done.code == 0, (words, done)
         with commands.running(root, [*ground.training(epochs=40), "--out", str(ground.broken)]) as running:
             assert running.until((ground.broken / "checkpoints" / "row1-seed0.pt").exists, 300)
-            running.kill(signal.SIGKILL)
+            running.kill(signal.SIGINT)
+            assert running.ended(300).code == 130
         return ground
 
     def training(self, epochs: int = 2) -> list[str]:

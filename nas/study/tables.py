@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from nas.files import check_regular
 from search_spaces import RequestError
 
 
@@ -24,6 +25,7 @@ def read_table(path: Path, numbers: Sequence[str], networks: bool = False) -> pd
     """
     expected = f"expected a table with {', '.join(('arch', *numbers))}"
     try:
+        check_regular(path)
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
         raise RequestError(f"{path} is no table ({error}); {expected}") from None

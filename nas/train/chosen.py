@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 import search_spaces
+from nas.files import check_regular
 from search_spaces import Architecture, RequestError
 
 _EXPECTED = "expected the candidates.csv of a search"
@@ -34,6 +35,7 @@ def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[st
         RequestError: It is no table of architectures, or it has no such rows.
     """
     try:
+        check_regular(path)
         table = pd.read_csv(path, index_col=False)
     except FileNotFoundError:
         raise RequestError(f"{path}: there is no such file; {_EXPECTED}") from None

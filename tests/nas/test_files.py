@@ -1,13 +1,19 @@
 """A file is whole at every moment, even when its writer is killed."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from nas.files import write_whole
+from nas.study.published.networks import published
+from nas.study.tables import read_table
+from nas.train.chosen import specs_of
+from search_spaces import RequestError
 from tests.conftest import environment
 
 WRITER = """
@@ -57,3 +63,12 @@ def test_writers_of_one_file_do_not_disturb_one_another(tmp_path: Path) -> None:
         found = list(writers.map(write, range(200)))
     assert all(len(content) == 1000 and len(set(content)) == 1 for content in found)
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "read", [lambda path: read_table(path, ()), lambda path: specs_of(path, None, None), published]
+)
+def test_a_pipe_is_no_table(read: Callable[[Path], object], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(RequestError, match=r"pipe\.csv is no table .*not a regular file"):
+        read(tmp_path / "pipe.csv")

@@ -11,6 +11,7 @@ import pandas as pd
 
 import search_spaces
 from nas import proxies
+from nas.files import check_regular
 from nas.proxies import Subject
 from nas.study.bases import base_of
 from search_spaces import Architecture, RequestError
@@ -103,6 +104,7 @@ def check_size(architecture: Architecture, published: str, counted: str) -> None
 def _read(path: Path) -> pd.DataFrame:
     expected = f"expected a table with the columns {', '.join(COLUMNS)}"
     try:
+        check_regular(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False)
