@@ -64,11 +64,12 @@ def test_a_budget_becomes_a_table(command: Command, tmp_path: Path) -> None:
 
 def test_the_stored_command_gives_the_same_table_in_another_process(command: Command, tmp_path: Path) -> None:
     first = command("nas.search", "--space", "mobilenet", "--params", "3M:4M", "--fix", "width_mult=1.0",
-                    "--trials", "250", "--top", "1", "--seed", "7", "--out", "run")  # fmt: skip
+                    "--trials", "250", "--top", "1", "--seed", "7", "--format", "csv",
+                    "--out", "run")  # fmt: skip
     assert first.returncode == 0, first.stderr
     stored = json.loads((tmp_path / "run" / "run.json").read_text())["command"]
     words = stored.removeprefix("python -m nas.search ").split()
-    again = command("nas.search", *words, "--top", "1", "--out", "again")
+    again = command("nas.search", *words, "--top", "1", "--format", "csv", "--out", "again")
     assert again.returncode == 0, again.stderr
     assert (tmp_path / "run/candidates.csv").read_bytes() == (tmp_path / "again/candidates.csv").read_bytes()
 
@@ -82,7 +83,7 @@ def test_csv_and_json_are_the_table_alone(command: Command) -> None:
 
 def test_runs_go_to_a_folder_of_their_own(command: Command, tmp_path: Path) -> None:
     for _ in range(2):
-        assert command("nas.search", "--space", "mlp", "--flops", "10K", "--top", "1").returncode == 0
+        assert command("nas.search", "--space", "mlp", "--flops", "10K", "--trials", "30").returncode == 0
     folders = list((tmp_path / "results" / "runs").iterdir())
     assert len(folders) == 2
     assert all("mlp-flops-10K" in folder.name for folder in folders)
@@ -90,14 +91,15 @@ def test_runs_go_to_a_folder_of_their_own(command: Command, tmp_path: Path) -> N
 
 def test_like_keeps_mass_and_base_width_and_costs_less(command: Command, tmp_path: Path) -> None:
     done = command("nas.search", "--space", "mobilenet", "--like", "mobilenet_v2", "--trials", "600",
-                   "--top", "2", "--out", "run")  # fmt: skip
+                   "--top", "2", "--format", "csv", "--out", "run")  # fmt: skip
     assert done.returncode == 0, done.stderr
     table = candidates(tmp_path / "run")
     assert (table["nn_mass"] >= 1287).all() and table["flops"].is_monotonic_increasing
     assert table["arch"].str.startswith("mobilenet:w1.0_").all()
     assert table.loc[0, "flops"] < score("mobilenet:mobilenet_v2")["flops"]
     across = command("nas.search", "--space", "mobilenet", "--like", "mobilenet_v2", "--across-widths",
-                     "--minimize", "params", "--trials", "300", "--top", "1", "--out", "across")  # fmt: skip
+                     "--minimize", "params", "--trials", "300", "--top", "1", "--format", "csv",
+                     "--out", "across")  # fmt: skip
     assert across.returncode == 0, across.stderr
     table = candidates(tmp_path / "across")
     assert table["params"].is_monotonic_increasing
@@ -106,7 +108,7 @@ def test_like_keeps_mass_and_base_width_and_costs_less(command: Command, tmp_pat
 
 def test_a_front_has_no_network_that_another_beats(command: Command, tmp_path: Path) -> None:
     done = command("nas.search", "--space", "resnet", "--pareto", "params", "--trials", "300", "--top", "1",
-                   "--out", "run")  # fmt: skip
+                   "--format", "csv", "--out", "run")  # fmt: skip
     assert done.returncode == 0, done.stderr
     everything = candidates(tmp_path / "run")
     table = everything[everything["front"]]
@@ -228,12 +230,12 @@ NONSENSE = {
         ["--space", "mlp", "--flops", "400.5:400.7"],
         "no whole number in the band",
     ),
-    "not a folder": (["--resume", "x" * 300], "is not the folder of a run"),
+    "not a folder": (["--resume", "x" * 300], "File name too long"),
     "a width that like cannot keep": (
         ["--space", "mobilenet", "--like", "w0.33"],
         "--like keeps the base width of w0.33",
     ),
-    "no run": (["--resume", "."], "is not the folder of a run"),
+    "no run": (["--resume", "."], "no run was begun in it"),
     "unknown score": (
         ["--space", "mlp", "--score", "zenn"],
         "(did you mean zen?); there are nn_mass, params",
@@ -335,12 +337,13 @@ class TestResume:
         pd.testing.assert_frame_equal(unlike_time(run), unbroken)
 
     def test_more_trials_may_be_asked_for(self, command: Command, tmp_path: Path) -> None:
-        for trials in (["--trials", "230"], ["--trials", "450"]):
-            where = ["--resume", "run"] if (tmp_path / "run").exists() else [*QUICK, "--out", "run"]
-            assert command("nas.search", *where, *trials, "--top", "1").returncode == 0
-        assert (
-            command("nas.search", *QUICK, "--trials", "450", "--top", "1", "--out", "whole").returncode == 0
-        )
+        shown = ("--top", "1", "--format", "csv")
+        for trials, where in (
+            ("230", [*QUICK, "--out", "run"]),
+            ("450", ["--resume", "run"]),
+            ("450", [*QUICK, "--out", "whole"]),
+        ):
+            assert command("nas.search", *where, "--trials", trials, *shown).returncode == 0
         pd.testing.assert_frame_equal(candidates(tmp_path / "run"), candidates(tmp_path / "whole"))
 
     def test_what_is_refused(
