@@ -22,6 +22,10 @@ def zico(subject: Subject) -> float:
     Mean and deviation are over the halves of the batch; weights whose gradient is the same in both are left
     out. More is better. It costs a forward and a backward pass of each half.
 
+    As in the paper, the deviation is that of |gradient|. The authors' released code (compute_zico.py) takes
+    that of the gradient with its sign, over the batches of a data loader: the same where a weight's gradient
+    keeps its sign from batch to batch, and larger, so that the weight counts less, where it does not.
+
     Raises:
         RequestError: The batch is too small to have halves that batch norm can look at.
 

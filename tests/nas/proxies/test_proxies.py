@@ -151,6 +151,12 @@ def test_zico_of_two_known_gradients() -> None:
         value("zico", subject(linear([0.0], [0.0]), [[1.0], [3.0]], [0, 0]))
 
 
+def test_zico_takes_the_deviation_of_absolute_gradients() -> None:
+    """Gradients -1/2 and 3/2 by each of two weights: |g| has mean 1 and deviation 1/2, g has deviation 1."""
+    of = subject(linear([0.0], [0.0]), [[-1.0], [-1.0], [3.0], [3.0]], [0] * 4)
+    assert value("zico", of) == pytest.approx(math.log(2 + 2))  # of signed gradients it would be log(1 + 1)
+
+
 def test_closed_forms_are_the_figures() -> None:
     for architecture in SMALL.values():
         of = Subject.of_noise(architecture, 2)
