@@ -60,7 +60,7 @@ def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
     table = table[_with_room_for_latencies(_beside_their_costs(list(table.columns)))]
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for name in table.columns:
-        number = name not in ("name", "arch", "options")
+        number = name not in ("name", "arch", "options", "base")
         heading = title(name) if is_median(name) else _TITLES.get(name, name)
         if name.endswith("_share"):
             heading = "used"

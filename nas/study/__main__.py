@@ -11,8 +11,8 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -20,13 +20,17 @@ import search_spaces
 from nas.budget import COSTS
 from nas.command_line import (
     DONE,
+    MOST_ROWS,
+    MOST_SEED,
     Parser,
     assignment,
     at_least,
     budgets,
     pins,
+    progress,
     run,
 )
+from nas.folders import locked, writing
 from nas.latency.arguments import Wanted, add_latency, wanted
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
@@ -47,12 +51,12 @@ from search_spaces import Architecture, RequestError
 if TYPE_CHECKING:
     import torch
 
-    from nas.study.plan import Plan
     from nas.train.data import Data
 
 _RATES = (20, 50, 100)
-"""TFLOP/s at which a plan is told besides: what a GPU of a data centre may reach with small networks."""
+"""TFLOP/s that a GPU of a data centre may reach with small networks; a plan shows the time at each."""
 
+_MOST_INITIALISATIONS, _MOST_IMAGES = 10_000, 4096
 _FOR_REPORTS = ("rich", "scipy", "matplotlib")
 
 _ASKED = (
@@ -67,34 +71,44 @@ _ON_WHAT = ("dataset", "data", "images", "holdout", "image_size", "keep")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Study as the arguments say; returns the exit code."""
     options = _parser().parse_args(arguments)
-    folder = StudyFolder.open(options.resume) if options.resume else None
     if options.across:
         return _across(options)
     asked = wanted(options)
     if options.predict:
-        return _predict(folder, options, asked)
+        return _predict(options, asked)
     if options.plan and options.out:
         raise RequestError("--plan keeps nothing; leave out --out")
-    if folder:
-        folder.request = _continued(folder.request, options)
-    request = folder.request if folder else _request(options)
-    with interruptions() as interrupted:
-        from nas.train.processes import ALONE
+    with interruptions() as interrupted, ExitStack() as held:
+        if options.resume and not options.plan:
+            held.enter_context(locked(options.resume))
+        folder = StudyFolder.open(options.resume) if options.resume else None
+        if folder:
+            folder.request = _continued(folder.request, options)
+        if not (folder and folder.complete) or options.plan:
+            from nas.train.processes import ALONE
 
-        device = device_of(options.device)
-        data = loaded(request.order, options, ALONE)
-        request = request if folder else _without_doubles(request, data)
-        ALONE.check(request.order.values.batch, len(data.train))
-        if options.plan:
-            _show_plan(request, data, device, asked)
-            return DONE
-        folder = folder or StudyFolder.create(request, options.out)
-        if not _train(folder, data, device, options, interrupted):
-            print(f"interrupted; go on with: python -m nas.study --resume {shlex.quote(str(folder.path))}",
-                  file=sys.stderr)  # fmt: skip
-            return INTERRUPTED
+            request = folder.request if folder else _request(options)
+            device = device_of(options.device)
+            devices = devices_of(options.parallel, device, ALONE)
+            data = loaded(request.order, options, ALONE)
+            request = request if folder else _without_doubles(request, data)
+            ALONE.check(request.order.values.batch, len(data.train))
+            if options.plan:
+                _show_plan(request, data, device, asked)
+                return DONE
+            if not folder:
+                folder = StudyFolder.create(request, options.out, len(data.test))
+                held.enter_context(locked(folder.path))
+            folder.test_images = len(data.test)
+            if not _train(folder, data, device, devices, options, interrupted):
+                print(f"interrupted; go on with: {_way_on(folder)}", file=sys.stderr)
+                return INTERRUPTED
         _conclude(folder, asked, interrupted)
         return INTERRUPTED if interrupted() else DONE
+
+
+def _way_on(folder: StudyFolder) -> str:
+    return f"python -m nas.study --resume {shlex.quote(str(folder.path))}"
 
 
 def _parser() -> Parser:
@@ -107,17 +121,17 @@ def _parser() -> Parser:
     for cost in COSTS:
         what(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
     what("--fix", nargs="+", action="extend", type=assignment, metavar="NAME=VALUE", help="pin a choice")
-    what("--count", type=at_least(3), help="how many to draw (24)")
+    what("--count", type=at_least(3, MOST_ROWS), help="how many to draw (24)")
     what("--draw", choices=get_args(Draw),
          help="evenly; spread over NN-Mass and parameters; or pairs of equal mass (spread)")  # fmt: skip
-    what("--draw-seed", type=at_least(0), help="seed of the draws (0)")
+    what("--draw-seed", type=at_least(0, MOST_SEED), help="seed of the draws (0)")
     what("--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, by hand")
     add_data(parser)
     how = add_means(parser).add_argument
     how("--named-seeds", type=numbers(0), help="train those of --arch with these seeds instead (as --seeds)")
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
-    how("--score-batch", type=at_least(2), metavar="N", help="images that some look at (64)")
-    how("--initialisations", type=at_least(1), metavar="N",
+    how("--score-batch", type=at_least(2, _MOST_IMAGES), metavar="N", help="images that some look at (64)")
+    how("--initialisations", type=at_least(1, _MOST_INITIALISATIONS), metavar="N",
         help="score so many initialisations of each, and take the mean (one a training seed)")  # fmt: skip
     add_latency(parser)
     how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
@@ -217,12 +231,13 @@ def _conclude(folder: StudyFolder, asked: Wanted | None, interrupted: Callable[[
     try:
         from nas.study.outcome import conclude
 
-        conclude(folder, asked, interrupted)
+        with writing(folder.path):
+            conclude(folder, asked, interrupted)
     except ModuleNotFoundError as missing:
         if missing.name not in _FOR_REPORTS:
             raise
-        way = f"python -m nas.study --resume {shlex.quote(str(folder.path))}"
-        print(f"all are trained; the report needs {missing.name}: where that is installed, {way}")
+        needs = f"the report needs {missing.name}: where that is installed, {_way_on(folder)}"
+        print(f"all are trained; {needs}")
 
 
 def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
@@ -234,11 +249,13 @@ def _train(
     folder: StudyFolder,
     data: Data,
     device: torch.device,
+    devices: list[torch.device] | None,
     options: argparse.Namespace,
     interrupted: Callable[[], bool],
 ) -> bool:
-    """Score and train what is not done; whether that came to its end."""
+    """Score and train what is not done, but train nothing where all is trained; whether it got to the end."""
     from nas.study.scores import scored
+    from nas.train.fit import all_fitted
     from nas.train.folder import TrainFolder
     from nas.train.one import Means
     from nas.train.processes import ALONE
@@ -246,25 +263,25 @@ def _train(
     from nas.train.run import TrainRun
 
     request = folder.request
+    architectures = list(dict.fromkeys(all_fitted(request.order, data)))
+    seeds = request.score_seeds
+    with progress("scoring", len(architectures)) as advance:
+        scored(architectures, data, request.scores, request.batch, seeds, folder.scores, interrupted, advance)
+    if folder.trained or interrupted():
+        return not interrupted()
     training = TrainRun(
         request.order,
         data,
         Means(device, ALONE, options.compile, options.checkpoint_minutes, options.threads),
     )
-    architectures = list(dict.fromkeys(job.architecture for job in training.outcomes))
     there = (folder.training / "run.json").exists()
     kept = TrainFolder.open(folder.training) if there else TrainFolder.create(request.order, folder.training)
     kept.order = request.order
-    seeds = request.score_seeds
-    scored(architectures, data, request.scores, request.batch, seeds, folder.scores, interrupted)
-    with shown(request.order.values.epochs) as progress:
-        training.run(
-            kept,
-            interrupted,
-            progress.report,
-            progress.on_step,
-            devices_of(options.parallel, device, ALONE),
-            options.workers,
+    with shown(request.order.values.epochs) as progress_of:
+        training.run(kept, interrupted, progress_of.report, progress_of.on_step, devices, options.workers)
+    if training.unsaved:
+        raise RequestError(
+            f"the tables cannot be written: {training.unsaved}; mend that, then {_way_on(folder)}"
         )
     return not interrupted()
 
@@ -280,7 +297,12 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
     from nas.train.fit import all_fitted
 
     architectures = all_fitted(request.order, data)
-    table = pd.DataFrame([{"arch": str(one), **score(one)} for one in architectures])
+    with progress("counting", len(architectures)) as advance:
+        rows = []
+        for one in architectures:
+            rows.append({"arch": str(one), **score(one)})
+            advance()
+    table = pd.DataFrame(rows)
     measured = latencies(table, asked)
     show(measured.columns(table) if measured else table, family=architectures[0].family)
     if measured:
@@ -291,33 +313,28 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
         of = "" if len(linked) == len(table) else f" ({len(linked)} networks with NN-Mass)"
         print(f"correlation of log NN-Mass and log params{of}: {np.corrcoef(logs)[0, 1]:.2f}")
     trainings = [len(request.order.seeds_of(row)) for row in range(1, len(architectures) + 1)]
-    plan = planned(architectures, data, request.order.values, trainings, device)
-    _say_plan(plan, device)
+    with progress("timing the smallest and the largest network", 2) as advance:
+        plan = planned(architectures, data, request.order.values, trainings, device, advance)
+    print(f"{plan} on {device}, tests and scores not counted")
+    print(plan.at(_RATES))
 
 
-def _say_plan(plan: Plan, device: torch.device) -> None:
-    print(
-        f"{plan.networks} networks, {plan.trainings} trainings of {plan.epochs} epochs on {device}: about"
-        f" {timedelta(seconds=round(plan.seconds))}"
-    )
-    minutes = ", ".join(f"{plan.operations / (60e12 * rate):,.1f} min at {rate}" for rate in _RATES)
-    print(f"{plan.operations:.1e} operations: {minutes} TFLOP/s")
-
-
-def _predict(folder: StudyFolder | None, options: argparse.Namespace, asked: Wanted | None) -> int:
-
+def _predict(options: argparse.Namespace, asked: Wanted | None) -> int:
     from nas.show import rendered, show
     from nas.study.outcome import latencies
     from nas.study.predict import predicted
+    from nas.study.report import reservation
     from nas.study.tables import read_table
     from nas.train.chosen import from_table
 
-    if folder is None:
+    if not options.resume:
         raise RequestError("--predict needs the study to predict from; name its folder with --resume")
+    folder = StudyFolder.open(options.resume)
     if not folder.table.exists():
         raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
-    known = read_table(folder.table, ("top1",), networks=True)
+    known = read_table(folder.table, (), known=("top1",))
     table = predicted(from_table(options.predict, None, None), known, options.score or "nn_mass")
+    doubt = reservation(known, folder.test_images) if {"seeds", "top1_std"} <= set(known) else ""
     measured = latencies(table, asked)
     family = str(table["arch"].iloc[0]).partition(":")[0]
     show(measured.columns(table) if measured else table, family=family)
@@ -326,6 +343,8 @@ def _predict(folder: StudyFolder | None, options: argparse.Namespace, asked: Wan
     if table["outside"].any():
         count = int(table["outside"].sum())
         print(f"{count} lie outside the scores, or the base widths, that the line was fitted on")
+    if doubt:
+        print(rendered(f"warning: {doubt}. Nothing follows from this line."), end="")
     return DONE
 
 

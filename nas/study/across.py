@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,10 @@ from nas.study.folder import StudyFolder
 from nas.study.report import axis
 from nas.study.statistics import LEVEL, Line, Values, spearman, with_interval
 from nas.study.tables import read_table
-from nas.train.order import Order
 from search_spaces import RequestError
+
+_APART = frozenset({"archs", "named", "seeds", "named_seeds", "recipe", "keep"})
+"""What studies that trained alike may differ in; of the recipe its name, not its values."""
 
 
 def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
@@ -29,22 +31,17 @@ def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
     for folder in folders:
         if not folder.table.exists():
             raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
-        differing = _like(folder.request.order, first.request.order).differing(first.request.order)
+        same_data = {"data"} if folder.request.order.title == first.request.order.title else set[str]()
+        differing = folder.request.order.differing(first.request.order, but=_APART | same_data)
         if differing:
             raise RequestError(
                 f"{folder.path} has {', '.join(differing)}; put together studies that trained alike"
             )
-    tables = [read_table(folder.table, ("nn_mass", "params", "top1"), networks=True) for folder in folders]
+    tables = [read_table(folder.table, ("nn_mass",), known=("params", "top1")) for folder in folders]
     table = pd.concat(tables, ignore_index=True)
     table = table.drop_duplicates("arch", ignore_index=True)
     table.insert(1, "base", telling(table["arch"].map(base_of).tolist()))
     return table
-
-
-def _like(order: Order, other: Order) -> Order:
-    """The order for the networks of another, which lie where its data do if these are called alike."""
-    data = other.data if order.title == other.title else order.data
-    return replace(order, archs=other.archs, data=data, recipe=other.recipe, keep=other.keep)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from nas.latency.table import Measured, measure
 from nas.show import rendered, show
 from nas.study import across, report, standing_figure
 from nas.study.bands import within_bands
-from nas.study.folder import STUDIES, StudyFolder
+from nas.study.folder import FINISHED, STUDIES, StudyFolder
 from nas.study.pairs import Difference, paired
 from nas.study.rules import ANY, best_by_chance, judged
 from nas.study.standing import standing
@@ -59,26 +59,27 @@ def conclude(
         RequestError: Fewer than three were trained to the end.
     """
     request = folder.request
-    trained = pd.read_csv(folder.training / "trained.csv")
-    scores = read_table(folder.scores, [name for one in request.scores for name in (one, f"{one}_seconds")])
+    trained, scores = folder.outcomes(), folder.measured()
     table = report.joined(trained, scores)
     if len(table) < _LEAST:
         raise RequestError(
             f"{folder.path}: {len(table)} networks were trained to the end; {_LEAST} are needed"
         )
-    found = report.correlations(table, request.scores)
+    doubt = report.reservation(table, folder.test_images)
+    sure: Callable[[pd.DataFrame], pd.DataFrame] = report.without_intervals if doubt else lambda found: found
+    found = sure(report.correlations(table, request.scores))
     write_whole(folder.table, table.to_csv(index=False))
     write_whole(folder.correlations, found.to_csv(index=False))
-    write_whole(folder.path / "bands.csv", within_bands(table, request.scores).to_csv(index=False))
+    write_whole(folder.path / "bands.csv", sure(within_bands(table, request.scores)).to_csv(index=False))
     named = trained["arch"][trained["row"] <= request.order.named].unique().tolist()
     drawn = table[~table["arch"].isin(named)]
     if named and len(drawn) >= _LEAST:
-        of_drawn = report.correlations(drawn, request.scores)
+        of_drawn = sure(report.correlations(drawn, request.scores))
         write_whole(folder.path / "correlations_drawn.csv", of_drawn.to_csv(index=False))
     write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
     of = f" of {request.space}" if request.space else ""
     title = f"{len(table)} networks{of} on {request.order.title}"
-    write_whole(folder.figure, report.figure(table, found, title))
+    write_whole(folder.figure, report.figure(table, found, title, doubt))
     failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
     facts: dict[str, Any] = {
         "networks": len(table),
@@ -86,29 +87,23 @@ def conclude(
         "device": str(trained["device"].iloc[0]),
         "training_seconds": round(float(trained["seconds"].sum())),
     }
-    folder.save_state("finished", facts)
-    _measure(folder, table, asked, facts, stop)
-    show(_readable(found))
-    print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
-    for name in request.scores:
-        infinite = int(np.isinf(table[name].to_numpy(float)).sum())
-        if infinite:
-            print(f"{name} is infinite for {infinite} of them, which rho and tau take as ties")
+    folder.save_state(FINISHED, facts)
+    _measure(folder, table, asked, stop)
+    if doubt:
+        print(rendered(f"warning: {doubt}. What correlations.csv has says nothing about the scores."), end="")
+    else:
+        _tell_correlations(table, found, request.scores)
     if failed:
         print(f"left out, for no training of them came to its end: {', '.join(failed)}")
     _tell_pairs(table, folder.path)
     if len(named) and (len(drawn) or len(named) <= _FEW):
         _tell_standing(table, named, title, folder.path)
-    _tell_rules(drawn if len(drawn) else table, request.scores, folder.path)
+    _judge_rules(drawn if len(drawn) else table, request.scores, folder.path, tell=not doubt)
     print(f"Kept in {folder.path}")
 
 
 def _measure(
-    folder: StudyFolder,
-    table: pd.DataFrame,
-    asked: Wanted | None,
-    facts: dict[str, Any],
-    stop: Callable[[], bool],
+    folder: StudyFolder, table: pd.DataFrame, asked: Wanted | None, stop: Callable[[], bool]
 ) -> None:
     """Add latencies to the table of networks: those asked for, or those measured before."""
     measured = latencies(table, asked, stop)
@@ -119,7 +114,7 @@ def _measure(
         table = table.merge(read_table(folder.latency, ()), on="arch", how="left")
         write_whole(folder.table, table.to_csv(index=False))
     if measured:
-        folder.save_state("finished", {**facts, "latency": measured.facts()})
+        folder.save_state(FINISHED, {"latency": measured.facts()})
         show(report.costs(table), family=str(table["arch"].iloc[0]).partition(":")[0])
         print(rendered(measured.sentence()))
 
@@ -146,7 +141,9 @@ def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None
         print(f"one line for all: p = {p_one:.2g}; parallel lines: p = {p_parallel:.2g}\n")
     if not all(found["overlap"].all() for found in tables.values()):
         print("* beyond the scores of the first base width: by its line alone")
-    print("points above the first base width at equal score, if lines are parallel, ±95%")
+    print("above: points above the first base width at equal score, lines parallel, ±95%")
+    if doubt := report.reservation(linked, folders[0].test_images):
+        print(rendered(f"warning: {doubt}. Nothing follows from these lines."), end="")
     if len(linked) < len(table):
         print(f"left out of the lines: {len(table) - len(linked)} networks without NN-Mass")
     _tell_pairs(table, path)
@@ -172,12 +169,23 @@ def _tell_standing(table: pd.DataFrame, named: Sequence[str], title: str, path: 
         print("points above the first one named and the median of those drawn, ± standard error\n")
 
 
-def _tell_rules(table: pd.DataFrame, names: Sequence[str], path: Path) -> None:
+def _tell_correlations(table: pd.DataFrame, found: pd.DataFrame, names: Sequence[str]) -> None:
+    show(_readable(found))
+    print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
+    for name in names:
+        infinite = int(np.isinf(table[name].to_numpy(float)).sum())
+        if infinite:
+            print(f"{name} is infinite for {infinite} of them, which rho and tau take as ties")
+
+
+def _judge_rules(table: pd.DataFrame, names: Sequence[str], path: Path, tell: bool) -> None:
     """What rules would choose from one half of the networks, having seen the other."""
     found = judged(table, names)
     if not len(found):
         return
     write_whole(path / "rules.csv", found.to_csv(index=False))
+    if not tell:
+        return
     told = found[found["rule"].isin(_TOLD)]
     print("First choice from one half of the networks, by rules that saw the other half:")
     show(
@@ -233,16 +241,16 @@ def _readable(found: pd.DataFrame) -> pd.DataFrame:
 def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in found.iterrows():
-        above = f"{row['above']:+.2f} ±{row['above_half']:.2f}{'' if row['overlap'] else ' *'}"
+        above = f"{row['above']:+.2f} ±{row['above_half']:.2f}{'' if row['overlap'] else '*'}"
         rows.append(
             {
                 "base": row["base"],
-                "networks": row["networks"],
+                "of": row["networks"],
                 "from": quantity(row["least"]),
                 "to": quantity(row["most"]),
                 "rho": _interval(row, "rho"),
                 "slope": f"{row['slope']:.2f}",
-                "points above": above if row["above_half"] else "0",
+                "above": above if row["above_half"] else "0",
             }
         )
     return pd.DataFrame(rows)
@@ -251,4 +259,6 @@ def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
 def _interval(row: pd.Series, label: str) -> str:
     if pd.isna(row[label]):
         return "-"
+    if pd.isna(row[f"{label}_low"]):
+        return f"{row[label]:.2f}"
     return f"{row[label]:.2f} [{row[f'{label}_low']:.2f}, {row[f'{label}_high']:.2f}]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +37,39 @@ class Plan:
     seconds: float
     operations: float
 
+    def __str__(self) -> str:
+        trainings = f"{counted(self.trainings, 'training')} of {counted(self.epochs, 'epoch')}"
+        return f"{counted(self.networks, 'network')}, {trainings}: about {duration(self.seconds)} of steps"
+
+    def at(self, rates: Sequence[float]) -> str:
+        """The same on a device that reaches so many TFLOP/s."""
+        each = (f"{duration(self.operations / (1e12 * rate))} at {rate:g}" for rate in rates)
+        return f"{self.operations:.1e} operations: {', '.join(each)} TFLOP/s"
+
+
+def counted(number: int, name: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "epoch"), counted(1200, "epoch")
+    ('1 epoch', '1,200 epochs')
+    """
+    return f"{number:,} {name}{'s' * (number != 1)}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time, in the unit that suits it.
+
+    >>> duration(0.2), duration(42), duration(600), duration(9000), duration(1e6)
+    ('less than 1 s', '42 s', '10 min', '2.5 h', '11.6 days')
+    """
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:,.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:,.1f} days"
+
 
 def planned(
     architectures: Sequence[Architecture],
@@ -44,6 +77,7 @@ def planned(
     recipe: Recipe,
     trainings: Sequence[int],
     device: torch.device,
+    on_timed: Callable[[], None] = lambda: None,
 ) -> Plan:
     """Time a few steps of the smallest and the largest network; the others lie between, by multiply-adds.
 
@@ -53,10 +87,14 @@ def planned(
         recipe: How they are trained.
         trainings: How often each is trained.
         device: Where.
+        on_timed: Called after each of the two.
     """
     macs = np.array([architecture.figures().macs for architecture in architectures], float)
     ends = [int(macs.argmin()), int(macs.argmax())]
-    taken = [_timed(architectures[end], data.to(device), recipe, device) for end in ends]
+    taken = []
+    for end in ends:
+        taken.append(_timed(architectures[end], data.to(device), recipe, device))
+        on_timed()
     images = np.array(trainings) * (len(data.train) // recipe.batch * recipe.batch * recipe.epochs)
     return Plan(
         networks=len(architectures),
@@ -82,5 +120,5 @@ def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch
         marks.append(time.perf_counter())
         return len(marks) == _STEPS + 1
 
-    training.run_epoch(note)
+    training.train_epoch(note)
     return (marks[-1] - marks[0]) / (_STEPS * recipe.batch)

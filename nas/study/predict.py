@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
+import search_spaces
 from nas import proxies
 from nas.proxies import Subject
 from nas.study.bases import base_of
 from nas.study.report import axis
 from nas.study.statistics import Line
 from search_spaces import Architecture, RequestError, parse
+from search_spaces.architecture import Value
 
 
 def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score: str) -> pd.DataFrame:
     """Predict the accuracy of networks from those of a study.
 
     Args:
-        architectures: Of the study's space; they are taken at the study's image size and classes.
+        architectures: Of a space of the study, taken at its image size and classes. Networks of no space
+            may be among them: nothing is predicted for them, as none of the study's is in the line.
         table: The study's networks.csv.
         score: A closed-form score.
 
@@ -29,18 +33,22 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
         the score, or the base width, lies outside those the line was fitted on.
 
     Raises:
-        RequestError: The score needs a network, an architecture is of another family, or the study has fewer
-            than three networks of different scores.
+        RequestError: The score needs a network, an architecture is of another family than the others or the
+            study's, or the study has fewer than three networks of different scores.
     """
     if not proxies.get(score).closed_form:
         closed = [name for name in proxies.names() if proxies.get(name).closed_form]
         raise RequestError(f"--score {score} needs a network; predict by one of {', '.join(closed)}")
     if score not in table:
         raise RequestError(f"the study has no score {score}; it has {', '.join(_scores(table))}")
-    like = parse(str(table["arch"].iloc[0]))
-    fitted = [_like(architecture, like) for architecture in architectures]
-    values = [proxies.measure(score, Subject.bare(architecture)).value for architecture in fitted]
-    wanted = pd.DataFrame({"arch": list(map(str, fitted)), score: values})
+    table, constants = _family_of(architectures, table)
+    rows = []
+    for one in architectures:
+        of_space = one.family in search_spaces.names()
+        architecture = replace(one, **constants) if of_space else one
+        value = proxies.measure(score, Subject.bare(architecture)).value if of_space else math.nan
+        rows.append({"arch": str(architecture), score: value})
+    wanted = pd.DataFrame(rows)
     known = axis(score, table)
     fit = np.isfinite(known)
     if fit.sum() < 3:
@@ -59,7 +67,19 @@ def _scores(table: pd.DataFrame) -> list[str]:
     return [name for name in proxies.names() if name in table]
 
 
-def _like(architecture: Architecture, like: Architecture) -> Architecture:
-    if type(architecture) is not type(like):
-        raise RequestError(f"{architecture} is no {like.family}, of which the study's networks are")
-    return replace(architecture, **like.constants())
+def _family_of(
+    architectures: Sequence[Architecture], table: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Value]]:
+    """The study's networks of the family of some architectures, and the constants that they share."""
+    families = dict.fromkeys(one.family for one in architectures if one.family in search_spaces.names())
+    if len(families) != 1:
+        of = " and ".join(families) or "no space"
+        raise RequestError(f"the table has networks of {of}; predict networks of one space at a time")
+    (family,) = families
+    there = table["arch"].str.partition(":")[0]
+    if not (there == family).any():
+        raise RequestError(
+            f"{architectures[0]} is no {' or '.join(dict.fromkeys(there))}, of which the study's networks are"
+        )
+    table = table[there == family]
+    return table, dict(parse(str(table["arch"].iloc[0])).constants())

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from nas import proxies, score
 from nas.latency.measurement import is_median
 from nas.png import as_png
-from nas.study.statistics import kendall, r_squared, spearman, with_interval
+from nas.study.standing import between_seeds
+from nas.study.statistics import LEAST, LEVEL, kendall, r_squared, spearman, with_interval
+from search_spaces import parse
 
 LOGARITHMS = ("nn_mass", "params", "flops", "depth", "grad_norm", "snip")
 """Scores whose logarithm is drawn and fitted; the others are logarithms or means already."""
@@ -65,6 +67,42 @@ def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("rho", ascending=False, ignore_index=True)
 
 
+def reservation(table: pd.DataFrame, test_images: int | None) -> str:
+    """Why nothing follows from the order of some networks, in words; nothing where something may.
+
+    They are too few, none of them is better than chance, or their accuracies differ no more than those of
+    one network would: by the images that happen to be in the test set, and by the seeds.
+
+    Args:
+        table: arch, top1, top1_std and seeds, as `joined` gives.
+        test_images: How many images accuracies are of, where that is known.
+    """
+    from scipy.stats import chi2
+
+    if len(table) < LEAST:
+        return f"{len(table)} networks are too few to judge scores by; at least {LEAST} are needed"
+    accuracy, seeds = table["top1"].to_numpy(float), table["seeds"].to_numpy(float)
+    variance = np.nan_to_num(between_seeds(table)) ** 2
+    if test_images:
+        chance = 100 / np.array([parse(arch).constants()["num_classes"] for arch in table["arch"]], float)
+        if (accuracy <= chance + 3 * np.sqrt(chance * (100 - chance) / test_images / seeds)).all():
+            return f"no network is better than chance, {chance.max():.3g}% of {test_images:,} test images"
+        middle = float(np.average(accuracy, weights=seeds))
+        variance = max(variance, middle * (100 - middle) / test_images)
+    if variance:
+        middle = float(np.average(accuracy, weights=seeds))
+        apart = float((seeds * (accuracy - middle) ** 2).sum() / variance)
+        if apart <= chi2.ppf(LEVEL, len(table) - 1):
+            return "accuracies differ no more between networks than by chance (test images and seeds)"
+    return ""
+
+
+def without_intervals(found: pd.DataFrame) -> pd.DataFrame:
+    """A table of statistics without the intervals: of what means nothing an interval says too much."""
+    ends = [name for name in found if str(name).endswith(("_low", "_high"))]
+    return found.assign(**dict.fromkeys(map(str, ends), np.nan))
+
+
 def costs(table: pd.DataFrame) -> pd.DataFrame:
     """What networks cost, in closed form and as measured, beside their accuracy; by FLOPs."""
     closed = pd.DataFrame([score(arch) for arch in table["arch"]]).drop(columns="macs")
@@ -77,8 +115,8 @@ def between(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return table[list(names)].corr(method="spearman").rename_axis("score").reset_index()
 
 
-def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
-    """A PNG: accuracy against every score, the best first."""
+def figure(table: pd.DataFrame, found: pd.DataFrame, title: str, doubt: str = "") -> bytes:
+    """A PNG: accuracy against every score, the best first; a doubt stands in place of rho and R²."""
     from matplotlib.figure import Figure
 
     across = min(4, len(found))
@@ -91,7 +129,8 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
         panel.scatter(drawn_at, table["top1"], s=14, color="tab:blue", alpha=0.8)
         if not np.isfinite(drawn_at).any():
             panel.text(0.5, 0.5, "infinite or undefined", ha="center", transform=panel.transAxes, fontsize=8)
-        panel.set_title(f"{name}: rho {row['rho']:.2f}, R² {row['r2']:.2f}", fontsize=9)
+        says = "" if doubt else f": rho {row['rho']:.2f}, R² {row['r2']:.2f}"
+        panel.set_title(f"{name}{says}", fontsize=9)
         panel.set_xlabel(f"log {name}" if name in LOGARITHMS else name, fontsize=8)
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.3)
@@ -100,5 +139,5 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
         panel.set_visible(False)
     for panel in panels[::across]:
         panel.set_ylabel("top-1, %", fontsize=8)
-    drawn.suptitle(title, fontsize=10)
+    drawn.suptitle(f"{title}\n{doubt}" if doubt else title, fontsize=10)
     return as_png(drawn)

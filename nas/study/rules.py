@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from nas import proxies
 from nas.study.bases import base_of
 from nas.study.report import axis
-from nas.study.statistics import Indices, Values
+from nas.study.statistics import LEAST, Indices, Values
 
 SPLITS = 500
 SHUFFLES, SPLITS_OF_A_SHUFFLE = 20, 50
-LEAST = 8
-"""Networks that are needed: a half must have more of them than a rule has coefficients."""
 ANY = "any"
 """The rule that looks at nothing."""
 
@@ -138,12 +136,12 @@ def judged(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         rule; regret, the points that the choice lies below the best, and its 90th percentile; beaten, the
-        share of the half that is better than the choice. The row "any" is a choice by lot. Empty where there
-        are fewer than `LEAST` networks.
+        share of the half that is better than the choice. The row "any" is a random choice. Empty where there
+        are fewer than `LEAST` networks (a half must have more of them than a rule has coefficients), or no
+        rule that all of them can be chosen by.
     """
-    if len(table) < LEAST:
-        return pd.DataFrame()
-    return _of_halves(rules(table, names), table["top1"].to_numpy(float), SPLITS)
+    found = rules(table, names) if len(table) >= LEAST else []
+    return _of_halves(found, table["top1"].to_numpy(float), SPLITS) if found else pd.DataFrame()
 
 
 def _of_halves(all_rules: Sequence[Rule], accuracy: Values, splits: int) -> pd.DataFrame:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from nas import proxies
 from nas.files import write_whole
+from nas.folders import writing
 from nas.proxies import Subject
-from nas.study.tables import read_table
-from nas.train.data import Data
-from search_spaces import Architecture
+from nas.study.tables import columns_of, read_table
+
+if TYPE_CHECKING:
+    from nas.train.data import Data
+    from search_spaces import Architecture
 
 
 def scored(
@@ -24,6 +28,7 @@ def scored(
     seeds: Sequence[int],
     path: Path,
     stop: Callable[[], bool] = lambda: False,
+    on_network: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
     """Score networks, and keep the table after each; those in it already are not scored again.
 
@@ -35,17 +40,21 @@ def scored(
         seeds: A network is initialised, and its batch drawn, with each of these; its score is the mean.
         path: The table.
         stop: Asked after each network.
+        on_network: Called after each network that has its scores, at once where it had them before.
 
     Returns:
         arch, and for each proxy its value and in a column `NAME_seconds` what one measurement took.
+
+    Raises:
+        RequestError: The table is damaged, or cannot be written.
     """
-    columns = [column for name in names for column in (name, f"{name}_seconds")]
-    rows = read_table(path, columns).to_dict("records") if path.exists() else []
+    rows = read_table(path, columns_of(names)).to_dict("records") if path.exists() else []
     done = {row["arch"] for row in rows}
     for architecture in architectures:
         if stop():
             break
         if str(architecture) in done:
+            on_network()
             continue
         subjects = [Subject.of_data(architecture, data, batch, seed) for seed in seeds]
         row: dict[Hashable, object] = {"arch": str(architecture)}
@@ -54,5 +63,7 @@ def scored(
             row[name] = statistics.mean(value for value, _ in measured)
             row[f"{name}_seconds"] = statistics.mean(seconds for _, seconds in measured)
         rows.append(row)
-        write_whole(path, pd.DataFrame(rows).to_csv(index=False))
+        with writing(path):
+            write_whole(path, pd.DataFrame(rows).to_csv(index=False))
+        on_network()
     return pd.DataFrame(rows)

@@ -26,7 +26,7 @@ def standing(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
     kept = [arch for arch in named if arch in there.index]
     if not kept:
         return pd.DataFrame()
-    deviation = _between_seeds(table)
+    deviation = between_seeds(table)
     errors = deviation / np.sqrt(there["seeds"])
     ranks = there["top1"].rank(ascending=False, method="min").astype(int)
     others = there["top1"].drop(kept).to_numpy(float)
@@ -51,7 +51,7 @@ def standing(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _between_seeds(table: pd.DataFrame) -> float:
+def between_seeds(table: pd.DataFrame) -> float:
     """The deviation between trainings of one network, pooled over networks; nan if each was trained once."""
     free = table["seeds"] - 1
     if not free.sum():

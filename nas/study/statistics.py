@@ -15,6 +15,8 @@ Indices = NDArray[np.integer]
 
 RESAMPLES = 2_000
 LEVEL = 0.95
+LEAST = 8
+"""Networks without which nothing is concluded from an order: the bootstrap of fewer means nothing."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,18 @@ def with_interval(
 
 
 def bootstrapped(statistic: Callable[[Indices], float], count: int, seed: int = 0) -> Interval:
-    """A statistic, and its percentile interval over networks drawn with replacement; nan of no networks.
+    """A statistic, and its percentile interval over networks drawn with replacement.
+
+    Of fewer than `LEAST` networks the interval is nan; of none the statistic is, too.
 
     Args:
         statistic: Of the networks with these indices, which may come several times.
         count: How many networks there are.
         seed: Seed of the draws.
     """
-    if not count:
-        return Interval(float("nan"), float("nan"), float("nan"))
+    nan = float("nan")
+    if count < LEAST:
+        return Interval(statistic(np.arange(count)) if count else nan, nan, nan)
     drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
     values = np.array([statistic(which) for which in drawn])
     values = values[np.isfinite(values)]

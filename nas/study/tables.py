@@ -12,17 +12,23 @@ from nas.files import check_regular
 from search_spaces import RequestError
 
 
-def read_table(path: Path, numbers: Sequence[str], networks: bool = False) -> pd.DataFrame:
+def columns_of(scores: Sequence[str]) -> list[str]:
+    """The columns of some scores in a table: of each its value, and the seconds that it took."""
+    return [column for name in scores for column in (name, f"{name}_seconds")]
+
+
+def read_table(path: Path, numbers: Sequence[str], known: Sequence[str] = ()) -> pd.DataFrame:
     """A table of networks that a study wrote.
 
     Args:
         path: A CSV file.
         numbers: Columns that must be there beside `arch`, and hold numbers.
-        networks: Whether these must be finite: nan comes of a network that was not trained.
+        known: Further such columns, which every network must have a number in.
 
     Raises:
         RequestError: It cannot be read, lacks a column, or has something else in it.
     """
+    numbers = (*numbers, *known)
     expected = f"expected a table with {', '.join(('arch', *numbers))}"
     try:
         check_regular(path)
@@ -33,6 +39,6 @@ def read_table(path: Path, numbers: Sequence[str], networks: bool = False) -> pd
     if missing:
         raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
     for name in numbers:
-        if not is_numeric_dtype(table[name]) or (networks and table[name].isna().any()):
+        if not is_numeric_dtype(table[name]) or (name in known and table[name].isna().any()):
             raise RequestError(f"{path}: column {name} has something that is no number; {expected}")
     return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -102,10 +103,10 @@ class Order:
             return self.named_seeds
         return self.seeds
 
-    def differing(self, other: Order) -> list[str]:
-        """What another order asks for differently, in words."""
+    def differing(self, other: Order, but: Collection[str] = ()) -> list[str]:
+        """What another order asks for differently, in words, apart from some fields."""
         mine, theirs = ({**order.as_json(), **order.as_json()["values"]} for order in (self, other))
-        names = [name for name in mine if name != "values" and mine[name] != theirs[name]]
+        names = [name for name in mine if name not in ("values", *but) and mine[name] != theirs[name]]
         return [f"{name} {mine[name]} and not {theirs[name]}" for name in names]
 
     def as_json(self) -> dict[str, Any]:

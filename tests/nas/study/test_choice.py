@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from nas import score
 from nas.study.bands import NEAR, alike, order_within, within_bands
 from nas.study.request import StudyRequest
-from nas.study.rules import LEAST, Within, best_by_chance, judged
+from nas.study.rules import Within, best_by_chance, judged
 from nas.study.standing import standing
+from nas.study.statistics import LEAST
 from nas.train.order import Order
 from nas.train.recipe import recipe
 from nas.train.trained import load

@@ -199,15 +199,15 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
     given_ = ("--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12", "lr=0.02")
     plan = command("nas.study", *asked, *given_, "--plan")
     assert plan.returncode == 0, plan.stderr
-    assert "4 networks, 4 trainings of 1 epochs on cpu: about 0:00:0" in plan.stdout
+    assert "4 networks, 4 trainings of 1 epoch: about " in plan.stdout
     assert "correlation of log NN-Mass and log params" in plan.stdout and not list(tmp_path.iterdir())
     done = command("nas.study", *asked, *given_, "--out", "study")
     assert done.returncode == 0, done.stderr
-    assert max(map(len, done.stdout.splitlines())) <= 80 and "95% bootstrap intervals" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80 and "4 networks are too few" in done.stdout
     study = tmp_path / "study"
     found = pd.read_csv(study / "correlations.csv")
     assert sorted(found["score"]) == ["naswot", "nn_mass", "params"] and (found["networks"] == 4).all()
-    assert (found["rho_low"] <= found["rho_high"]).all()
+    assert found["rho"].notna().all() and found["rho_low"].isna().all()
     networks = pd.read_csv(study / "networks.csv")
     trained = pd.read_csv(study / "training" / "trained.csv").set_index("arch")
     assert networks["top1"].tolist() == pytest.approx(trained.loc[networks["arch"], "top1"].tolist())
