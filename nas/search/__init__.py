@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,10 +130,11 @@ def search(
     )
     run = Run(request, Problem.of(request))
     run.folder = None if out is None else RunFolder.create(request, Path(out))
-    run.explore()
-    run.draw(top)
-    verify(run.best(top).to_dict("records"))
-    run.finish(recounted=top)
+    with run.folder.locked() if run.folder else nullcontext():
+        run.explore()
+        run.draw(top)
+        verify(run.best(top).to_dict("records"))
+        run.finish(recounted=top)
     run.found.attrs["proof"] = run.proof.sentence(run.goal, run.found) if run.proof else None
     run.found.attrs["widths"] = run.widths()
     run.found.attrs["evidence"] = evidence.said(request)

@@ -12,6 +12,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ from nas.command_line import (
     progress,
     run,
 )
+from nas.folders import locked
 from nas.latency.arguments import add_latency, wanted
 from nas.problem import Problem
 from nas.proxies.subject import BATCH
@@ -75,8 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show_choices(search_spaces.get(options.space or "mobilenet").fix(**pins(options)))
         return DONE
     wanted(options)  # a device that is not there is found out here, before anything is searched
-    with interruptions() as interrupted:
+    with interruptions() as interrupted, ExitStack() as held:
         if options.resume:
+            held.enter_context(locked(options.resume))
             folder = RunFolder.open(options.resume)
             request = folder.request = _continued(folder.request, options)
             problem = Problem.of(request)
@@ -87,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             request, folder = _request(options), None
             problem = Problem.of(request)
         with Recounter() as recounter:
-            return _search(request, problem, folder, options, recounter, interrupted)
+            return _search(request, problem, folder, options, recounter, interrupted, held)
 
 
 def _parser() -> Parser:
@@ -132,6 +135,7 @@ def _search(
     options: argparse.Namespace,
     recounter: Recounter,
     interrupted: Callable[[], bool],
+    held: ExitStack,
 ) -> int:
     started = time.perf_counter()
     from nas.search.run import Run
@@ -140,6 +144,7 @@ def _search(
     run = Run(request, problem, folder)
     if run.folder is None:
         run.folder = RunFolder.create(request, options.out)
+        held.enter_context(run.folder.locked())
     run.add_seconds("import", imported)
     with progress("searching", run.request.trials, run.trials) as advance:
         run.explore(interrupted, advance)

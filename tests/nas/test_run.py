@@ -1,16 +1,21 @@
 """A run keeps what it has found, however often it is stopped."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from nas import search
 from nas.problem import Problem
+from nas.search.__main__ import main
 from nas.search.request import Request
 from nas.search.run import Run
 from nas.search.run_folder import RunFolder
 from nas.search.study import BLOCK
 from search_spaces import RequestError
+from tests.conftest import refused
+from tests.nas.test_folders import hold
 
 REQUEST = Request("mobilenet", {"flops": "400M"}, trials=3 * BLOCK)
 
@@ -85,3 +90,13 @@ def test_a_log_with_odd_entries_is_damaged(tmp_path: Path) -> None:
     log.write_text("\n".join([*lines, "[" * 200_000]))
     with pytest.raises(RequestError, match=r"study\.log is damaged at line"):
         Run(REQUEST, Problem.of(REQUEST), RunFolder.open(tmp_path / "run"))
+
+
+def test_a_run_in_use_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = RunFolder.create(REQUEST, tmp_path / "run").path
+    held, before = hold(path), files(path)
+    assert "is in use by another command" in refused(main, ["--resume", str(path)], capsys)
+    assert files(path) == before
+    os.close(held)
+    search("mlp", trials=5, top=1, out=tmp_path / "new")
+    assert not (tmp_path / "new" / ".lock").exists()
