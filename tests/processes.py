@@ -219,8 +219,9 @@ class Begun:
         self.pid = server.begin(self._order)
 
     def send_signal(self, number: int) -> None:
-        """As `kill` in a shell."""
-        os.kill(self.pid, number)
+        """As `kill` in a shell, unless it has ended."""
+        if self._server.ended(self.pid, 0) is None:
+            os.kill(self.pid, number)
 
     def until(self, there: Callable[[], bool]) -> None:
         """Wait until something is there, or for the end of the process."""
