@@ -93,6 +93,7 @@ def _train(
     processes: Processes,
     interrupted: Callable[[], bool],
 ) -> int:
+    from nas.train.fit import shrunk
     from nas.train.job import FAILED
     from nas.train.one import Means
     from nas.train.progress import shown
@@ -103,6 +104,8 @@ def _train(
     data = loaded(replace(order, keep="disk") if devices else order, options, processes)
     means = Means(device, processes, options.compile, options.checkpoint_minutes, options.threads)
     training = TrainRun(order, data, means)
+    if processes.first and (note := shrunk(order, data)):
+        print(f"note: {note}", file=sys.stderr)
     folder = kept or _created(order, options.out, processes)
     folder.order = order  # the data may be elsewhere now
     with shown(order.values.epochs, quiet=not processes.first) as progress:

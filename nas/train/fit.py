@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nas.budget import quantity
 from nas.train.data import Data
-from nas.train.order import Order
+from nas.train.order import GENERATED, NAMED, Order
 from search_spaces import Architecture, RequestError, parse
 
 
@@ -16,6 +17,26 @@ def all_fitted(order: Order, data: Data) -> list[Architecture]:
         RequestError: One cannot be built for images so small; the message says for which it can.
     """
     return [fitted(parse(arch), data, order.stem_stride) for arch in order.archs]
+
+
+def shrunk(order: Order, data: Data) -> str:
+    """A note on networks that were laid out for larger images than the data's; nothing if there are none."""
+    laid_out = [parse(arch) for arch in order.archs]
+    sides = [int(network.constants().get("resolution", data.side)) for network in laid_out]
+    larger = [(side, network) for side, network in zip(sides, laid_out, strict=True) if side > data.side]
+    if not larger:
+        return ""
+    open_stems = any("stem_stride" in network.constants() for _, network in larger)
+    ways = ["--stem-stride 1 keeps more of them"] if open_stems and order.stem_stride is None else []
+    if order.dataset not in (*NAMED, *GENERATED):
+        ways.append("--image-size resizes the images")
+    side, network = larger[0]
+    now = fitted(network, data, order.stem_stride).figures().flops
+    return (
+        f"{len(larger)} of {len(laid_out)} networks were laid out for {side} pixels and are trained at"
+        f" {data.side}: the first has {quantity(now)} FLOPs there, not {quantity(network.figures().flops)}"
+        + "".join(f"; {way}" for way in ways)
+    )
 
 
 def fitted(architecture: Architecture, data: Data, stem_stride: int | None = None) -> Architecture:

@@ -14,10 +14,12 @@ from nas.schema import built
 from nas.score import score
 from nas.train.data import Data
 from nas.train.loop import Epoch
-from search_spaces import Architecture
+from search_spaces import Architecture, RequestError
 from search_spaces.registry import reference_name
 
 STATUSES = WAITING, RUNNING, INTERRUPTED, DONE, FAILED = "waiting", "running", "interrupted", "done", "failed"
+
+_OF_DATA = ("resolution", "in_features", "num_classes", "stem_stride")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,24 @@ class Job:
         'row1-seed0'
         """
         return f"row{self.row}-seed{self.seed}"
+
+
+def called(architecture: Architecture) -> str:
+    """What figures and lines of progress call a network: the name of the reference that it is, or its spec.
+
+    Image size, classes and stem are left out: they are the same for all networks of a run.
+    """
+    if name := reference_name(architecture):
+        return name
+    plain = {
+        field.name: field.default
+        for field in dataclasses.fields(architecture)
+        if field.name in _OF_DATA and field.default is not dataclasses.MISSING
+    }
+    try:
+        return str(dataclasses.replace(architecture, **plain)).partition(":")[2]
+    except RequestError:  # it has no form for images of the usual size
+        return str(architecture).partition(":")[2]
 
 
 class Accuracy(NamedTuple):

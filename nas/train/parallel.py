@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
@@ -15,7 +16,7 @@ import torch
 from nas.signals import interruptions
 from nas.train.folder import TrainFolder
 from nas.train.job import FAILED, WAITING, Job, Outcome
-from nas.train.one import Means, Report, train
+from nas.train.one import Means, OnStep, Report, train
 from nas.train.order import Order
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 _ASKED_EVERY = 0.2
 """Seconds between two looks at whether to stop."""
+
+
+_TOLD_EVERY = 1.0
+"""Seconds between two messages on how far an epoch is."""
 
 
 @dataclass
@@ -50,6 +55,7 @@ def train_side_by_side(
     workers: int | None,
     stop: Callable[[], bool],
     report: Report,
+    on_step: OnStep,
 ) -> None:
     """Train jobs, as many at a time as there are devices.
 
@@ -64,6 +70,7 @@ def train_side_by_side(
         workers: Processes that read images for each of them; its share of the processors if not given.
         stop: Asked several times a second.
         report: Told of a job's outcome after each epoch and at its end.
+        on_step: Told how far a job is, about once a second.
     """
     # Forked from a process that has imported what they need and has not touched a GPU.
     context = multiprocessing.get_context("forkserver")
@@ -90,9 +97,13 @@ def train_side_by_side(
         for connection in wait([worker.ours for worker in busy], timeout=_ASKED_EVERY):
             worker = next(worker for worker in busy if worker.ours is connection)
             try:
-                ended, worker.outcome = worker.ours.recv()
+                ended, news = worker.ours.recv()
                 assert worker.job is not None
-                report(worker.job, worker.outcome)
+                if isinstance(news, Outcome):
+                    worker.outcome = news
+                    report(worker.job, news)
+                else:
+                    on_step(worker.job, news)
             except (EOFError, ConnectionError):
                 worker.process.join()
                 if worker.job is not None:
@@ -136,9 +147,24 @@ def _work(
         def stop() -> bool:
             return stopping.is_set() or interrupted() or os.getppid() != parent
 
+        told = 0.0
+
+        def on_step(job: Job, epochs: float) -> None:
+            nonlocal told
+            if time.monotonic() - told > _TOLD_EVERY or epochs == int(epochs):
+                told = time.monotonic()
+                ours.send((False, epochs))
+
         while (job := ours.recv()) is not None:
             path = folder.checkpoint(job.name)
             outcome = train(
-                job, data, order.values, path, means, stop, lambda job, outcome: ours.send((False, outcome))
+                job,
+                data,
+                order.values,
+                path,
+                means,
+                stop,
+                lambda job, outcome: ours.send((False, outcome)),
+                on_step,
             )
             ours.send((True, outcome))

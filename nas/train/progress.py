@@ -1,15 +1,17 @@
-"""What is seen of a training while it runs: bars in a terminal, else a line an epoch; on standard error."""
+"""What is seen of a training while it runs: bars in a terminal, else lines; on standard error."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from threading import Event, Thread
 from typing import Any, Protocol
 
-from nas.train.job import FAILED, Job, Outcome
+from nas.train.job import FAILED, RUNNING, Job, Outcome
 
 
 class Progress(Protocol):
@@ -23,13 +25,21 @@ class Progress(Protocol):
 
 
 @contextmanager
-def shown(epochs: int, quiet: bool = False) -> Iterator[Progress]:
-    """Show what is told: as bars where standard error is a terminal, else as lines; or not at all."""
+def shown(epochs: int, quiet: bool = False, every: float = 10.0) -> Iterator[Progress]:
+    """Show what is told: as bars where standard error is a terminal, else as lines; or not at all.
+
+    Args:
+        epochs: Of each training.
+        quiet: Show nothing.
+        every: Seconds after which another line says where a training is, if there was none.
+    """
     if quiet:
         yield _Nothing()
         return
     if not (sys.stderr.isatty() and importlib.util.find_spec("rich")):
-        yield _Lines(epochs)
+        lines = _Lines(epochs)
+        with lines.between(every):
+            yield lines
         return
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
@@ -52,19 +62,57 @@ class _Lines:
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
         self._told: dict[str, int] = {}
+        self._reached: dict[str, tuple[Job, float]] = {}
+        self._last = time.monotonic()
+
+    @contextmanager
+    def between(self, every: float) -> Iterator[None]:
+        """While a block runs, say where the trainings are whenever there was no line for so many seconds.
+
+        A thread says it: a step, or what is done before the first one, may itself take longer.
+        """
+        ended, begun = Event(), time.monotonic()
+
+        def watch() -> None:
+            while not ended.wait(max(self._last + every - time.monotonic(), every / 100)):
+                if time.monotonic() - self._last >= every:
+                    self._say(self._whereabouts() or f"preparing, {time.monotonic() - begun:.0f} s")
+
+        watcher = Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+
+    def _whereabouts(self) -> str:
+        found = []
+        for job, epochs in list(self._reached.values()):
+            part = epochs - self._told.get(job.name, 0)
+            doing = "testing" if part >= 1 else f"{part:.0%}"
+            number = min(self._told.get(job.name, 0) + 1, self._epochs)
+            found.append(f"row {job.row} seed {job.seed} epoch {number}/{self._epochs}: {doing}")
+        return ", ".join(found)
+
+    def _say(self, line: str) -> None:
+        self._last = time.monotonic()
+        print(line, file=sys.stderr, flush=True)
 
     def report(self, job: Job, outcome: Outcome) -> None:
         done, named = len(outcome.epochs), f"row {job.row} seed {job.seed}"
         if outcome.status == FAILED:
-            print(f"{named} failed: {outcome.reason}", file=sys.stderr, flush=True)
+            self._say(f"{named} failed: {outcome.reason}")
         elif done > self._told.get(job.name, 0):
             left = sum(epoch.seconds for epoch in outcome.epochs) / done * (self._epochs - done)
             rest = f", about {timedelta(seconds=round(left))} left" if left >= 1 else ""
-            print(f"{named} epoch {_said(outcome, self._epochs)}{rest}", file=sys.stderr, flush=True)
+            self._say(f"{named} epoch {_said(outcome, self._epochs)}{rest}")
         self._told[job.name] = done
+        if outcome.status != RUNNING:
+            self._reached.pop(job.name, None)
 
     def on_step(self, job: Job, epochs: float) -> None:
-        pass
+        self._reached[job.name] = (job, epochs)
 
 
 class _Bars:

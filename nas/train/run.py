@@ -19,7 +19,7 @@ from nas.train.data import Data, load
 from nas.train.figure import draw
 from nas.train.fit import all_fitted
 from nas.train.folder import TrainFolder
-from nas.train.job import DONE, FAILED, INTERRUPTED, Guess, Job, Outcome
+from nas.train.job import DONE, FAILED, INTERRUPTED, Guess, Job, Outcome, called
 from nas.train.one import Means, OnStep, Report, train
 from nas.train.order import Order
 from nas.train.threads import settle
@@ -112,7 +112,7 @@ class TrainRun:
             folder: Where everything is kept.
             stop: Asked after each step; what was done until then is kept.
             report: Told of a job's outcome after each epoch and at its end.
-            on_step: Told after each step; not where jobs run side by side.
+            on_step: Told after each step; about once a second where jobs run side by side.
             devices: Run a job on each of these at a time; one may be named several times.
             workers: Processes that read images for each device.
 
@@ -153,7 +153,7 @@ class TrainRun:
         if devices:
             from nas.train.parallel import train_side_by_side
 
-            train_side_by_side(left, self.order, folder, self._means, devices, workers, stop, note)
+            train_side_by_side(left, self.order, folder, self._means, devices, workers, stop, note, on_step)
         else:
             data = self._data.to(self._means.device)
             for one in left:
@@ -165,7 +165,8 @@ class TrainRun:
         if self._means.processes.first:
             self._save_tables(folder)
             try:
-                draw(job.curves(self.outcomes), folder.path / "curves.png")
+                names = {one.row: called(one.architecture) for one in self.outcomes}
+                draw(job.curves(self.outcomes), names, folder.path / "curves.png")
                 folder.save_state("finished" if ended else "interrupted")
             except OSError as error:
                 self.unsaved = str(error)
