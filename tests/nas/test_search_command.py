@@ -279,7 +279,7 @@ def test_nonsense_in_a_process_of_its_own(command: Command, tmp_path: Path, case
 class TestResume:
     """A run goes on where it stopped, whatever stopped it, to the table of an unbroken run."""
 
-    trials = 3000
+    trials = 2000
     given = (*QUICK, "--trials", str(trials), "--top", "1", "--format", "csv", "--out", "run")
     constants: ClassVar = {"nas.search.run._LEAST_PAUSE": 0.0, "nas.search.run._PAUSE_RATIO": 0.0}
     """It is saved after every block."""
@@ -302,7 +302,7 @@ class TestResume:
         begun.send_signal(number)
         done = begun.ended()
         assert done.returncode == 130
-        assert re.search(r"interrupted after [\d,]+ of 3,000 trials", done.stderr)
+        assert re.search(r"interrupted after [\d,]+ of 2,000 trials", done.stderr)
         assert "--resume" in done.stderr
         state = json.loads((run / "run.json").read_text())
         assert state["status"] == "interrupted" and 0 < state["trials_done"] < self.trials
