@@ -175,7 +175,7 @@ def test_training_needs_neither_optuna_nor_fvcore_nor_what_draws(
     arguments = ["--arch", "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=1", "--out", "run"]
     done = begin(tmp_path, "nas.train", *arguments, without=ABSENT).ended()
     assert done.returncode == 0, done.stderr
-    assert "mlp:w8" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
+    assert "w8_d12_t10" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
     assert not list((tmp_path / "run").glob("*.png")) and not (tmp_path / "run" / "tensorboard").exists()
 
 
@@ -189,7 +189,7 @@ def test_a_new_interpreter_trains_without_them(images: Path, tmp_path: Path) -> 
         cwd=tmp_path, env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "mlp:w8" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
+    assert "w8_d12_t10" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
 
 
 HAND = ["--arch", "mlp:mlp_8", "--dataset", "folder"]
