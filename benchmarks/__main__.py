@@ -12,7 +12,6 @@ BENCHMARKS = (
     "proofs",
     "growth",
     "figure",
-    "warm_start",
     "samplers",
     "training",
     "end_to_end",

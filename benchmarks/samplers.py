@@ -26,7 +26,6 @@ def measure(space: str, sampler: str, seed: int) -> list[dict[str, object]]:
         sampler=sampler,
         trials=TRIALS[space][-1],
         seed=seed,
-        warm_start=False,
     )
     run = Run(request, Problem.of(request))
     start = time.perf_counter()
@@ -34,7 +33,8 @@ def measure(space: str, sampler: str, seed: int) -> list[dict[str, object]]:
     run.explore(on_trial=lambda: ends.append(time.perf_counter() - start))
     rows = []
     for trials in TRIALS[space]:
-        found = run.found[run.found["trial"] < trials]
+        number = run.explored["found"].str.removeprefix("trial ").astype(int)
+        found = run.explored[number < trials]
         best = found["nn_mass"].max()
         rows.append({"space": space, "sampler": sampler, "seed": seed, "trials": trials, "nn_mass": best,
                      "architectures": len(found), "seconds": ends[trials - 1]})  # fmt: skip

@@ -154,7 +154,7 @@ def read(path: Path, kind: str, of_state: Callable[[dict[str, Any]], T]) -> T:
     try:
         content = read_whole(file)
     except OSError as error:
-        if path.is_dir() and _is_blank(path):
+        if error.errno == errno.ENOENT and path.is_dir() and _is_blank(path):
             raise RequestError(f"{path}: no {kind} was begun in it; begin one with --out {path}") from None
         raise RequestError(f"{path} is not the folder of a {kind}: run.json: {error.strerror}") from None
     try:

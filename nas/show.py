@@ -35,13 +35,13 @@ def show(table: pd.DataFrame, form: str = "table", family: str = "", break_befor
     if form == "csv":
         print(table.to_csv(index=False), end="")
     elif form == "json":
-        print(json.dumps(_records(table), indent=2))
+        print(json.dumps(records(table), indent=2))
     else:
         # Printed by us: rich ends the process with an error where the reader of a pipe has gone.
         print(rendered(_drawn(table, family, break_before)), end="")
 
 
-def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
     """The rows as plain values; None where there is none, and for a number that JSON has not."""
     there = table.notna() & ~table.isin([math.inf, -math.inf])
     records: list[dict[Any, Any]] = table.astype(object).where(there, None).to_dict("records")
@@ -63,7 +63,7 @@ def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
         number = name not in ("name", "arch", "options", "base")
         heading = title(name) if is_median(name) else _TITLES.get(name, name)
         if name.endswith("_share"):
-            heading = "used"
+            heading = f"% {_TITLES.get(cost := name.removesuffix('_share'), cost)}"
         drawn.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
     for position, (_, row) in enumerate(table.iterrows()):
         if position == break_before:

@@ -93,6 +93,15 @@ class StageTables:
             state = table.leaving[cells]
         return least
 
+    def are_canonical(self, population: Population) -> NDArray[np.bool_]:
+        """Whether each row is the first of those that give its network."""
+        state, canonical = np.zeros(len(population), np.intp), np.ones(len(population), bool)
+        for table in self.tables:
+            cells = table.cells(state, population)
+            canonical &= table.canonical[cells] == cells
+            state = table.leaving[cells]
+        return canonical
+
 
 def enumerate_all(space: Space) -> Population:
     """Every choice of options in a space, as a population; for spaces small enough for memory."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,6 +20,9 @@ from search_spaces import Architecture, Space
 Known: TypeAlias = Mapping[str, float]
 """The score that a goal names first, by spec, where stage tables do not hold it."""
 
+Ranks: TypeAlias = "Callable[[pd.DataFrame], pd.Series[int]]"
+"""Gives the rank of each row of a table, missing where it is not known."""
+
 
 def candidates(
     space: Space, tables: StageTables, goal: Goal, population: Population, known: Known | None = None
@@ -32,13 +35,13 @@ def candidates(
 
     Returns:
         rank (from 1), arch (spec), the score by its name if it is `known`, nn_mass, flops, macs, params, for
-        each budget its share used (`flops_share`), trial (the first that proposed it), recounted (False), and
-        for a goal of two figures front, as `ranked`.
+        each budget its share used (`flops_share`), found ("trial 7", the first that proposed it), and for a
+        goal of two figures front, as `ranked`.
     """
     meets = goal.meets(tables.score(population))
     networks, first = np.unique(tables.canonical(population[meets]), axis=0, return_index=True)
-    table = figures_of(space, tables, goal, networks, known)
-    return ranked(table.assign(trial=np.flatnonzero(meets)[first], recounted=False), goal)
+    trials = pd.Series([f"trial {trial}" for trial in np.flatnonzero(meets)[first]], dtype=str)
+    return ranked(figures_of(space, tables, goal, networks, known).assign(found=trials), goal)
 
 
 def figures_of(
@@ -59,7 +62,7 @@ def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
     For a goal of two figures also front: whether none is better in one and no worse in the other; these come
     first, and of several that agree in both figures one counts.
     """
-    table = _sorted(table, goal)
+    table = sorted_by(table, goal)
     if len(goal.optimise) > 1:
         table = table.assign(front=_not_dominated(table, goal))
         table = table.sort_values("front", ascending=False, kind="stable", ignore_index=True)
@@ -67,28 +70,44 @@ def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
 
 
 def references(
-    named: Mapping[str, Architecture], goal: Goal, found: pd.DataFrame, known: Known | None = None
+    named: Mapping[str, Architecture],
+    goal: Goal,
+    found: pd.DataFrame,
+    known: Known | None = None,
+    ranks: Ranks | None = None,
 ) -> pd.DataFrame:
-    """Named architectures in the columns of the candidates, with the rank they would have among these.
+    """Named architectures in the columns of the candidates, with the rank they would have.
+
+    Args:
+        ranks: Gives the true ranks of rows that meet the bounds; without it, they are ranked among `found`.
 
     Returns:
-        name, rank (missing where a bound is not met, the score is not known, or on a front another is better
-        in all), then as `candidates`.
+        name, rank (missing where a bound is not met, where the score or the rank is not known, and of a front
+        where another is better in all), then as `candidates`.
     """
     rows = [{"name": name, "arch": str(reference), **score(reference)} for name, reference in named.items()]
     table = pd.DataFrame(rows, columns=["name", "arch", *FIGURES])
     for column, values in _scored(table["arch"], goal, known).items():
         table.insert(2, column, values)
-    table = _with_shares(table, goal)
-    ranked = _keys(found[found["front"]] if "front" in found else found, goal)
-    ranks = []
-    for row, key in enumerate(_keys(table, goal)):
-        figures = table.iloc[row]
-        meets = all(bound.meets(figures[bound.figure]) for bound in goal.bounds)
-        meets &= not pd.isna(figures[goal.optimise[0][0]])
-        ranks.append(bisect_left(ranked, key) + 1 if meets and not _beaten(figures, found, goal) else pd.NA)
-    table.insert(1, "rank", pd.Series(ranks, dtype="Int64"))
-    return _sorted(table, goal)
+    meets = goal.meets({name: table[name].to_numpy() for name in FIGURES})
+    meets &= table[goal.optimise[0][0]].notna().to_numpy()
+    ranked = (ranks or _among(found, goal))(table[meets])
+    table.insert(1, "rank", ranked.reindex(table.index))
+    return sorted_by(_with_shares(table, goal), goal)
+
+
+def _among(found: pd.DataFrame, goal: Goal) -> Ranks:
+    """Ranks among networks, or along their front."""
+    keys = sort_keys(found[found["front"]] if "front" in found else found, goal)
+
+    def ranks(table: pd.DataFrame) -> pd.Series[int]:
+        places = [
+            pd.NA if _beaten(row, found, goal) else bisect_left(keys, key) + 1
+            for row, key in zip(table.to_dict("records"), sort_keys(table, goal), strict=True)
+        ]
+        return pd.Series(places, table.index, dtype="Int64")
+
+    return ranks
 
 
 def _scored(specs: pd.Series[str], goal: Goal, known: Known | None) -> dict[str, pd.Series[float]]:
@@ -106,15 +125,16 @@ def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
     return table.assign(**shares)
 
 
-def _keys(table: pd.DataFrame, goal: Goal) -> list[tuple[float | str, ...]]:
-    """What ranking sorts by, least first."""
+def sort_keys(table: pd.DataFrame, goal: Goal) -> list[tuple[float | str, ...]]:
+    """What ranking sorts by, least first, a key a row."""
     columns = (_signed(table, name, MINIMIZE if ascends else MAXIMIZE) for name, ascends in goal.order)
     columns = (column.fillna(np.inf) if column.dtype == float else column for column in columns)
     return list(zip(*columns, strict=True))
 
 
-def _sorted(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
-    keys = _keys(table, goal)
+def sorted_by(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+    """The rows best first."""
+    keys = sort_keys(table, goal)
     return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
 
 
@@ -126,7 +146,7 @@ def _not_dominated(table: pd.DataFrame, goal: Goal) -> NDArray[np.bool_]:
     return kept
 
 
-def _beaten(figures: pd.Series[Any], found: pd.DataFrame, goal: Goal) -> bool:
+def _beaten(figures: Mapping[Any, Any], found: pd.DataFrame, goal: Goal) -> bool:
     """Whether a front has a network that is better in one figure and no worse in the other."""
     if len(goal.optimise) == 1:
         return False

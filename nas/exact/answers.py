@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nas.exact.graph import unit_of
 from nas.exact.inside import FINE, Inside, Listed, inside
@@ -29,11 +28,13 @@ class Proven:
         population: The networks.
         values: Their values of the figure that the goal names first.
         gap: The largest share by which another network could be better than the last of these.
+        certain: How many of the first are proven to be the best.
     """
 
     population: Population
     values: list[float]
     gap: float
+    certain: int
 
 
 def proven_best(problem: Problem, k: int = 1) -> Proven:
@@ -51,7 +52,8 @@ def proven_best(problem: Problem, k: int = 1) -> Proven:
         gap = float((optimum.bound - values[-1]) / abs(values[-1])) if values[-1] else np.inf
     unit = objective.sign * unit_of(FIGURES[objective.column])
     paths = _in_order(problem, objective, optimum.paths).take(slice(k))
-    return Proven(problem.graph.population(paths.cells), (values[:k] / unit).tolist(), gap)
+    certain = len(paths) if gap == 0 else int((values[:k] > optimum.bound).sum())
+    return Proven(problem.graph.population(paths.cells), (values[:k] / unit).tolist(), gap, certain)
 
 
 def proven_front(problem: Problem) -> Proven:
@@ -72,23 +74,8 @@ def front_against(problem: Problem, cost: str) -> Proven:
     first = np.append(True, (points[1:] != points[:-1]).any(axis=1))[: len(points)]
     paths = paths.take(first)
     masses = paths.figures[:, _MASS] / unit_of("nn_mass")
-    return Proven(problem.graph.population(paths.cells), masses.tolist(), found.gap)
-
-
-def on_front(problem: Problem, proven: Proven, population: Population) -> NDArray[np.bool_]:
-    """Which networks have the figures of a member of a front.
-
-    Args:
-        problem: A problem of two figures.
-        proven: Its front, as `proven_front` gives it.
-        population: The networks.
-    """
-    figures = [figure for figure, _ in problem.goal.optimise]
-    scores = problem.tables.score(proven.population)
-    members = set(zip(*(scores[figure].tolist() for figure in figures), strict=True))
-    scores = problem.tables.score(population)
-    points = zip(*(scores[figure].tolist() for figure in figures), strict=True)
-    return np.array([point in members for point in points], bool)
+    certain = len(paths) if found.gap == 0 else 0
+    return Proven(problem.graph.population(paths.cells), masses.tolist(), found.gap, certain)
 
 
 def inside_of(problem: Problem, levels: int = FINE) -> Inside:

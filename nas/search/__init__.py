@@ -131,13 +131,14 @@ def search(
     run = Run(request, Problem.of(request))
     run.folder = None if out is None else RunFolder.create(request, Path(out))
     with run.folder.locked() if run.folder else nullcontext():
+        run.prove(top)
         run.explore()
         run.draw(top)
-        verify(run.best(top).to_dict("records"))
-        run.finish(recounted=top)
-    run.found.attrs["proof"] = run.proof.sentence(run.goal, run.found) if run.proof else None
-    run.found.attrs["widths"] = run.widths()
-    run.found.attrs["evidence"] = evidence.said(request)
+        best = run.best(top)
+        verify(best.to_dict("records"))
+        run.finish(best)
+    run.found.attrs["proof"] = run.sentence(len(best))
+    run.found.attrs["evidence"] = evidence.caution(request)
     run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found
 

@@ -8,6 +8,7 @@ if __name__ == "__main__":
     guard()  # before the slow imports
 
 import argparse
+import json
 import shlex
 import sys
 import time
@@ -22,7 +23,6 @@ from nas.budget import COSTS, parse_budget
 from nas.command_line import (
     BUDGETS_NOTE,
     DONE,
-    FLOPS_NOTE,
     FORMATS,
     MOST_ROWS,
     MOST_SEED,
@@ -35,12 +35,12 @@ from nas.command_line import (
     progress,
     run,
 )
-from nas.folders import locked
 from nas.latency.arguments import add_latency, wanted
 from nas.problem import Problem
 from nas.proxies.subject import BATCH
 from nas.recount import Recounter
 from nas.search import evidence
+from nas.search.proof import BY_PROOF
 from nas.search.request import (
     DEFAULT_SAMPLER,
     DEFAULT_SCORE,
@@ -77,20 +77,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show_choices(search_spaces.get(options.space or "mobilenet").fix(**pins(options)))
         return DONE
     wanted(options)  # a device that is not there is found out here, before anything is searched
-    with interruptions() as interrupted, ExitStack() as held:
-        if options.resume:
-            held.enter_context(locked(options.resume))
-            folder = RunFolder.open(options.resume)
-            request = folder.request = _continued(folder.request, options)
-            problem = Problem.of(request)
-            if folder.changes:
-                changes = "; ".join(folder.changes)
-                print(f"note: {changes}: the table may not be that of an unbroken run", file=sys.stderr)
-        else:
-            request, folder = _request(options), None
-            problem = Problem.of(request)
-        with Recounter() as recounter:
-            return _search(request, problem, folder, options, recounter, interrupted, held)
+    with interruptions() as interrupted, ExitStack() as stack:
+        folder = _opened(options, stack) if options.resume else None
+        request = folder.request if folder else _request(options)
+        recounter = stack.enter_context(Recounter())  # it imports torch while the first rows are proven
+        from nas.search.run import Run
+
+        run = Run(request, Problem.of(request), folder)
+        if folder is None:
+            run.folder = RunFolder.create(request, options.out)
+            stack.enter_context(run.folder.locked())
+        elif folder.changes:
+            changes = "; ".join(folder.changes)
+            print(f"note: {changes}: the table may not be that of an unbroken run", file=sys.stderr)
+        return _search(run, options, recounter, interrupted)
+
+
+def _opened(options: argparse.Namespace, stack: ExitStack) -> RunFolder:
+    """The folder to go on in, kept from other commands unless it holds all that is asked for."""
+    folder = RunFolder.open(options.resume)
+    request = _continued(folder.request, options)
+    if not folder.holds(request):
+        stack.enter_context(folder.locked())
+        folder = RunFolder.open(options.resume)  # as it is now that no other command writes to it
+        request = _continued(folder.request, options)
+    folder.request = request
+    return folder
 
 
 def _parser() -> Parser:
@@ -118,7 +130,7 @@ def _parser() -> Parser:
     trials = f"architectures to propose ({DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured)"
     add("--trials", type=at_least(1, MOST_TRIALS), help=trials)
     add("--seed", type=at_least(0, MOST_SEED), help="seed of the sampler, and of what is measured (0)")
-    warm = "begin with members of the exact front, or with even draws if a score is measured (yes)"
+    warm = "begin with even draws from inside the budgets, where nothing is proven (yes)"
     add("--warm-start", action=argparse.BooleanOptionalAction, help=warm)
     add("--top", type=at_least(1, MOST_ROWS), default=10, help="rows to recount and show (10)")
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
@@ -129,46 +141,51 @@ def _parser() -> Parser:
 
 
 def _search(
-    request: Request,
-    problem: Problem,
-    folder: RunFolder | None,
-    options: argparse.Namespace,
-    recounter: Recounter,
-    interrupted: Callable[[], bool],
-    held: ExitStack,
+    run: Run, options: argparse.Namespace, recounter: Recounter, interrupted: Callable[[], bool]
 ) -> int:
-    started = time.perf_counter()
-    from nas.search.run import Run
-
-    imported = time.perf_counter() - started
-    run = Run(request, problem, folder)
-    if run.folder is None:
-        run.folder = RunFolder.create(request, options.out)
-        held.enter_context(run.folder.locked())
-    run.add_seconds("import", imported)
+    assert run.folder is not None
+    run.prove(options.top)
+    # What is proven is final: it is shown, and counted by fvcore, while Optuna explores beside it.
+    early = run.proof is not None and run.proof.proven and wanted(options) is None
+    if early:
+        shown = _shown(run, options)
+        recounter.start(shown.to_dict("records"))
+        if options.format == "table":
+            _print_rows(run, shown)
     with progress("searching", run.request.trials, run.trials) as advance:
         run.explore(interrupted, advance)
     if not interrupted() and (asked := wanted(options)):
         with progress("measuring", options.top + len(run.compared)) as advance:
             run.measure(asked, options.top, interrupted, advance)
     if not interrupted():
-        shown = _shown(run, options)
-        recounter.start(shown.to_dict("records"))
-        run.draw(options.top)
+        if not early:
+            shown = _shown(run, options)
+            recounter.start(shown.to_dict("records"))
+        _ = run.meeting
         with run.measured("recount"):
             for _ in recounter.verify():
                 if interrupted():
                     break
+    recounter.stop()  # before the figure, so that torch and matplotlib are not in memory together
+    if not interrupted():
+        run.draw(options.top)
     run.add_seconds("total", time.perf_counter() - _STARTED)
     if interrupted():
         run.stop()
         done = f"{run.trials:,} of {run.request.trials:,} trials"
-        print(f"interrupted after {done}; {run.count:,} architectures were found", file=sys.stderr)
+        print(f"interrupted after {done}; {len(run.found):,} architectures are kept", file=sys.stderr)
         where = shlex.quote(str(run.folder.path))
         print(f"go on with: python -m nas.search --resume {where}", file=sys.stderr)
         return INTERRUPTED
-    run.finish(recounted=options.top)
-    _print(run, shown, options)
+    run.finish(run.best(options.top))
+    if options.format == "table":
+        if not early:
+            _print_rows(run, _shown(run, options))
+        _print_notes(run, options)
+    elif options.format == "json":
+        _print_json(run, options)
+    else:
+        _print_csv(run, options)
     return DONE
 
 
@@ -220,55 +237,92 @@ def _continued(request: Request, options: argparse.Namespace) -> Request:
         )
     if wanted.trials < request.trials:
         raise RequestError(
-            f"--trials {wanted.trials}: that run was asked for {request.trials}; ask for as many"
+            f"--trials {wanted.trials}: the total of that run is {request.trials} already; ask for more"
         )
     return replace(request, trials=wanted.trials)
 
 
 def _shown(run: Run, options: argparse.Namespace) -> pd.DataFrame:
-    """The rows to show: the first candidates, in a terminal also the references."""
+    """The rows to show and to recount: the first candidates, but for CSV also the references."""
     import pandas as pd
 
-    tables = [run.best(options.top), *([run.compared] if options.format == "table" else [])]
-    shown: pd.DataFrame = pd.concat(tables, ignore_index=True).astype({"trial": "Int64"})
-    return shown
+    tables = [run.best(options.top), *([] if options.format == "csv" else [run.compared])]
+    return pd.concat(tables, ignore_index=True)
 
 
-def _print(run: Run, shown: pd.DataFrame, options: argparse.Namespace) -> None:
+def _print_rows(run: Run, shown: pd.DataFrame) -> None:
     from nas.show import show
 
-    if options.format != "table":
-        show(run.best(options.top), options.format)
-        for said in filter(
-            None, (evidence.said(run.request), run.widths(), run.scores and run.scores.sentence())
-        ):
-            print(said, file=sys.stderr)
-        return
-    best = len(run.best(options.top))
-    shown = shown.assign(arch=shown["name"].fillna(shown["arch"])).drop(
-        columns=["name", "recounted", "front"], errors="ignore"
+    if "name" in shown:
+        shown = shown.assign(arch=shown["name"].fillna(shown["arch"]))
+    left_out = ["name", "recounted", "front"]
+    if shown["found"].dropna().eq(BY_PROOF).all():
+        left_out.append("found")
+    references = shown["found"].isna()
+    show(
+        shown.drop(columns=left_out, errors="ignore"),
+        family=run.space.architecture.family,
+        break_before=int(references.to_numpy().argmax()) if references.any() else None,
     )
-    show(shown, family=run.space.architecture.family, break_before=best)
-    if known := evidence.said(run.request):
+    sys.stdout.flush()
+
+
+def _print_notes(run: Run, options: argparse.Namespace) -> None:
+    assert run.folder is not None
+    best = run.best(options.top)
+    _say(run.sentence(len(best)))
+    if not run.goal.bounds and run.request.score == DEFAULT_SCORE and not run.request.pareto:
+        _say("No budget was given, so these are the largest networks of the space; add --flops 400M.")
+    elif known := evidence.caution(run.request):
         _say(known)
+    if run.compared["rank"].isna().any() and run.goal.bounds:
+        _say("Rank -: outside the budget, or not known.")
     _say(
-        f"{run.trials:,} trials ({run.request.sampler}, seed {run.request.seed}) found {run.count:,}"
-        f" architectures for: {run.goal}. All rows above were built and recounted by fvcore, equal to the"
-        f" unit. {run.seconds['total']:.1f} s."
+        "All rows were built and counted by fvcore, equal to the unit. FLOPs: a multiply-add is 1, batch"
+        " norm 2 an element; MACs: convolutions and linear layers only."
     )
-    if run.proof:
-        _say(run.proof.sentence(run.goal, run.found))
-    if widths := run.widths():
-        _say(widths)
-    _say(FLOPS_NOTE)
     if run.latency:
         _say(run.latency.sentence())
-    if run.scores:
-        _say(run.scores.sentence())
-    elif run.request.score == DEFAULT_SCORE:
-        _say("NN-Mass promises something only between networks of one base width: train the first few.")
-    if run.folder:
-        print(f"Kept in {run.folder.path}")
+    if run.scores and (measured := run.scores.sentence()):
+        _say(measured)
+    elif run.request.score == DEFAULT_SCORE and len(run.widths_of(best)) > 1:
+        _say("NN-Mass compares networks of one base width; these differ in it.")
+    _say(
+        f"Goal: {run.goal}. {run.request.sampler} explored {run.trials:,} trials (seed {run.request.seed});"
+        f" {run.seconds['total']:.1f} s."
+    )
+    print(f"{len(run.found):,} networks are in {run.folder.path}/candidates.csv")
+
+
+def _print_json(run: Run, options: argparse.Namespace) -> None:
+    assert run.folder is not None
+    from nas.show import records
+
+    print(
+        json.dumps(
+            {
+                "request": run.request.as_json(),
+                "rows": records(run.best(options.top)),
+                "references": records(run.compared),
+                "proof": run.proven(),
+                "caution": evidence.caution(run.request),
+                "scores": run.scores.sentence() if run.scores else None,
+                "latency": run.latency.facts() if run.latency else None,
+                "folder": str(run.folder.path),
+            },
+            indent=2,
+        )
+    )
+
+
+def _print_csv(run: Run, options: argparse.Namespace) -> None:
+    from nas.show import show
+
+    best = run.best(options.top)
+    show(best, "csv")
+    notes = (run.sentence(len(best)), evidence.caution(run.request), run.scores and run.scores.sentence())
+    for note in filter(None, notes):
+        print(note, file=sys.stderr)
 
 
 def _show_choices(space: Space) -> None:

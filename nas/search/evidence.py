@@ -1,4 +1,4 @@
-"""What trainings have shown of the first row of a search: said beneath its table."""
+"""What trainings have shown of the first row of a search: a caution beneath its table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ class Margin:
     error: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.points:+.1f}" + (
-            f" ± {self.error:.1f}" if self.error is not None else " (one training)"
-        )
+        return f"{self.points:+.1f}" + (f" ± {self.error:.1f}" if self.error is not None else " (one run)")
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Evidence:
 
 EVIDENCE = {
     "mobilenet": Evidence(
-        setting="rehearsals (CIFAR-10, 12,000 images, 5 epochs)",
+        setting="5-epoch pilot runs (12,000 images of CIFAR-10)",
         reference="MobileNetV2",
         trained=(
             Trained(
@@ -84,16 +82,13 @@ EVIDENCE = {
 """By space."""
 
 
-def said(request: Request) -> str | None:
+def caution(request: Request) -> str | None:
     """What is known of how good the first row is; nothing where the goal is not the largest NN-Mass."""
     if request.score != DEFAULT_SCORE or request.like is not None or request.pareto is not None:
         return None
     known = EVIDENCE.get(request.space)
     if known is None:
-        return (
-            "Is row 1 a good network? Not known: no first row of this space was trained beside others of"
-            f" equal cost ({WHERE})."
-        )
+        return f"Caution: no top-ranked network of this space was trained beside others ({WHERE})."
     budgets, first, of_width = (
         " and ".join(parts)
         for parts in zip(
@@ -101,7 +96,7 @@ def said(request: Request) -> str | None:
         )
     )
     return (
-        f"Is row 1 a good network? Not known: none was trained to the end. In {known.setting} under {budgets}"
-        f" FLOPs, the first by NN-Mass came to {first} points against {known.reference} under the same"
-        f" budget, the first of {known.reference}'s width to {of_width} ({WHERE})."
+        f"Caution: not validated by full training. In {known.setting} under {budgets} FLOPs, the top-ranked"
+        f" network scored {first} points against {known.reference} at equal FLOPs; the top-ranked of"
+        f" {known.reference}'s width scored {of_width} ({WHERE})."
     )

@@ -1,157 +1,220 @@
-"""What is proven about a search: the optimum it looked for, and how many architectures meet its budgets."""
+"""What is proven about a search: the first rows of the true ranking, or the front, and how many there are."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from nas.budget import COSTS, exactly
-from nas.exact.answers import front_against, inside_of, proven_best, proven_front
+from nas.budget import COSTS
+from nas.exact.answers import inside_of, proven_best, proven_front
 from nas.exact.inside import ROUGH
-from nas.goal import MAXIMIZE, Goal
+from nas.goal import Goal
 from nas.problem import Problem
 from nas.scoring import FIGURES, Population
-from nas.table import figures_of
+from nas.search.listing import Listing
+from nas.search.request import Request
+from nas.search.widths import best_of_each_width, first_of_each_width
+from nas.table import figures_of, ranked, sort_keys, sorted_by
+
+ROWS = 100
+"""Rows of the true ranking that a search proves, where there are so many."""
+BY_PROOF = "proof"
+"""How a proven row was found, in the column `found`."""
+
+
+class Count(NamedTuple):
+    """How many networks meet the bounds, and the largest share of a budget by which sums were rounded."""
+
+    networks: int
+    rounding: float = 0.0
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What no search can better.
+    """The first rows of the true ranking, or the front, and what is proven of them.
 
     Attributes:
-        best: The best value of the figure that the goal names first; missing where none is known.
-        gap: The largest share by which another architecture could be better; 0 where `best` is proven.
-        meeting: How many architectures meet the budgets.
-        rounding: The largest share of a budget by which what was counted for `meeting` is off.
-        networks: The best network, or none; of a goal of two figures the front's members, the cheapest first.
-        members: Of a goal of two figures, the figures of the front's members.
+        problem: What was to be solved.
+        table: rank, arch, figures, shares of budgets and found, best first; of a front its members, with the
+            column front. Of each base width at most `per_width` rows, if that is given.
+        ranking: The first rows of the true ranking, which tell ranks; empty for a front.
+        gap: The largest share by which a network that is not in the table could be better than its last; 0
+            where the table is proven.
+        complete: Whether no other network belongs in the table.
+        per_width: How many rows of each base width were asked for; all if not given.
+        listing: All networks inside the bounds, of a space small enough.
     """
 
-    best: float | None
+    problem: Problem
+    table: pd.DataFrame
+    ranking: pd.DataFrame
     gap: float
-    meeting: int
-    rounding: float
-    networks: Population
-    members: list[tuple[float, ...]] | None = None
+    complete: bool
+    per_width: int | None = None
+    listing: Listing | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, problem: Problem) -> Proof | None:
+    def of(cls, request: Request, problem: Problem, rows: int = ROWS) -> Proof | None:
         """Prove what there is to find.
 
         Nothing is proven of a goal whose figures are no sums over stages, or of a front without NN-Mass.
+
+        Args:
+            request: What the problem was made from.
+            rows: How many rows to prove.
         """
         goal = problem.goal
-        of_front = len(goal.optimise) > 1
-        if any(figure not in FIGURES for figure, _ in goal.optimise) or (of_front and not goal.trades_mass):
+        if any(figure not in FIGURES for figure, _ in goal.optimise):
             return None
-        proven = proven_front(problem) if of_front else proven_best(problem)
-        members = None
-        if of_front:
-            members = _points(figures_of(problem.space, problem.tables, goal, proven.population), goal)
-        inside = inside_of(problem, ROUGH)
-        best = proven.values[-1 if of_front else 0] if proven.values else None  # a front: the cheapest first
-        meeting = max(inside.count, len(proven.values))  # a rounded count may miss the last few
-        return cls(best, proven.gap, meeting, inside.rounding, proven.population, members)
+        if len(goal.optimise) > 1:
+            return cls._of_front(problem) if goal.trades_mass else None
+        best, listing = proven_best(problem, rows), Listing.of(problem)
+        # Rows beyond those that are certain are left to be found; where none is, what was found is shown.
+        certain = best.population[: best.certain] if best.certain else best.population
+        ranking = _table(problem, certain)
+        gap = 0.0 if best.certain else best.gap
+        complete = best.gap == 0 and len(ranking) < rows
+        proof = cls(problem, ranking, ranking, gap, bool(complete), listing=listing)
+        if request.per_width is None or not proof.proven:
+            return replace(proof, per_width=request.per_width)
+        return proof._of_each_width(request, rows, request.per_width)
 
-    def sentence(self, goal: Goal, found: pd.DataFrame) -> str:
-        """How near a search has come."""
-        there_are = f"({shortly(self.meeting)} architectures {_meeting(goal)})"
-        if self.members is not None:
-            matched = len(set(self.members) & set(_points(found, goal)))
-            proven = "proven front" if self.gap == 0 else f"front, proven to {100 * self.gap:.2g}%,"
-            return f"found {matched:,} of the {len(self.members):,} points of the {proven} {there_are}"
-        (figure, direction), *_ = goal.optimise
-        value = float(found[figure].iloc[0])
-        if self.best is None:
-            return f"best found {exactly(value)}; how much better others are is not proven {there_are}"
-        extreme = "maximum" if direction == MAXIMIZE else "minimum"
-        proven = f"the proven {extreme} {_shown(figure, self.best)}"
-        if self.gap:
-            proven = f"the {extreme} {_shown(figure, self.best)}, proven to {100 * self.gap:.2g}%"
-        return f"best found {_shown(figure, value)} = {_share(value, self.best)} of {proven} {there_are}"
+    @classmethod
+    def _of_front(cls, problem: Problem) -> Proof:
+        front = proven_front(problem)
+        table = _table(problem, front.population).assign(front=front.gap == 0)
+        return cls(problem, table, table.head(0), front.gap, complete=bool(front.gap == 0))
 
-    def as_json(self) -> dict[str, Any]:
-        """As plain values; of the members their number."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        del values["networks"]
-        values["members"] = None if self.members is None else len(self.members)
-        values["gap"] = self.gap if math.isfinite(self.gap) else None
-        return values
+    def _of_each_width(self, request: Request, rows: int, count: int) -> Proof:
+        best = best_of_each_width(request, self.problem, count, rows, self.listing)
+        table = first_of_each_width(_table(self.problem, best.networks), self.problem.space, count)
+        if best.ranks is None:
+            table = table.assign(rank=self.ranks(table))
+        else:
+            specs = (str(self.problem.space.of_options(row)) for row in best.networks)
+            ranks = dict(zip(specs, best.ranks.tolist(), strict=True))
+            table = table.assign(rank=table["arch"].map(ranks).astype("Int64"))
+        return replace(self, table=table, gap=best.gap, complete=best.complete, per_width=count)
 
+    @property
+    def proven(self) -> bool:
+        """Whether the table is proven."""
+        return bool(self.gap == 0)
 
-def warm_start(problem: Problem, proof: Proof | None, most: int, seed: int = 0) -> Population:
-    """Architectures to begin a search with, the optimum first where it is known.
+    @property
+    def of_front(self) -> bool:
+        """Whether the table is a front."""
+        return len(self.problem.goal.optimise) > 1
 
-    They are members of the exact front, evenly spread where they are many. For a goal of one figure it is the
-    front of NN-Mass against the first cost that the goal names. Where a goal is not about NN-Mass and costs,
-    or no front is found, they are even draws from inside the bounds.
+    def ranks(self, table: pd.DataFrame) -> pd.Series[int]:
+        """The true ranks of networks inside the bounds, missing where they are not known.
 
-    Args:
-        seed: Seed of the draws.
-    """
-    if proof is None:
-        return _draws(problem, most, seed)
-    if not problem.goal.trades_mass:
-        return np.concatenate([proof.networks, _draws(problem, most, seed)])[:most]
-    members = proof.networks if proof.members is not None else _front_of_maximum(problem)
-    if not len(members):
-        return _draws(problem, most, seed)
-    ends = (len(members) - 1, 0) if problem.goal.optimise[0][1] == MAXIMIZE else (0, len(members) - 1)
-    spread = np.linspace(*ends, min(most, len(members))).round().astype(int)
-    return np.asarray(members[spread])
+        Args:
+            table: arch and figures of networks inside the bounds.
+        """
+        if self.listing is not None:
+            found: list[Any] = [self.listing.rank(row, row["arch"]) for row in table.to_dict("records")]
+            return pd.Series(found, table.index, dtype="Int64")
+        known = sort_keys(self.ranking, self.problem.goal) if self.proven else []
+        all_there_are = self.complete and self.per_width is None and not self.of_front
+        last = len(known) if all_there_are else len(known) - 1
+        places = (bisect_left(known, key) for key in sort_keys(table, self.problem.goal))
+        found = [place + 1 if place <= last else pd.NA for place in places]
+        return pd.Series(found, table.index, dtype="Int64")
 
+    def with_explored(self, explored: pd.DataFrame) -> pd.DataFrame:
+        """The proven rows, then what trials found beside them.
 
-def _draws(problem: Problem, count: int, seed: int) -> Population:
-    """Networks from inside the bounds, any as likely as any other."""
-    return problem.graph.population(inside_of(problem).draw(count, np.random.default_rng(seed)))
+        Args:
+            explored: arch, figures, shares of budgets and found of networks inside the bounds.
 
+        Returns:
+            As `explored`, best first, with rank, the true one, missing where it is not known; of a front also
+            front, whether a row is its point. Where nothing is proven, rows are ranked among those here.
+        """
+        goal = self.problem.goal
+        others = explored[~explored["arch"].isin(self.table["arch"])]
+        if not self.proven:
+            found = self.table.drop(columns=["rank", "front"], errors="ignore")
+            everything = ranked(pd.concat([found, others], ignore_index=True), goal)
+        else:
+            others = sorted_by(others, goal)
+            others = others.assign(rank=self.ranks(others), **({"front": False} if self.of_front else {}))
+            everything = pd.concat([self.table, others], ignore_index=True)
+            everything = everything if self.of_front else sorted_by(everything, goal)
+        if self.per_width is not None:
+            everything = first_of_each_width(everything, self.problem.space, self.per_width)
+        return everything.astype({"rank": "Int64"})
 
-def _front_of_maximum(problem: Problem) -> Population:
-    """The front that a goal of one figure lies on, the cheapest first."""
-    aims = (figure for figure, _ in problem.goal.optimise)
-    bounded = (bound.figure for bound in problem.goal.bounds)
-    cost = next((figure for figure in (*aims, *bounded) if figure in COSTS), "flops")
-    return front_against(problem, cost).population
+    def count(self) -> Count:
+        """How many networks meet the bounds."""
+        if self.listing is not None:
+            return Count(len(self.listing))
+        if self.complete and self.per_width is None and not self.of_front:
+            return Count(len(self.table))
+        inside = inside_of(self.problem, ROUGH)
+        return Count(max(inside.count, len(self.table)), inside.rounding)  # rounding may miss the last few
+
+    def sentence(self, shown: int, count: Count) -> str:
+        """What is proven of the rows shown.
+
+        Args:
+            shown: How many rows are shown.
+            count: How many networks meet the bounds.
+        """
+        of_all = f"of the {shortly(count.networks)} networks {_meeting(self.problem.goal)}"
+        if not self.proven:
+            share = f"; none is better by more than {100 * self.gap:.2g}%" if math.isfinite(self.gap) else ""
+            return f"Not proven: rows are the best that were found {of_all}{share}."
+        if self.of_front:
+            return f"Proven: {shown:,} of the {len(self.table):,} points of the exact front {of_all}."
+        if self.per_width is not None:
+            of_each = "each base width" if self.complete else "the base widths that come first"
+            rows = "the best" if self.per_width == 1 else f"the {self.per_width} best"
+            return f"Proven: {rows} of {of_each}, with true ranks, {of_all}."
+        best = f"rows 1 to {shown} are the {shown} best" if shown > 1 else "row 1 is the best"
+        return f"Proven: {best} {of_all}."
+
+    def as_json(self, shown: int, count: Count) -> dict[str, Any]:
+        """As plain values."""
+        (figure, _), *_ = self.problem.goal.optimise
+        return {
+            "sentence": self.sentence(shown, count),
+            "proven": self.proven,
+            "rows": len(self.table) if self.proven else 0,
+            "complete": self.complete,
+            "best": float(self.table[figure].iloc[0]) if len(self.table) else None,
+            "gap": self.gap if math.isfinite(self.gap) else None,
+            "meeting": count.networks,
+            "rounding": count.rounding,
+        }
 
 
 def shortly(count: int) -> str:
-    """A count in at most six characters.
+    """A count in full up to a million, then with two digits.
 
     >>> shortly(1_551), shortly(372_108), shortly(396_833_146_141_334)
-    ('1,551', '3.7e5', '4.0e14')
+    ('1,551', '372,108', '4.0e14')
     """
-    if count < 10_000:
+    if count < 1_000_000:
         return f"{count:,}"
     mantissa, _, exponent = f"{count:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
 
 
-def _points(figures: pd.DataFrame, goal: Goal) -> list[tuple[float, ...]]:
-    """The two figures of a front's members."""
-    return list(zip(*(figures[figure].tolist() for figure, _ in goal.optimise), strict=True))
-
-
-def _share(value: float, best: float) -> str:
-    """A value as a share of the best one; 100.0% only where they are equal.
-
-    >>> _share(2810.99, 2811.0), _share(5, 5), _share(0, 0), _share(100_001, 100_000)
-    ('99.9%', '100.0%', '100.0%', '100.1%')
-    """
-    if value == best or not best:
-        return "100.0%" if value == best else "-"
-    tenths = 1000 * value / best
-    return f"{(math.floor(tenths) if tenths < 1000 else math.ceil(tenths)) / 10:.1f}%"
+def _table(problem: Problem, networks: Population) -> pd.DataFrame:
+    """Networks best first, found by proof."""
+    table = figures_of(problem.space, problem.tables, problem.goal, networks)
+    table = ranked(table, problem.goal).drop(columns="front", errors="ignore")
+    return table.assign(found=BY_PROOF).astype({"rank": "Int64"})
 
 
 def _meeting(goal: Goal) -> str:
     if not goal.bounds:
         return "in the space"
-    return "meet the " + ("budget" if all(bound.figure in COSTS for bound in goal.bounds) else "bounds")
-
-
-def _shown(figure: str, value: float) -> str:
-    return f"{value:.1f}" if figure == "nn_mass" else f"{int(value):,} {figure}"
+    budgets = all(bound.figure in COSTS for bound in goal.bounds)
+    return "that meet the " + (f"budget{'s' * (len(goal.bounds) > 1)}" if budgets else "bounds")

@@ -1,31 +1,39 @@
-"""A run of a search, from the request to the tables: explore, save now and then, recount, finish."""
+"""A run of a search, from the request to the tables: prove, explore, save now and then, recount, finish."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from nas.latency.arguments import Wanted
-from nas.latency.table import Measured, measure
+from nas.exact.answers import inside_of
+from nas.exact.inside import ROUGH
 from nas.problem import Problem
-from nas.scoring import FIGURES, Population
+from nas.scoring import Population
 from nas.search import evidence
-from nas.search.journal import Journal
-from nas.search.proof import Proof, shortly, warm_start
-from nas.search.request import Request
+from nas.search.proof import ROWS, Count, Proof, shortly
+from nas.search.request import DEFAULT_SAMPLER, MEASURED_SAMPLER, Request
 from nas.search.run_folder import RunFolder
 from nas.search.scores import Scores
-from nas.search.study import BLOCK, Study
-from nas.search.widths import best_of_each_width, first_of_each_width
+from nas.search.widths import first_of_each_width
 from nas.table import candidates, references
 from search_spaces import Architecture, RequestError
+from search_spaces.architecture import Value
 
-WARM = 100
-"""Architectures that a warm start begins with at most: half a block of trials, a population of `nsga2`."""
+if TYPE_CHECKING:
+    from nas.latency.arguments import Wanted
+    from nas.latency.table import Measured
+    from nas.search.study import Study
+
+_SURE = (DEFAULT_SAMPLER, MEASURED_SAMPLER, "random")
+"""Samplers that need no package and have fronts."""
+_WARM = 100
+"""Even draws that a search begins with at most, where nothing is proven: half a block of trials."""
 _LEAST_PAUSE = 1.0
 _PAUSE_RATIO = 20
 """Saving takes at most about one part in so many of the time."""
@@ -37,40 +45,76 @@ class Run:
     """A search under way or done.
 
     Attributes:
-        found: The candidates so far, best first; empty before `explore`.
-        count: How many were found, those that `per_width` leaves out among them.
+        proof: The proven rows, once there are, if the goal's figures are sums over stages.
+        found: The candidates so far, best first: the proven rows, and what was explored beside them.
+        explored: What the trials found so far, best first.
         compared: The references, ranked by the same rules.
-        proof: What is proven about the problem, once explored, if its figures are sums over stages.
         latency: What was measured of the candidates, if anything was; those too slow are not in `found`.
-        scores: The scores of its networks, if they are not.
-        widths_proven: Whether those kept of each base width are proven to be its best.
+        scores: The scores of its networks, if they are not sums over stages.
+        finished: Whether the folder holds all that was asked for: then nothing is written to it.
         seconds: Wall time by what it was spent on.
     """
 
-    proof: Proof | None
+    proof: Proof | None = None
     latency: Measured | None = None
-    widths_proven: bool = False
 
     def __init__(self, request: Request, problem: Problem, folder: RunFolder | None = None) -> None:
         self.request, self.folder = request, folder
-        self.problem, self.proof = problem, None
+        self.problem = problem
         self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
-        self._journal = Journal.load(folder.log) if folder else Journal()
-        sampler, seed = self.request.sampler, self.request.seed
         self.scores = Scores.of(request)
-        self._study = Study(self.space, self.tables, self.goal, sampler, seed, self._journal, self.scores)
         self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
-        self._recounted = 0
-        self._kept = self.trials
+        self.finished = folder is not None and folder.holds(request)
+        self._recounted: set[str] = set()
+        self._shown = 0
+        if folder or request.sampler not in _SURE:
+            _ = self._study  # what is wrong with a journal or a sampler is found out here, before all else
+        self._kept = self.trials if folder else 0
         if folder and self._kept < folder.trials_done:
             raise RequestError(f"{folder.log} is damaged: it has lost trials; start a new run")
         self._saved_at, self._saving = time.perf_counter(), 0.0
         self._tabulate()
 
+    @cached_property
+    def _study(self) -> Study:
+        """Optuna's part, which takes as long to import as the proof takes."""
+        from nas.search.journal import Journal
+        from nas.search.study import Study
+
+        self._journal = Journal.load(self.folder.log) if self.folder else Journal()
+        sampler, seed = self.request.sampler, self.request.seed
+        return Study(self.space, self.tables, self.goal, sampler, seed, self._journal, self.scores)
+
+    @property
+    def _population(self) -> Population:
+        """The trials so far."""
+        if "_study" in self.__dict__:
+            return self._study.population
+        return np.zeros((0, len(self.space.choices)), np.uint16)
+
     @property
     def trials(self) -> int:
         """How many trials there are so far."""
         return len(self._study.rows)
+
+    def prove(self, rows: int = ROWS) -> None:
+        """Prove the first rows of the table, or the front.
+
+        Args:
+            rows: How many rows.
+        """
+        with self.measured("proof"):
+            self.proof = Proof.of(self.request, self.problem, max(rows, ROWS))
+            self._tabulate()
+
+    @cached_property
+    def meeting(self) -> Count:
+        """How many networks meet the bounds."""
+        with self.measured("count"):
+            if self.proof is not None:
+                return self.proof.count()
+            inside = inside_of(self.problem, ROUGH)
+            return Count(inside.count, inside.rounding)
 
     def explore(
         self, stop: Callable[[], bool] = lambda: False, on_trial: Callable[[], None] = lambda: None
@@ -82,11 +126,10 @@ class Run:
             on_trial: Called after each trial.
 
         Raises:
-            RequestError: All trials are done and none meets the bounds.
+            RequestError: All trials are done, and no network inside the bounds was proven or found.
         """
-        with self.measured("proof"):
-            self.proof = Proof.of(self.problem)
-            first = self._first()
+        with self.measured("import"):
+            study = self._study
         self._score_references(stop)
         start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
 
@@ -95,10 +138,10 @@ class Run:
             if self.scores:
                 self._save_sometimes()
 
-        self._study.run(self.request.trials, stop, after_trial, self._save_sometimes, first)
+        study.run(self.request.trials, stop, after_trial, self._save_sometimes, self._first())
         whole = time.perf_counter() - start - (self.seconds.get("saving", 0.0) - saving)
-        self.add_seconds("sampling", whole - self._study.scoring)
-        self.add_seconds("scoring", self._study.scoring)
+        self.add_seconds("sampling", whole - study.scoring)
+        self.add_seconds("scoring", study.scoring)
         if stop():
             return
         self._tabulate()
@@ -108,18 +151,12 @@ class Run:
             raise RequestError(f"none of {self.trials:,} trials has {self._wanted()}")
 
     def _first(self) -> Population | None:
-        """What a warm start begins with: at most half of the trials, but one at least."""
-        half = (self.request.trials + 1) // 2
-        if not self.request.warm_start:
+        """Even draws from inside the bounds for the first trials, where nothing is proven; half at most."""
+        if self.proof is not None or not self.request.warm_start:
             return None
-        if self.request.per_width is not None and self.goal.optimise[0][0] in FIGURES:
-            first, proven = best_of_each_width(
-                self.request, self.problem, self.request.per_width, min(BLOCK, half)
-            )
-            if len(first):
-                self.widths_proven = proven
-                return first
-        return warm_start(self.problem, self.proof, min(WARM, half), self.request.seed)
+        most = min(_WARM, (self.request.trials + 1) // 2)
+        draws = inside_of(self.problem).draw(most, np.random.default_rng(self.request.seed))
+        return self.problem.graph.population(draws)
 
     def _score_references(self, stop: Callable[[], bool]) -> None:
         """Measure the references that meet the bounds, where scores are measured."""
@@ -133,11 +170,9 @@ class Run:
 
     def _wanted(self) -> str:
         """What no trial met, and what to do about it."""
-        there_are = (
-            f", though {shortly(self.proof.meeting)} of {self.space.size:,} have" if self.proof else ""
-        )
-        ways = "try a wider band or more --trials, with --warm-start"
-        return f"{' and '.join(map(str, self.goal.bounds))}{there_are}; {ways}"
+        wanted = " and ".join(map(str, self.goal.bounds))
+        there_are = f"though {shortly(self.meeting.networks)} networks have"
+        return f"{wanted}, {there_are}; try a wider band or more --trials"
 
     def measure(
         self,
@@ -157,8 +192,10 @@ class Run:
         Raises:
             RequestError: None is fast enough.
         """
+        from nas.latency.table import measure
+
         with self.measured("latency"):
-            ranking = self.best(max(top, _MEASURED))["arch"]
+            ranking = self.best(top if self._of_front else max(top, _MEASURED))["arch"]
             try:
                 latency = measure(ranking, wanted, top, self.compared["arch"], stop, on_network)
             except RequestError:
@@ -168,11 +205,17 @@ class Run:
             self.latency = latency
             self._tabulate()
 
+    @property
+    def _of_front(self) -> bool:
+        return len(self.goal.optimise) > 1
+
     def best(self, count: int) -> pd.DataFrame:
-        """The first candidates; of a front, members of the front alone; of those measured, the fast ones."""
+        """The first candidates, or so many spread evenly over the front; of those measured, the fast ones."""
         found = self.found[self.found["front"]] if "front" in self.found else self.found
         if self.latency:
             found = found[found["arch"].isin(list(self.latency.kept))]
+        if self._of_front and len(found) > count:
+            return found.iloc[np.linspace(0, len(found) - 1, count).round().astype(int)]
         return found.head(count)
 
     def stop(self) -> None:
@@ -183,19 +226,24 @@ class Run:
 
     def draw(self, top: int) -> None:
         """Save the figure, with the first `top` candidates marked, or the whole front."""
-        if self.folder:
+        if self.folder and not self.finished:
             from nas.search.figure import drawn
 
             with self.measured("figure"):
-                best = self.best(top if len(self.goal.optimise) == 1 else len(self.found))
-                tried = self.tables.score(self._study.population)
+                best = self.best(len(self.found) if self._of_front else top)
+                tried = self.tables.score(self._population)
                 image = drawn(self.request.score, self.goal, tried, self.found, best, self.compared)
                 self.folder.save(self.folder.figure, image)
 
-    def finish(self, recounted: int) -> None:
-        """Save all as finished, fvcore having agreed on the first `recounted` candidates."""
-        self._recounted = len(self.best(recounted))
+    def finish(self, recounted: pd.DataFrame) -> None:
+        """Save all as finished, fvcore having agreed on some of the candidates.
+
+        Args:
+            recounted: arch of these.
+        """
+        self._recounted |= set(recounted["arch"])
         self._mark()
+        self._shown = len(recounted)
         self.save("finished")
 
     @contextmanager
@@ -213,16 +261,24 @@ class Run:
 
     def save(self, status: str) -> None:
         """Write all files of the folder but the figure."""
-        if self.folder:
+        if self.folder and not self.finished:
             self.folder.save(self.folder.log, self._journal.text())
             self.folder.save(self.folder.candidates, self.found.to_csv(index=False))
             self.folder.save(self.folder.references, self.compared.to_csv(index=False))
-            self.folder.save_state(status, self._facts())
+            self.folder.save_state(status, self._facts(status))
 
-    def _proven(self) -> dict[str, Any] | None:
-        if self.proof is None or self.found.empty:
+    def proven(self) -> dict[str, Any] | None:
+        """What is proven of the rows shown, as plain values; nothing where nothing is."""
+        if self.proof is None or self.proof.table.empty:
             return None
-        return {"sentence": self.proof.sentence(self.goal, self.found), **self.proof.as_json()}
+        return self.proof.as_json(self._shown, self.meeting)
+
+    def sentence(self, shown: int) -> str:
+        """What is proven of the first rows shown."""
+        if self.proof is not None and len(self.proof.table):
+            return self.proof.sentence(shown, self.meeting)
+        name = self.request.score
+        return f"Nothing is proven: other networks may have a better {name}. Ranks are among those found."
 
     def _save_sometimes(self) -> None:
         start = time.perf_counter()
@@ -237,26 +293,22 @@ class Run:
 
     def _tabulate(self) -> None:
         known = self.scores.known if self.scores else None
-        self.found = candidates(self.space, self.tables, self.goal, self._study.population, known)
-        self.compared = references(self._named(), self.goal, self.found, known)
-        self.count = len(self.found)
-        if self.request.per_width is not None:
+        proof = self.proof
+        self.explored = candidates(self.space, self.tables, self.goal, self._population, known)
+        self.found = self.explored if proof is None else proof.with_explored(self.explored)
+        if proof is None and self.request.per_width is not None:
             self.found = first_of_each_width(self.found, self.space, self.request.per_width)
+        ranks = proof.ranks if proof and proof.proven and not self._of_front else None
+        self.compared = references(self._named(), self.goal, self.found, known, ranks)
         if self.latency:
             self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
             self.compared = self.latency.columns(self.compared)
         self._mark()
 
-    def widths(self) -> str | None:
-        """What is kept of each base width, in a sentence; nothing where all are."""
-        if self.request.per_width is None:
-            return None
-        names = f" ({', '.join(self.space.base)})" if len(self.space.base) < 3 else ""
-        kept = f"kept {len(self.found):,}, at most {self.request.per_width} of each base width{names}"
-        dropped = self.latency is not None and bool(self.latency.slow)
-        proven = self.widths_proven and not dropped
-        how = "proven to be the best of each" if proven else "not proven to be the best of each"
-        return f"{kept}, with their ranks among all: {how}"
+    def widths_of(self, table: pd.DataFrame) -> set[tuple[Value, ...]]:
+        """The base widths of networks of its space."""
+        choices = (self.space.parse(arch).choices() for arch in table["arch"])
+        return {tuple(chosen[name] for name in self.space.base) for chosen in choices}
 
     def _named(self) -> dict[str, Architecture]:
         """The architectures to compare with."""
@@ -269,20 +321,20 @@ class Run:
         return named
 
     def _mark(self) -> None:
-        self.found["recounted"] = self.found["arch"].isin(self.best(self._recounted)["arch"])
+        self.found["recounted"] = self.found["arch"].isin(self._recounted)
 
-    def _facts(self) -> dict[str, Any]:
+    def _facts(self, status: str) -> dict[str, Any]:
         return {
             "goal": str(self.goal),
             "space_size": self.space.size,
             "trials_done": self.trials,
+            "explored": len(self.explored),
             "candidates": len(self.found),
-            **({"found": self.count, "widths": self.widths()} if self.request.per_width is not None else {}),
-            "proof": self._proven(),
-            "evidence": evidence.said(self.request),
+            "proof": self.proven() if status == "finished" else None,
+            "evidence": evidence.caution(self.request),
             "scores": self.scores.sentence() if self.scores else None,
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
-            "recounted": self._recounted,
+            "recounted": len(self._recounted),
             **({"latency": self.latency.facts()} if self.latency else {}),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
         }

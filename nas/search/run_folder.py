@@ -34,6 +34,7 @@ class RunFolder:
         changes: Versions that are not those that the run was begun with, in words.
         seconds: Wall time spent so far.
         trials_done: Trials that the log must have.
+        status: How the run ended, or that it has not.
     """
 
     def __init__(self, path: Path, request: Request) -> None:
@@ -47,6 +48,7 @@ class RunFolder:
         self.changes: list[str] = []
         self.seconds: dict[str, float] = {}
         self.trials_done = 0
+        self.status = "running"
 
     @classmethod
     def create(cls, request: Request, path: Path | None) -> RunFolder:
@@ -74,12 +76,18 @@ class RunFolder:
             folder = cls(path, Request.of_json(state["request"]))
             folder.changes = _changes(dict(state["versions"]))
             progress = built(
-                _Progress, {name: state[name] for name in ("seconds", "trials_done") if name in state}
+                _Progress,
+                {name: state[name] for name in ("seconds", "trials_done", "status") if name in state},
             )
             folder.seconds, folder.trials_done = progress.seconds, progress.trials_done
+            folder.status = progress.status
             return folder
 
         return read(path, "run", of_state)
+
+    def holds(self, request: Request) -> bool:
+        """Whether the run is finished and has all the trials of a request."""
+        return self.status == "finished" and self.trials_done >= request.trials
 
     def locked(self) -> AbstractContextManager[None]:
         """Keep other commands out while a block works in the folder; see `nas.folders.locked`."""
@@ -114,6 +122,7 @@ class _Progress:
 
     seconds: dict[str, float] = field(default_factory=dict)
     trials_done: int = 0
+    status: str = "running"
 
 
 def _changes(before: Mapping[str, str]) -> list[str]:

@@ -62,18 +62,15 @@ class Scores:
             self.known[spec] = self.worst if math.isnan(value) else value
         return self.known[spec]
 
-    def sentence(self) -> str:
-        """How they came about, and what is not known of them."""
+    def sentence(self) -> str | None:
+        """How they were measured; nothing of a closed form."""
+        if self.proxy.closed_form:
+            return None
         name, seen = self.proxy.name, ", without data"
         if "images" in self.proxy.needs:
             labels = " with random labels" if "labels" in self.proxy.needs else ""
             seen = f" on {self.batch} images of normal noise{labels}, not on data"
-        how = (
-            ""
-            if self.proxy.closed_form
-            else f"{name} was measured at initialisation (seed {self.seed}){seen}. "
-        )
-        return f"{how}That no network has a better {name} is not proven: train the first few."
+        return f"{name} was measured at initialisation (seed {self.seed}){seen}."
 
     def _subject(self, architecture: Architecture) -> Subject:
         if self.proxy.closed_form:

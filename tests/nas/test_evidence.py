@@ -1,4 +1,4 @@
-"""What is said of first rows is what was measured."""
+"""The caution beneath a table states what was measured."""
 
 import math
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 import search_spaces
 from nas import search
-from nas.search.evidence import EVIDENCE, said
+from nas.search.evidence import EVIDENCE, caution
 from nas.search.request import Request
 
 RESULTS = Path(__file__).parent.parent.parent / "results"
@@ -25,18 +25,18 @@ def test_it_is_that_of_the_committed_study(space: str) -> None:
 
 
 @pytest.mark.parametrize("space", ["mobilenet", "mlp"])
-def test_it_is_said_of_the_largest_mass_alone(space: str) -> None:
-    told = said(Request(space))
-    assert told is not None and told.startswith("Is row 1 a good network?")
-    assert (space in EVIDENCE) == ("points" in told)
+def test_it_cautions_about_the_largest_mass_alone(space: str) -> None:
+    text = caution(Request(space))
+    assert text is not None and text.startswith("Caution:")
+    assert (space in EVIDENCE) == ("points" in text)
     others = (
         Request(space, score="depth"),
         Request(space, pareto="params"),
         Request(space, like=next(iter(search_spaces.get(space).references))),
     )
-    assert [said(request) for request in others] == [None] * 3
+    assert [caution(request) for request in others] == [None] * 3
 
 
 def test_a_table_carries_it() -> None:
     table = search("mobilenet", flops="400M", trials=20, top=0)
-    assert table.attrs["evidence"] == said(Request("mobilenet", {"flops": "400M"}))
+    assert table.attrs["evidence"] == caution(Request("mobilenet", {"flops": "400M"}))

@@ -65,7 +65,7 @@ def test_a_log_that_lost_trials_is_damaged(tmp_path: Path) -> None:
 
 def test_what_was_recounted_is_what_there_is(tmp_path: Path) -> None:
     run = begun(tmp_path / "run", 20)
-    run.finish(recounted=1000)
+    run.finish(run.found)
     assert f'"recounted": {len(run.found)},' in (tmp_path / "run" / "run.json").read_text()
 
 

@@ -36,7 +36,7 @@ def test_a_budget_becomes_a_table(command: Command, tmp_path: Path) -> None:
     done = command("nas.search", *QUICK, "--trials", "300", "--top", "5", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
-    for name in ("mobilenet_v2", "nn_mass_a", "nn_mass_b", "recounted by fvcore", "NN-Mass promises"):
+    for name in ("mobilenet_v2", "nn_mass_a", "nn_mass_b", "counted by fvcore", "NN-Mass compares"):
         assert name in " ".join(done.stdout.split())
 
     run = tmp_path / "run"
@@ -45,7 +45,7 @@ def test_a_budget_becomes_a_table(command: Command, tmp_path: Path) -> None:
     }  # fmt: skip
     table = candidates(run)
     assert list(table.columns) == [
-        "rank", "arch", "nn_mass", "flops", "macs", "params", "flops_share", "trial", "recounted"
+        "rank", "arch", "nn_mass", "flops", "macs", "params", "flops_share", "found", "recounted"
     ]  # fmt: skip
     assert (table["flops"] <= 400e6).all() and table["arch"].is_unique
     assert table["nn_mass"].is_monotonic_decreasing
@@ -74,11 +74,13 @@ def test_the_stored_command_gives_the_same_table_in_another_process(command: Com
     assert (tmp_path / "run/candidates.csv").read_bytes() == (tmp_path / "again/candidates.csv").read_bytes()
 
 
-def test_csv_and_json_are_the_table_alone(command: Command) -> None:
+def test_csv_is_the_table_alone_and_json_carries_the_proof(command: Command) -> None:
     done = command("nas.search", *QUICK, "--trials", "60", "--top", "2", "--format", "csv")
     assert len(pd.read_csv(io.StringIO(done.stdout))) == 2
     done = command("nas.search", *QUICK, "--trials", "60", "--top", "2", "--format", "json")
-    assert [row["rank"] for row in json.loads(done.stdout)] == [1, 2]
+    printed = json.loads(done.stdout)
+    assert [row["rank"] for row in printed["rows"]] == [1, 2] and len(printed["references"]) == 3
+    assert printed["proof"]["meeting"] == 372_108 and Path(printed["folder"]).parts[0] == "results"
 
 
 def test_runs_go_to_a_folder_of_their_own(command: Command, tmp_path: Path) -> None:
@@ -124,7 +126,7 @@ def test_torch_is_left_to_the_recount(tmp_path: Path) -> None:
         cwd=tmp_path, env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
-    assert done.returncode == 0 and "recounted by fvcore" in " ".join(done.stdout.split())
+    assert done.returncode == 0 and "counted by fvcore" in " ".join(done.stdout.split())
     assert "optuna" in imported and not {"torch", "fvcore"} & imported
 
 
@@ -363,13 +365,15 @@ class TestResume:
             (["--seed", "3"], "was asked for as"),
             (["--score", "params"], "was asked for as"),
             (["--score-batch", "8"], "was asked for as"),
-            (["--trials", "20"], "was asked for 40"),
+            (["--trials", "20"], "the total of that run is 40 already"),
             (["--out", "other"], "leave out --out"),
         ):
             assert message in refused(main, ["--resume", "run", *arguments], capsys)
         assert "run is not empty" in refused(main, [*QUICK, "--out", "run"], capsys)
+        before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in run.iterdir()}
         same = command("nas.search", "--resume", "run", "--flops", "400e6", "--top", "1")
         assert same.returncode == 0, same.stderr
+        assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in run.iterdir()} == before
 
         state = json.loads((run / "run.json").read_text())
         del state["request"]["score"], state["request"]["score_batch"]  # as before there were other scores
@@ -398,14 +402,15 @@ class TestResume:
 
 
 def test_a_space_that_miscounts_stops_the_run(begin: Begin, tmp_path: Path) -> None:
-    """A space file with a fault, dropped into the package: a traceback and exit 1, nothing shown."""
+    """A space file with a fault, dropped into the package: a traceback and exit 1, nothing verified."""
     shutil.copytree(REPOSITORY / "nas", tmp_path / "nas")
     shutil.copytree(REPOSITORY / "search_spaces", tmp_path / "search_spaces")
     layers = tmp_path / "search_spaces" / "layers.py"
     layers.write_text(layers.read_text().replace("params=weights + self.features_out", "params=weights"))
     done = begin(tmp_path, "nas.search", "--space", "mlp", "--trials", "20", anew=True).ended()
     assert done.returncode == 1
-    assert "MiscountError" in done.stderr and "params is" in done.stderr and not done.stdout
+    assert "MiscountError" in done.stderr and "params is" in done.stderr
+    assert "counted by fvcore" not in done.stdout
 
 
 def test_other_spaces_are_searched_without_a_budget(command: Command) -> None:

@@ -36,8 +36,8 @@ def test_candidates(population: list[tuple[int, ...]], flops: int, params: int) 
         of_use = 8 * (width + 1) * depth  # the options of links are 0, 1, ...; those of depth begin with 2
         made = SPACE.of_options((width, depth, min(links, of_use)))
         if score(made)["flops"] <= flops and score(made)["params"] <= params:
-            expected.setdefault(str(made), trial)
-    assert dict(zip(found["arch"], found["trial"], strict=True)) == expected
+            expected.setdefault(str(made), f"trial {trial}")
+    assert dict(zip(found["arch"], found["found"], strict=True)) == expected
     for _, row in found.iterrows():
         assert {name: row[name] for name in ("nn_mass", "flops", "macs", "params")} == score(row["arch"])
         assert row["flops_share"] == row["flops"] / flops and row["params_share"] == row["params"] / params
