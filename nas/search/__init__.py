@@ -57,7 +57,7 @@ def search(
         fix: Choices to pin and constants to set, by name.
         sampler: Name of an Optuna sampler; by default the one that measured best, and tpe where the score is
             measured.
-        trials: How many architectures are proposed: by default 2,000, or 200 where the score is measured.
+        trials: How many architectures are proposed: by default 1,000, or 200 where the score is measured.
         seed: Seed of the sampler, and of the weights and the noise that a score is measured on; the same seed
             and versions give the same table.
         warm_start: Begin with members of the exact front; with a measured score, with even draws.

@@ -40,7 +40,6 @@ from nas.problem import Problem
 from nas.proxies.subject import BATCH
 from nas.recount import Recounter
 from nas.search import evidence
-from nas.search.proof import BY_PROOF
 from nas.search.request import (
     DEFAULT_SAMPLER,
     DEFAULT_SCORE,
@@ -152,7 +151,9 @@ def _search(
         recounter.start(shown.to_dict("records"))
         if options.format == "table":
             _print_rows(run, shown)
-    with progress("searching", run.request.trials, run.trials) as advance:
+    with run.measured("import"):
+        trials = run.trials  # the first that needs Optuna
+    with progress("searching", run.request.trials, trials) as advance:
         run.explore(interrupted, advance)
     if not interrupted() and (asked := wanted(options)):
         with progress("measuring", options.top + len(run.compared)) as advance:
@@ -251,6 +252,7 @@ def _shown(run: Run, options: argparse.Namespace) -> pd.DataFrame:
 
 
 def _print_rows(run: Run, shown: pd.DataFrame) -> None:
+    from nas.search.proof import BY_PROOF
     from nas.show import show
 
     if "name" in shown:

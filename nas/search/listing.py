@@ -18,15 +18,17 @@ from search_spaces.figures import in_units
 
 MOST = 1_000_000
 """Networks of the largest space that is listed."""
+_AT_ONCE = 1 << 16
+"""Networks looked at together, so that what they take does not add up."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All networks inside the bounds, best first; networks of equal figures in no order.
+    """All networks inside the bounds, in the order of the figure that the goal names first.
 
     Attributes:
         networks: A row of option numbers a network.
-        keys: What ranks them, least first: a column of whole numbers for each figure that the goal orders by.
+        keys: What ranks them, less before more: a column of whole numbers for each figure that ranks.
     """
 
     space: Space
@@ -41,13 +43,21 @@ class Listing:
         if space.size > MOST or any(figure not in FIGURES for figure, _ in goal.optimise):
             return None
         everything = enumerate_all(space)
-        figures = tables.score(everything)
-        inside = np.flatnonzero(goal.meets(figures))
-        inside = inside[tables.are_canonical(everything[inside])]
-        figures = {name: column[inside] for name, column in figures.items()}
-        keys = np.column_stack([_key(figures[name], name, ascends) for name, ascends in _order(goal)])
-        order = np.lexsort(keys.T[::-1])
-        return cls(space, goal, everything[inside[order]], np.asfortranarray(keys[order]))
+        rows, keys = [everything[:0]], [np.zeros((0, len(list(_order(goal)))), np.int64)]
+        for start in range(0, len(everything), _AT_ONCE):
+            some = everything[start : start + _AT_ONCE]
+            figures = tables.score(some)
+            inside = goal.meets(figures)
+            inside[inside] = tables.are_canonical(some[inside])
+            rows.append(some[inside])
+            keys.append(
+                np.column_stack(
+                    [_key(figures[name][inside], name, ascends) for name, ascends in _order(goal)]
+                )
+            )
+        networks, ranked_by = np.concatenate(rows), np.concatenate(keys)
+        order = np.argsort(ranked_by[:, 0])
+        return cls(space, goal, networks[order], ranked_by[order])
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -59,21 +69,21 @@ class Listing:
             figures: nn_mass, flops, macs and params.
             spec: Its spec, which ranks networks of equal figures.
         """
-        low, high = 0, len(self)
-        for place, (name, ascends) in enumerate(_order(self.goal)):
-            value, column = _key(np.asarray(figures[name]), name, ascends), self.keys[low:high, place]
-            low, high = (
-                low + int(np.searchsorted(column, value)),
-                low + int(np.searchsorted(column, value, side="right")),
-            )
-        equals = (str(self.space.of_options(row)) for row in self.networks[low:high])
-        return 1 + low + sum(equal < spec for equal in equals)
+        first, *others = (_key(np.asarray(figures[name]), name, up) for name, up in _order(self.goal))
+        low, high = (int(np.searchsorted(self.keys[:, 0], first, side)) for side in ("left", "right"))
+        equal, better = np.ones(high - low, bool), np.zeros(high - low, bool)
+        for place, value in enumerate(others, 1):
+            column = self.keys[low:high, place]
+            better |= equal & (column < value)
+            equal &= column == value
+        specs = (str(self.space.of_options(row)) for row in self.networks[low:high][equal])
+        return 1 + low + int(better.sum()) + sum(other < spec for other in specs)
 
     def first_of_each_base(self, count: int) -> Population:
         """The first `count` networks of each base width, and those whose figures equal those of the last."""
         places = [list(self.space.choices).index(name) for name in self.space.base]
         _, base = np.unique(self.networks[:, places], axis=0, return_inverse=True)
-        order = np.argsort(base, kind="stable")
+        order = np.lexsort((*self.keys.T[::-1], base))
         base, keys = base[order], self.keys[order]
         begins = np.append(True, base[1:] != base[:-1])[: len(base)]
         differs = begins | np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: len(base)]

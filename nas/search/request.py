@@ -18,7 +18,7 @@ from nas.schema import built
 from search_spaces import RequestError, Space
 
 DEFAULT_SCORE = "nn_mass"
-DEFAULT_TRIALS = 2000
+DEFAULT_TRIALS = 1000
 DEFAULT_SAMPLER = "nsga2"
 MEASURED_TRIALS, MEASURED_SAMPLER = 200, "tpe"
 """Where a score is measured on networks, which takes long. In so few trials `nsga2` has not begun: its first

@@ -128,8 +128,7 @@ class Run:
         Raises:
             RequestError: All trials are done, and no network inside the bounds was proven or found.
         """
-        with self.measured("import"):
-            study = self._study
+        study = self._study
         self._score_references(stop)
         start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
 
@@ -227,9 +226,9 @@ class Run:
     def draw(self, top: int) -> None:
         """Save the figure, with the first `top` candidates marked, or the whole front."""
         if self.folder and not self.finished:
-            from nas.search.figure import drawn
-
             with self.measured("figure"):
+                from nas.search.figure import drawn
+
                 best = self.best(len(self.found) if self._of_front else top)
                 tried = self.tables.score(self._population)
                 image = drawn(self.request.score, self.goal, tried, self.found, best, self.compared)
