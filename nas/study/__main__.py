@@ -315,8 +315,8 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
     trainings = [len(request.order.seeds_of(row)) for row in range(1, len(architectures) + 1)]
     with progress("timing the smallest and the largest network", 2) as advance:
         plan = planned(architectures, data, request.order.values, trainings, device, advance)
-    print(f"{plan} on {device}, tests and scores not counted")
-    print(plan.at(_RATES))
+    print(rendered(f"{plan} on {device}, tests and scores not counted"), end="")
+    print(rendered(plan.at(_RATES)), end="")
 
 
 def _predict(options: argparse.Namespace, asked: Wanted | None) -> int:

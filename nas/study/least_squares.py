@@ -96,7 +96,7 @@ class Trained:
         squared = np.square(self.errors_left_out())
         which = [self.layouts == layout for layout in np.unique(self.layouts)]
         sums, counts = (np.array([of[one].sum() for one in which]) for of in (squared, np.ones(len(squared))))
-        return with_interval(_root_of_mean, sums, counts)
+        return with_interval(_root_of_mean, sums, counts, least=1)  # of a mean, not of an order
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """Every two networks of one recipe that differ in accuracy."""

@@ -60,24 +60,31 @@ def r_squared(score: Values, accuracy: Values) -> float:
 
 
 def with_interval(
-    statistic: Callable[[Values, Values], float], score: Values, accuracy: Values, seed: int = 0
+    statistic: Callable[[Values, Values], float],
+    score: Values,
+    accuracy: Values,
+    seed: int = 0,
+    least: int = LEAST,
 ) -> Interval:
     """A statistic of score and accuracy, and its percentile interval over networks."""
-    return bootstrapped(lambda which: statistic(score[which], accuracy[which]), len(score), seed)
+    return bootstrapped(lambda which: statistic(score[which], accuracy[which]), len(score), seed, least)
 
 
-def bootstrapped(statistic: Callable[[Indices], float], count: int, seed: int = 0) -> Interval:
+def bootstrapped(
+    statistic: Callable[[Indices], float], count: int, seed: int = 0, least: int = LEAST
+) -> Interval:
     """A statistic, and its percentile interval over networks drawn with replacement.
 
-    Of fewer than `LEAST` networks the interval is nan; of none the statistic is, too.
+    Of fewer than `least` networks the interval is nan; of none the statistic is, too.
 
     Args:
         statistic: Of the networks with these indices, which may come several times.
         count: How many networks there are.
         seed: Seed of the draws.
+        least: How many an interval needs.
     """
     nan = float("nan")
-    if count < LEAST:
+    if count < max(least, 1):
         return Interval(statistic(np.arange(count)) if count else nan, nan, nan)
     drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
     values = np.array([statistic(which) for which in drawn])

@@ -131,7 +131,11 @@ def test_torch_is_left_to_the_recount(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--choices", "--space", "mlp"], [*QUICK, "--trials", "20", "--top", "1"]]
+    "arguments",
+    [
+        pytest.param(["--choices", "--space", "mlp"], marks=pytest.mark.slow),
+        [*QUICK, "--trials", "20", "--top", "1"],
+    ],
 )
 def test_a_reader_that_has_gone_is_no_fault(tmp_path: Path, arguments: list[str]) -> None:
     with subprocess.Popen(
