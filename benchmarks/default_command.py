@@ -1,4 +1,8 @@
-"""The default command in a fresh process: wall time, where it went, and peak memory with its helper."""
+"""The default command in a fresh process: when its table is there, wall time, where it went, and peak memory.
+
+The speed of a machine differs by the minute, so times also stand as ratios to the import of torch and fvcore,
+measured before and after each run.
+"""
 
 from __future__ import annotations
 
@@ -9,40 +13,100 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from threading import Event, Thread
 
 import pandas as pd
 import psutil
 
+import search_spaces
 from benchmarks.record import save
 
-COMMAND = ("--space", "mobilenet", "--flops", "400M")
+SPACE = "mobilenet"
+COMMAND = ("-m", "nas.search", "--space", SPACE, "--flops", "400M")
+IMPORT = ("-W", "ignore", "-c", "import torch, fvcore.nn")
 RUNS = 7
+
+_CACHES = Path("/proc/sys/vm/drop_caches")
+_EVERY = 0.02
+"""Seconds between two looks at the memory."""
 
 
 def measure(cold: bool) -> dict[str, object]:
-    """One run; `cold` has the system forget all files it has read, where it lets us."""
-    if cold:
-        os.sync()
-        Path("/proc/sys/vm/drop_caches").write_text("3")
+    """One run, and the import before and after it; `cold` has the system forget all files before each."""
+    before = import_seconds(cold)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
+        if cold:
+            forget_files()
         start = time.perf_counter()
         process = psutil.Popen(
-            [sys.executable, "-m", "nas.search", *COMMAND, "--out", str(run)], stdout=subprocess.DEVNULL
+            [sys.executable, *COMMAND, "--out", str(run)], stdout=subprocess.PIPE, text=True
         )
-        peak = 0
-        while process.poll() is None:
-            peak = max(peak, resident(process))
-            time.sleep(0.05)
+        peak = Peak(process)
+        table = wait_for_table(process, start)
+        code = process.wait()
         wall = time.perf_counter() - start
+        peak_bytes = peak.stop()
+        if code:
+            sys.exit(f"error: the command ended with exit code {code}")
         state = json.loads((run / "run.json").read_text())
+    baseline = (before + import_seconds(cold)) / 2
     return {
         "files": "cold" if cold else "cached",
+        "table_s": table,
         "wall_s": wall,
+        "baseline_s": baseline,
+        "table_ratio": table / baseline,
+        "wall_ratio": wall / baseline,
         **{f"{name}_s": seconds for name, seconds in state["seconds"].items()},
-        "peak_mb": peak / 2**20,
+        "peak_mb": peak_bytes / 2**20,
         "best": state["best"],
     }
+
+
+def import_seconds(cold: bool) -> float:
+    """Wall time of a process that imports torch and fvcore."""
+    if cold:
+        forget_files()
+    start = time.perf_counter()
+    subprocess.run([sys.executable, *IMPORT], stderr=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+def forget_files() -> None:
+    """Have the system forget all files that it has read."""
+    os.sync()
+    _CACHES.write_text("3")
+
+
+def wait_for_table(process: psutil.Popen, start: float) -> float:
+    """Read all that a search prints; seconds until the last row of its table, which is a reference."""
+    names = search_spaces.get(SPACE).references
+    table = float("nan")
+    for line in process.stdout:
+        _, *words = line.split() or [""]
+        if words and words[0] in names:
+            table = time.perf_counter() - start
+    return table
+
+
+class Peak:
+    """The largest memory that a process and its children hold together, looked at every few milliseconds."""
+
+    def __init__(self, process: psutil.Popen) -> None:
+        self._process, self._peak, self._done = process, 0, Event()
+        self._thread = Thread(target=self._watch)
+        self._thread.start()
+
+    def stop(self) -> int:
+        """End; gives the bytes."""
+        self._done.set()
+        self._thread.join()
+        return self._peak
+
+    def _watch(self) -> None:
+        while not self._done.wait(_EVERY):
+            self._peak = max(self._peak, resident(self._process))
 
 
 def resident(process: psutil.Process) -> int:
@@ -51,13 +115,13 @@ def resident(process: psutil.Process) -> int:
     try:
         for member in (process, *process.children(recursive=True)):
             total += member.memory_info().rss
-    except psutil.NoSuchProcess:
+    except psutil.Error:  # one has ended
         pass
     return total
 
 
 def main() -> None:
     """Measure from a cold file cache, if allowed, then several times from a warm one."""
-    rows = [measure(cold=True)] if os.access("/proc/sys/vm/drop_caches", os.W_OK) else []
+    rows = [measure(cold=True)] if os.access(_CACHES, os.W_OK) else []
     rows += [measure(cold=False) for _ in range(RUNS)]
     save("default_command", pd.DataFrame(rows), "python -m benchmarks default_command")

@@ -26,6 +26,7 @@ def measure(space: str, sampler: str, seed: int) -> list[dict[str, object]]:
         sampler=sampler,
         trials=TRIALS[space][-1],
         seed=seed,
+        warm_start=False,
     )
     run = Run(request, Problem.of(request))
     start = time.perf_counter()
