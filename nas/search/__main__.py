@@ -293,7 +293,7 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
         f"Goal: {run.goal}. {run.request.sampler} explored {run.trials:,} trials (seed {run.request.seed});"
         f" {run.seconds['total']:.1f} s."
     )
-    print(f"{len(run.found):,} networks are in {run.folder.path}/candidates.csv")
+    print(f"Kept in {run.folder.path} ({len(run.found):,} networks)")
 
 
 def _print_json(run: Run, options: argparse.Namespace) -> None:

@@ -24,6 +24,7 @@ ROWS = 100
 """Rows of the true ranking that a search proves, where there are so many."""
 BY_PROOF = "proof"
 """How a proven row was found, in the column `found`."""
+_TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs"}
 
 
 class Count(NamedTuple):
@@ -172,12 +173,13 @@ class Proof:
             return f"Not proven: rows are the best that were found {of_all}{share}."
         if self.of_front:
             return f"Proven: {shown:,} of the {len(self.table):,} points of the exact front {of_all}."
+        by = _TITLES.get(self.problem.goal.optimise[0][0], self.problem.goal.optimise[0][0])
         if self.per_width is not None:
             of_each = "each base width" if self.complete else "the base widths that come first"
-            rows = "the best" if self.per_width == 1 else f"the {self.per_width} best"
-            return f"Proven: {rows} of {of_each}, with true ranks, {of_all}."
-        best = f"rows 1 to {shown} are the {shown} best" if shown > 1 else "row 1 is the best"
-        return f"Proven: {best} {of_all}."
+            rows = "the first" if self.per_width == 1 else f"the first {self.per_width}"
+            return f"Proven: {rows} by {by} of {of_each}, with true ranks, {of_all}."
+        first = f"rows 1 to {shown} are the first {shown}" if shown > 1 else "row 1 is the first"
+        return f"Proven: {first} by {by} {of_all}."
 
     def as_json(self, shown: int, count: Count) -> dict[str, Any]:
         """As plain values."""

@@ -161,7 +161,7 @@ def test_what_is_not_proven_is_not_called_proven() -> None:
     request = Request("mlp", {"params": "20K"})
     proof = Proof.of(request, Problem.of(request))
     assert proof is not None and proof.sentence(10, Count(731)).startswith(
-        "Proven: rows 1 to 10 are the 10 best"
+        "Proven: rows 1 to 10 are the first 10 by NN-Mass of the 731"
     )
     open_ = replace(proof, gap=0.0004)
     assert "Not proven" in open_.sentence(10, Count(731)) and "0.04%" in open_.sentence(10, Count(731))
@@ -201,7 +201,7 @@ def test_training_and_resuming_see_the_same_rows(command: Command, tmp_path: Pat
     done = command("nas.search", *asked)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "Proven: the best of each base width, with true ranks" in " ".join(done.stdout.split())
+    assert "Proven: the first by NN-Mass of each base width, with true ranks" in " ".join(done.stdout.split())
     kept = pd.read_csv(tmp_path / "run" / "candidates.csv")
     again = command("nas.search", "--resume", "run", "--trials", "60", "--format", "csv")
     assert again.returncode == 0, again.stderr
