@@ -82,7 +82,7 @@ def _with_room_for_latencies(columns: list[str]) -> list[str]:
     """The columns that 80 characters have room for beside latencies; CSV and JSON have all of them."""
     if not any(map(is_median, columns)):
         return columns
-    left_out = ("macs", "trial")
+    left_out = ("macs", "found")
     return [
         name
         for name in columns

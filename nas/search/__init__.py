@@ -60,17 +60,18 @@ def search(
         trials: How many architectures are proposed: by default 1,000, or 200 where the score is measured.
         seed: Seed of the sampler, and of the weights and the noise that a score is measured on; the same seed
             and versions give the same table.
-        warm_start: Begin with members of the exact front; with a measured score, with even draws.
+        warm_start: Begin with even draws from inside the budgets, where nothing is proven.
         per_width: Keep so many architectures of each base width at most, with their ranks among all.
         top: How many of the best rows fvcore recounts, in this process.
         out: An empty or new folder to keep the run in; by default nothing is written.
 
     Returns:
-        Architectures that meet the budgets, best first, none twice: rank, arch, the score if it is another,
-        nn_mass, flops, macs, params, the share of each budget used, the trial that first proposed it, and
-        whether it was recounted. In `attrs`, where there is such: "proof", how near the first is to the
-        proven optimum; "evidence", what trainings have shown of first rows; "widths", what `per_width` kept;
-        and "scores", how another score was measured.
+        Architectures that meet the budgets, best first, none twice: rank, the true one where the score is a
+        sum over stages, missing where it is not known; arch, the score if it is another, nn_mass, flops,
+        macs, params, the share of each budget used, how it was found ("proof", or "trial 7"), and whether it
+        was recounted; with `pareto` front, whether it is on the exact front. In `attrs`: "proof", what is
+        proven; and "evidence", what trainings have shown of first rows, and "scores", how another score was
+        measured, or None.
 
     Raises:
         RequestError: The request makes no sense, or no architecture was found that meets it.

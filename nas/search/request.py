@@ -23,7 +23,7 @@ DEFAULT_SAMPLER = "nsga2"
 MEASURED_TRIALS, MEASURED_SAMPLER = 200, "tpe"
 """Where a score is measured on networks, which takes long. In so few trials `nsga2` has not begun: its first
 population is drawn blindly, and the architectures that a search begins with do not count in it."""
-_COLUMNS = ("rank", "name", "arch", "macs", "trial", "recounted", "front")
+_COLUMNS = ("rank", "name", "arch", "macs", "found", "recounted", "front")
 """Columns of the tables that no score may be called as."""
 
 
@@ -45,7 +45,7 @@ class Request(Question):
         sampler: Name of the Optuna sampler.
         trials: How many architectures are proposed.
         seed: Seed of the sampler.
-        warm_start: Begin with members of the exact front.
+        warm_start: Begin with even draws, where nothing is proven.
         score: Name of the proxy that architectures are ranked by.
         score_batch: Images that it looks at, if it looks at any.
         per_width: How many architectures of each base width are kept at most; all if not given.

@@ -270,14 +270,25 @@ class Run:
         """What is proven of the rows shown, as plain values; nothing where nothing is."""
         if self.proof is None or self.proof.table.empty:
             return None
-        return self.proof.as_json(self._shown, self.meeting)
+        return self.proof.as_json(self._shown, self.meeting) | {"sentence": self.sentence(self._shown)}
 
     def sentence(self, shown: int) -> str:
         """What is proven of the first rows shown."""
         if self.proof is not None and len(self.proof.table):
+            if self.proof.proven and self.latency and self.latency.slow:
+                return self._ranks_are_proven()
             return self.proof.sentence(shown, self.meeting)
         name = self.request.score
         return f"Nothing is proven: other networks may have a better {name}. Ranks are among those found."
+
+    def _ranks_are_proven(self) -> str:
+        """What is proven where slow networks are left out."""
+        of = (
+            "exact front"
+            if self._of_front
+            else f"{shortly(self.meeting.networks)} networks inside the bounds"
+        )
+        return f"Proven: ranks, in the {of}. Measured: which networks are fast enough."
 
     def _save_sometimes(self) -> None:
         start = time.perf_counter()

@@ -227,13 +227,14 @@ def test_a_score_that_fails_says_of_what() -> None:
         del registry._proxies["failing"]
 
 
-def test_a_score_is_not_called_as_a_column() -> None:
-    register("rank")(lambda subject: 1.0)
+@pytest.mark.parametrize("name", ["rank", "found"])
+def test_a_score_is_not_called_as_a_column(name: str) -> None:
+    register(name)(lambda subject: 1.0)
     try:
         with pytest.raises(search_spaces.RequestError, match="has a column of that name; register another"):
-            search("mlp", score="rank")
+            search("mlp", score=name)
     finally:
-        del registry._proxies["rank"]
+        del registry._proxies[name]
 
 
 def test_noise_is_the_same_for_every_network() -> None:

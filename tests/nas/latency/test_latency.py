@@ -25,6 +25,7 @@ from nas.latency.stopwatch import latencies, of_module
 from nas.latency.table import measure
 from nas.score.__main__ import main as score
 from nas.search.__main__ import main as search
+from nas.show import show
 from nas.study.__main__ import main as study
 from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet
 from search_spaces.architecture import Architecture
@@ -224,6 +225,12 @@ def test_a_search_shows_what_its_candidates_take(tmp_path: Path, capsys: pytest.
     assert "latency" not in json.loads((tmp_path / "plain" / "run.json").read_text())
 
 
+def test_a_terminal_has_room_for_latencies(capsys: pytest.CaptureFixture[str]) -> None:
+    show(pd.DataFrame({"arch": ["mlp:w8"], "macs": [1], "found": ["trial 7"], "cpu_ms": [1.0]}))
+    heading = capsys.readouterr().out.splitlines()[1]
+    assert heading.split() == ["arch", "ms"]
+
+
 @pytest.mark.usefixtures("no_onnxruntime")
 def test_a_search_leaves_out_what_is_too_slow(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -239,8 +246,11 @@ def test_a_search_leaves_out_what_is_too_slow(
     monkeypatch.setattr(stopwatch, "latencies", each_second_slow)
     given = [*QUICK, "--top", "2", "--max-latency", "1e5"]
     assert search([*given, "--out", "run", "--format", "csv"]) == 0
-    shown = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    said = capsys.readouterr()
+    shown = pd.read_csv(io.StringIO(said.out))
     assert shown["rank"].tolist() == [2, 4]
+    assert "Proven: ranks, in the" in said.err and "rows 1 to 2" not in said.err
+    assert "Proven: ranks" in json.loads((tmp_path / "run" / "run.json").read_text())["proof"]["sentence"]
     kept = pd.read_csv(tmp_path / "run" / "candidates.csv")
     assert kept["rank"].tolist()[:3] == [2, 4, 5] and kept["recounted"].tolist()[:3] == [True, True, False]
 
