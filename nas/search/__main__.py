@@ -145,7 +145,7 @@ def _search(
     assert run.folder is not None
     run.prove(options.top)
     # What is proven is final: it is shown, and counted by fvcore, while Optuna explores beside it.
-    early = run.proof is not None and run.proof.proven and wanted(options) is None
+    early = run.proof is not None and run.proof.settles(options.top) and wanted(options) is None
     if early:
         shown = _shown(run, options)
         recounter.start(shown.to_dict("records"))
@@ -170,7 +170,8 @@ def _search(
     recounter.stop()  # before the figure, so that torch and matplotlib are not in memory together
     if not interrupted():
         run.draw(options.top)
-    run.add_seconds("total", time.perf_counter() - _STARTED)
+    if not run.finished:
+        run.add_seconds("total", time.perf_counter() - _STARTED)
     if interrupted():
         run.stop()
         done = f"{run.trials:,} of {run.request.trials:,} trials"
@@ -293,7 +294,7 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
         f"Goal: {run.goal}. {run.request.sampler} explored {run.trials:,} trials (seed {run.request.seed});"
         f" {run.seconds['total']:.1f} s."
     )
-    print(f"Kept in {run.folder.path} ({len(run.found):,} networks)")
+    print(f"Kept in {run.folder.path} ({len(run.found):,} network{'s' * (len(run.found) != 1)})")
 
 
 def _print_json(run: Run, options: argparse.Namespace) -> None:

@@ -106,6 +106,10 @@ class Proof:
         """Whether the table is proven."""
         return bool(self.gap == 0)
 
+    def settles(self, rows: int) -> bool:
+        """Whether the first rows of the candidates are proven, whatever trials will find."""
+        return self.proven and (self.complete or len(self.table) >= rows)
+
     @property
     def of_front(self) -> bool:
         """Whether the table is a front."""
@@ -167,6 +171,7 @@ class Proof:
             shown: How many rows are shown.
             count: How many networks meet the bounds.
         """
+        shown = min(shown, len(self.table))
         of_all = f"of the {shortly(count.networks)} networks {_meeting(self.problem.goal)}"
         if not self.proven:
             share = f"; none is better by more than {100 * self.gap:.2g}%" if math.isfinite(self.gap) else ""
@@ -177,7 +182,7 @@ class Proof:
         if self.per_width is not None:
             of_each = "each base width" if self.complete else "the base widths that come first"
             rows = "the first" if self.per_width == 1 else f"the first {self.per_width}"
-            return f"Proven: {rows} by {by} of {of_each}, with true ranks, {of_all}."
+            return f"Proven: {rows} by {by} of {of_each}, {of_all}."
         first = f"rows 1 to {shown} are the first {shown}" if shown > 1 else "row 1 is the first"
         return f"Proven: {first} by {by} {of_all}."
 

@@ -201,7 +201,7 @@ def test_training_and_resuming_see_the_same_rows(command: Command, tmp_path: Pat
     done = command("nas.search", *asked)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "Proven: the first by NN-Mass of each base width, with true ranks" in " ".join(done.stdout.split())
+    assert "Proven: the first by NN-Mass of each base width, of the" in " ".join(done.stdout.split())
     kept = pd.read_csv(tmp_path / "run" / "candidates.csv")
     again = command("nas.search", "--resume", "run", "--trials", "60", "--format", "csv")
     assert again.returncode == 0, again.stderr
@@ -213,3 +213,14 @@ def test_where_no_trial_met_the_budget_the_way_out_is_named() -> None:
     with pytest.raises(RequestError, match=r"none of 5 trials .* though 1 networks have; try a wider band"):
         search("mobilenet", flops="38_694_048", score="depth", trials=5, sampler="random", warm_start=False)
     assert len(search("mobilenet", flops="38_694_048", trials=5, sampler="random", top=0)) == 1
+
+
+def test_what_is_certain_of_fewer_rows_than_shown_claims_no_more() -> None:
+    request = Request("mlp", {"params": "20K"})
+    whole = Proof.of(request, Problem.of(request))
+    assert whole is not None and whole.settles(ROWS) and not whole.settles(ROWS + 1)
+    few = replace(whole, table=whole.table.head(3), ranking=whole.ranking.head(3), listing=None)
+    assert few.settles(3) and not few.settles(4)
+    assert few.sentence(10, Count(731)).startswith("Proven: rows 1 to 3 are the first 3")
+    found = few.with_explored(whole.table.drop(columns="rank").assign(found="trial 1"))
+    assert found["rank"].tolist()[:3] == [1, 2, 3] and found["rank"][3:].isna().all()
