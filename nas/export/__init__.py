@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from nas.export.formats import FORMATS, Run
 from nas.files import write_whole
-from nas.folders import writing
 
 if TYPE_CHECKING:
     from nas.train.classifier import Classifier
@@ -32,6 +31,7 @@ def export(classifier: Classifier, path: Path, form: str) -> float:
         RequestError: The format needs packages that are not installed, or the file cannot be written.
         RuntimeError: The file is not the same network.
     """
+    from nas.folders import writing  # with numpy: the command is not yet guarded where this is imported
     from search_spaces import RequestError
 
     format_ = FORMATS[form]
