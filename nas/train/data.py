@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
+from nas.command_line import progress
 from nas.train.images import DataError, Files, Images, InMemory
 from nas.train.order import GENERATED, NAMED, Keep
 from search_spaces import RequestError
@@ -113,6 +115,7 @@ def load(
     limit: int | None = None,
     keep: Keep | None = None,
     workers: int | None = None,
+    quiet: bool = True,
 ) -> Data:
     """A data set by name, generated, or from a folder of images.
 
@@ -126,6 +129,7 @@ def load(
         keep: Keep the images of a folder in memory, or read them when they are needed; by their size if not
             given.
         workers: Processes that read images; as many as the machine has processors, up to 16, if not given.
+        quiet: Do not say on standard error how many images of a folder are read.
 
     Raises:
         RequestError: There is no such data set, or it is not whole.
@@ -140,7 +144,7 @@ def load(
         side = side or _IMAGENET_SIDE
     short_side = side and round(side / (_IMAGENET_ZOOM if name == "imagenet" else 1))
     files = partial(_files, side=side, short_side=short_side, workers=workers or min(16, os.cpu_count() or 1))
-    return _from_folder(name, folder, files, limit, keep)
+    return _from_folder(name, folder, files, limit, keep, quiet)
 
 
 def _shuffled(count: int, seed: int) -> Tensor:
@@ -167,7 +171,12 @@ def _named(name: str, folder: Path, download: bool, limit: int | None) -> Data:
 
 
 def _from_folder(
-    name: str, folder: Path, files: Callable[[ImageFolder], Files], limit: int | None, keep: Keep | None
+    name: str,
+    folder: Path,
+    files: Callable[[ImageFolder], Files],
+    limit: int | None,
+    keep: Keep | None,
+    quiet: bool,
 ) -> Data:
     from torchvision.datasets import ImageFolder
 
@@ -190,8 +199,10 @@ def _from_folder(
     size = sum(3 * part.side**2 * len(part) for part in found)
     if keep == "disk" or (keep is None and size > FITS_IN_MEMORY):
         return Data(name, tuple(train.classes), *found)
+    shown = nullcontext(lambda: None) if quiet else progress("reading images", sum(map(len, found)))
     try:
-        return Data(name, tuple(train.classes), *(part.in_memory() for part in found))
+        with shown as advance:
+            return Data(name, tuple(train.classes), *(part.in_memory(advance) for part in found))
     except DataError as error:
         raise RequestError(str(error)) from None
 

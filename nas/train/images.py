@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -188,13 +188,19 @@ class Files:
             pixels, labels = (tensor.to(self.device, non_blocking=True) for tensor in read)
             yield pixels, labels
 
-    def in_memory(self) -> InMemory:
-        """The same images, read once."""
+    def in_memory(self, on_image: Callable[[], None] = lambda: None) -> InMemory:
+        """The same images, read once.
+
+        Args:
+            on_image: Called after each.
+        """
         pixels = torch.empty(len(self), 3, self.side, self.side, dtype=torch.uint8)
         done = 0
         for images, _ in self.batches(torch.arange(len(self)), 256):
             pixels[done : done + len(images)] = images
             done += len(images)
+            for _ in images:
+                on_image()
         return InMemory(pixels, self.labels)
 
 

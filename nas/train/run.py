@@ -26,8 +26,8 @@ from nas.train.threads import settle
 from search_spaces import RequestError
 
 
-def loaded(order: Order, download: bool = False, workers: int | None = None) -> Data:
-    """The data set of an order, with what is held out.
+def loaded(order: Order, download: bool = False, workers: int | None = None, quiet: bool = True) -> Data:
+    """The data set of an order, with what is held out; see `nas.train.data.load`.
 
     Raises:
         RequestError: There is no such data set, or it is not whole.
@@ -35,7 +35,7 @@ def loaded(order: Order, download: bool = False, workers: int | None = None) -> 
     keep = order.keep
     if keep is None and order.values.crop == "resized" and (order.side or order.dataset == "imagenet"):
         keep = "disk"  # in memory only the middle of each image would be left to take parts of
-    whole = load(order.dataset, Path(order.data), download, order.side, order.limit, keep, workers)
+    whole = load(order.dataset, Path(order.data), download, order.side, order.limit, keep, workers, quiet)
     return whole.hold_out(order.holdout, seed=0)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -14,11 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from nas.command_line import progress
 from nas.train.augment import Augment, augmentation, mixing
 from nas.train.data import Data, load
 from nas.train.images import DataError, InMemory
 from nas.train.recipe import RECIPES
 from search_spaces import RequestError
+from tests.conftest import PATIENCE, REPOSITORY
 from tests.nas.train.conftest import CLASSES, PLAIN, RECIPE, SIDE, write_images
 
 
@@ -111,6 +116,26 @@ def test_a_file_that_is_no_image_is_named(images: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"is 8x9 pixels, not 8x8 as expected; give --image-size"):
         load("folder", folder)
     assert load("folder", folder, side=SIDE).side == SIDE
+
+
+def test_long_reading_tells_how_far_it_is(
+    images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("nas.train.data.progress", partial(progress, every=0.001))
+    load("folder", images, workers=1)
+    assert not capsys.readouterr().err
+    load("folder", images, workers=1, quiet=False)
+    assert "reading images: 0 of 96, 0 s" in capsys.readouterr().err
+    counted: list[None] = []
+    load("folder", images, keep="disk", workers=1).test.in_memory(lambda: counted.append(None))  # type: ignore
+    assert len(counted) == 24
+
+
+def test_nothing_is_imported_to_leave_images_as_they_are() -> None:
+    code = "import sys; from nas.train import augment, recipe; plain = recipe.RECIPES['mlp']"
+    code += "; assert augment.augmentation(plain, 8) is augment.mixing(plain, 2) is None"
+    code += "; assert not {'torch', 'torchvision'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=PATIENCE)
 
 
 def test_a_dead_reader_is_noticed(on_disk: Data) -> None:
