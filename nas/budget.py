@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
 from search_spaces import RequestError
+from search_spaces.errors import printable, shortened, shown
 
 Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
 """A budget as users write it: text, a cap, or a band."""
@@ -71,8 +72,15 @@ def as_text(written: Written) -> str:
     ('380000000.0:', '400000000')
     """
     if isinstance(written, tuple):
-        return ":".join("" if end is None else str(end) for end in written)
-    return str(written)
+        return ":".join("" if end is None else _written(end) for end in written)
+    return _written(written)
+
+
+def _written(end: object) -> str:
+    try:
+        return str(end)
+    except ValueError:  # of a number with thousands of digits
+        return shown(end)
 
 
 def parse_budget(figure: str, written: Written) -> Bound:
@@ -93,10 +101,10 @@ def parse_budget(figure: str, written: Written) -> Bound:
     most = _parse_end(figure, text, ends[-1]) if ends[-1] else math.inf
     least = _parse_end(figure, text, ends[0]) if len(ends) == 2 and ends[0] else 0
     if least > most:
-        raise RequestError(f"--{figure} {text}: the band is reversed; write {ends[1]}:{ends[0]}")
+        raise RequestError(f"--{figure} {_shown(text)}: the band is reversed; write {ends[1]}:{ends[0]}")
     bound = Bound(figure, math.ceil(least), most if math.isinf(most) else math.floor(most))
     if bound.least > bound.most:
-        raise RequestError(f"--{figure} {text}: there is no whole number in the band; widen it")
+        raise RequestError(f"--{figure} {_shown(text)}: there is no whole number in the band; widen it")
     return bound
 
 
@@ -114,10 +122,15 @@ def _parse_end(figure: str, text: str, end: str) -> Any:
     return value
 
 
+def _shown(text: str) -> str:
+    """A budget as errors name it: as it was typed, in one line."""
+    return shortened(printable(text), 80)
+
+
 def _not_a_budget(figure: str, text: str) -> RequestError:
     return RequestError(
-        f"--{figure} {text}: expected a budget from 1 to 1e18, such as 400M, 3.7M, 1.2G or 400e6, or a band,"
-        " such as 380M:400M"
+        f"--{figure} {_shown(text)}: expected a budget from 1 to 1e18, such as 400M, 3.7M, 1.2G or 400e6,"
+        " or a band, such as 380M:400M"
     )
 
 

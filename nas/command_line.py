@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import io
+import math
 import os
 import re
 import sys
@@ -20,15 +21,10 @@ from nas.budget import COSTS
 from nas.signals import INTERRUPTED, raising
 from search_spaces import RequestError
 from search_spaces.architecture import Value
-from search_spaces.errors import did_you_mean, shortened, shown
+from search_spaces.errors import did_you_mean, printable, shortened, shown
 from search_spaces.spec import read_number
 
 DONE, REQUEST_WRONG = 0, 2
-MOST_ROWS = 100_000
-"""Rows of a table that one may ask for."""
-MOST_SEED = 2**32 - 1
-"""Every random generator takes it."""
-
 _LONGEST_WORD, _LONGEST_PATH, _LONGEST_LINE = 80, 200, 600
 
 _EMPTY = re.compile("--[a-z-]+=")
@@ -117,11 +113,10 @@ def error_line(message: str) -> str:
     >>> error_line("no\\x1b[31m\\nfile")
     'error: no\\\\x1b[31m file'
     """
-    printable = "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in " ".join(message.split())
-    )
-    words = (shortened(word, _LONGEST_PATH if "/" in word else _LONGEST_WORD) for word in printable.split())
+    words = [
+        shortened(word, _LONGEST_PATH if "/" in word else _LONGEST_WORD)
+        for word in printable(message).split()
+    ]
     return shortened(" ".join(["error:", *words]), _LONGEST_LINE)
 
 
@@ -250,6 +245,22 @@ def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number of at least {least}")
         if number > most:
             raise argparse.ArgumentTypeError(f"{shown(text)} is too large; the most is {most}")
+        return number
+
+    return convert
+
+
+def between(least: float, most: float, what: str = "") -> Callable[[str], float]:
+    """A converter of numbers from `least` to `most`, in ASCII digits; `what` says of what, as "of pixels"."""
+
+    def convert(text: str) -> float:
+        try:
+            number = read_number(float, text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            wanted = " ".join(filter(None, ["a number", what, f"from {least:g} to {most:g}"]))
+            raise argparse.ArgumentTypeError(f"{shown(text)} is not {wanted}")
         return number
 
     return convert

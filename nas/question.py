@@ -5,12 +5,35 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 
 import search_spaces
 from nas.budget import COSTS, Bound, parse_budget
 from nas.goal import Goal, cheapest, front, maximum_mass
 from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
+from search_spaces.errors import checked_kind, shown
+
+
+def checked_cost(name: str, value: object) -> None:
+    """Refuse what is no cost.
+
+    Raises:
+        TypeError: It is no text.
+        RequestError: There is no such cost.
+    """
+    checked_kind(name, value, str, f"a cost, one of {', '.join(COSTS)}")
+    if value not in COSTS:
+        raise RequestError(f"{name}: {shown(value)} is not a cost; the costs are {', '.join(COSTS)}")
+
+
+def _pin(name: object, value: object) -> tuple[str, Value]:
+    """A choice or constant and its value, of numpy's numbers as one of Python."""
+    checked_kind("fix", name, str, "names of choices and constants")
+    checked_kind(f"fix: {name}", value, (str, Real), "a number or a word")
+    if isinstance(value, Real):
+        return str(name), int(value) if isinstance(value, Integral) else float(value)
+    return str(name), str(value)
 
 
 @dataclass(frozen=True)
@@ -36,15 +59,20 @@ class Question:
     pareto: str | None = None
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.fix, Mapping) and all(isinstance(name, str) for name in self.fix)):
-            raise RequestError(f"fix is {self.fix!r}, expected names with values, as width_mult=1.0")
+        checked_kind("fix", self.fix, Mapping, "names with values, as width_mult=1.0")
+        object.__setattr__(self, "fix", dict(_pin(name, value) for name, value in self.fix.items()))
+        checked_kind("across_widths", self.across_widths, bool, "True or False")
         if self.like is not None and self.pareto is not None:
             raise RequestError("--like and --pareto are two different searches; give one of them")
         if self.like is None and (self.across_widths or self.minimize is not None):
             raise RequestError("--minimize and --across-widths say how --like compares; give --like as well")
-        for cost in (self.minimize, self.pareto, *self.budgets):
-            if cost is not None and cost not in COSTS:
-                raise RequestError(f"{cost!r} is not a cost; the costs are {', '.join(COSTS)}")
+        for name, cost in (
+            ("minimize", self.minimize),
+            ("pareto", self.pareto),
+            *(("budgets", cost) for cost in self.budgets),
+        ):
+            if cost is not None:
+                checked_cost(name, cost)
 
     def bounds(self) -> tuple[Bound, ...]:
         """The budgets, understood."""
@@ -71,7 +99,10 @@ class Question:
 
     def example(self, space: Space) -> Architecture:
         """The architecture that `like` names, with the constants of the space."""
-        return dataclasses.replace(space.parse(str(self.like)), **space.constants)
+        try:
+            return dataclasses.replace(space.parse(str(self.like)), **space.constants)
+        except RequestError as error:
+            raise RequestError(f"--like: {error}") from None
 
     def _at_width_of(self, space: Space, choices: Mapping[str, Value]) -> Space:
         for name in space.base:

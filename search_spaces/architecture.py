@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from search_spaces import spec
+from search_spaces.errors import RequestError, checked_kind, shown
 from search_spaces.figures import Figures
 
 if TYPE_CHECKING:
@@ -65,12 +66,23 @@ class Architecture(ABC):
 
     @classmethod
     def of_choices(cls, choices: Mapping[str, Value], /, **constants: Value) -> Self:
-        """The architecture with these choices; the inverse of `choices()`."""
-        fields: dict[str, Any] = dict(constants)
+        """The architecture with these choices; the inverse of `choices()`.
+
+        Raises:
+            RequestError: A choice is missing or unknown, or has no such value.
+            TypeError: They are no choices by name.
+        """
+        checked_kind("choices", choices, Mapping, "values by name")
+        left, fields = dict(choices), dict[str, Any](constants)
         for field in dataclasses.fields(cls):
             if not spec.settings(field).constant:
-                values = tuple(choices[name] for name in spec.choice_names(field))
+                try:
+                    values = tuple(left.pop(name) for name in spec.choice_names(field))
+                except KeyError as missing:
+                    raise RequestError(f"choices: {cls.family} needs one more, {missing}") from None
                 fields[field.name] = values if isinstance(field.default, tuple) else values[0]
+        if left:
+            raise RequestError(f"choices: {cls.family} has no {shown(next(iter(left)))}")
         return cls(**fields)
 
     @property

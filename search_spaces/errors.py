@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
+from numbers import Integral
 from pathlib import PurePath
 
 
@@ -27,6 +29,27 @@ def checked_kind(name: str, value: object, kinds: type | tuple[type, ...], wante
         of_kind = bool in (kinds if isinstance(kinds, tuple) else (kinds,))
     if not of_kind:
         raise TypeError(f"{name} is {shown(value)}, expected {wanted}")
+
+
+def checked_whole(name: str, value: object, least: int = 0, most: int | None = None) -> int:
+    """A whole number of Python or numpy as one of Python.
+
+    Raises:
+        TypeError: It is none.
+        RequestError: It is too small or too large.
+
+    >>> checked_whole("top", 11, 1, 10)
+    Traceback (most recent call last):
+    ...
+    search_spaces.errors.RequestError: top is 11, expected a whole number of at least 1 and at most 10
+    """
+    wanted = f"a whole number of at least {least}" + (f" and at most {most:,}" if most is not None else "")
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} is {shown(value)}, expected {wanted}")
+    number = operator.index(value)
+    if number < least or (most is not None and number > most):
+        raise RequestError(f"{name} is {shown(number)}, expected {wanted}")
+    return number
 
 
 def checked_path(name: str, value: object) -> None:
@@ -62,7 +85,35 @@ def shown(value: object, most: int = 80) -> str:
     >>> shown("a\\x1b[31m"), len(shown("9" * 5000))
     ("'a\\\\x1b[31m'", 80)
     """
-    return shortened(repr(value), most)
+    try:
+        text = repr(value)
+    except ValueError:  # of a number with thousands of digits
+        text = f"a very large {type(value).__name__}"
+    return shortened(text, most)
+
+
+def printable(text: str) -> str:
+    """A text in one line, with control characters escaped.
+
+    >>> printable("no\\x1b[31m\\nfile")
+    'no\\\\x1b[31m file'
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in " ".join(text.split())
+    )
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """Names joined by commas, the first few where there are many.
+
+    >>> listed("abcde", 3)
+    'a, b, c and 2 more'
+    """
+    known = list(names)
+    if len(known) <= most:
+        return ", ".join(known)
+    return f"{', '.join(known[:most])} and {len(known) - most} more"
 
 
 def shortened(text: str, most: int) -> str:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from search_spaces.architecture import Architecture
-from search_spaces.errors import RequestError, did_you_mean, shown
+from search_spaces.errors import RequestError, did_you_mean, listed, shown
 from search_spaces.figures import Figures
 from search_spaces.registry import register_family
 from search_spaces.spec import choice, constant
@@ -79,7 +79,8 @@ class Torchvision(Architecture):
         """
         name = text.removeprefix(f"{cls.family}:")
         if not any(f"{name}_".startswith(f"{known}_") for known in NAMES):
-            known = did_you_mean(name, NAMES) or f"; of torchvision there are {', '.join(NAMES)}"
+            few = f"; of torchvision there are {listed(NAMES, 5)} (docs/training.md, known networks)"
+            known = did_you_mean(name, NAMES) or few
             raise RequestError(f"unknown network {shown(name)}{known}")
         return super().parse(text)
 

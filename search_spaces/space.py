@@ -6,11 +6,20 @@ import dataclasses
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import TypeAlias
 
 from search_spaces.architecture import Architecture, Value
 from search_spaces.chain import Chain, ChainArchitecture
-from search_spaces.errors import RequestError, checked_kind, did_you_mean, shortened, shown
+from search_spaces.errors import (
+    RequestError,
+    checked_kind,
+    did_you_mean,
+    listed,
+    printable,
+    shortened,
+    shown,
+)
 
 Options: TypeAlias = tuple[Value, ...]
 
@@ -45,13 +54,33 @@ class Space:
         return self.architecture(**self.constants).chain()
 
     def of_choices(self, choices: Mapping[str, Value]) -> Architecture:
-        """The architecture with these choices."""
+        """The architecture with these choices.
+
+        Raises:
+            RequestError: A choice is missing or unknown, or has no such value.
+            TypeError: They are no choices by name.
+        """
         return self.architecture.of_choices(choices, **self.constants)
 
     def of_options(self, numbers: Iterable[int]) -> Architecture:
-        """The architecture that takes, for each choice in order, the option of that number."""
-        taken = zip(self.choices.items(), numbers, strict=True)
-        return self.of_choices({name: options[number] for (name, options), number in taken})
+        """The architecture that takes, for each choice in order, the option of that number, from 0.
+
+        Raises:
+            RequestError: A choice has no option of its number, or there are not as many numbers as choices.
+            TypeError: They are no whole numbers.
+        """
+        given = tuple(numbers) if isinstance(numbers, Iterable) else ()
+        if len(given) != len(self.choices):
+            raise RequestError(f"numbers is {shown(numbers)}, expected {len(self.choices)}, one a choice")
+        taken = {}
+        for (name, options), number in zip(self.choices.items(), given, strict=True):
+            checked_kind(f"numbers: {name}", number, Integral, "a whole number")
+            if not 0 <= number < len(options):
+                raise RequestError(
+                    f"numbers: {name} has {len(options)} options, from 0, and none of number {shown(number)}"
+                )
+            taken[name] = options[number]
+        return self.of_choices(taken)
 
     def parse(self, text: str) -> Architecture:
         """The architecture that a spec or the name of a reference stands for.
@@ -76,6 +105,7 @@ class Space:
 
         Raises:
             RequestError: There is no such choice or constant, or it has no such option.
+            TypeError: A value is neither a number nor a word.
 
         >>> import search_spaces
         >>> search_spaces.get("mobilenet").fix(width_mult=1, resolution=192).size
@@ -100,9 +130,9 @@ class Space:
 
     def _option(self, name: str, value: Value) -> Value:
         options = self.choices[name]
+        checked_kind(name, value, (str, Real), "one of its options")
         if value not in options:
-            known = ", ".join(str(option) for option in options)
-            raise RequestError(
-                f"{name}={shortened(str(value), 80)} is not an option of {self.name}; it has {known}"
-            )
+            given = shortened(printable(value), 80) if isinstance(value, str) else shown(value)
+            known = listed(map(str, options), 40)
+            raise RequestError(f"{name}={given} is not an option of {self.name}; it has {known}")
         return options[options.index(value)]

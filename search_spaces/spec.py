@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from itertools import islice
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from search_spaces.errors import RequestError, shown
+from search_spaces.errors import RequestError, listed, shown
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
@@ -77,7 +80,7 @@ def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
     """
     if not isinstance(field.default, tuple):
         return _checked_entry(family, field, field.name, field.default, value)
-    entries = tuple(value) if hasattr(value, "__iter__") and not isinstance(value, str) else ()
+    entries = _entries(value, len(field.default) + 1)
     if len(entries) != len(field.default):
         raise RequestError(f"{family}: {field.name} is {shown(value)}, expected {len(field.default)} numbers")
     names = choice_names(field)
@@ -87,38 +90,35 @@ def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
     )
 
 
+def _is_number(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Real)
+
+
+def _entries(value: Any, most: int) -> tuple[Any, ...]:
+    """So many entries of a sequence at most; none of what has no order, or no numbers."""
+    if isinstance(value, str | bytes | Set | Mapping):
+        return ()
+    try:
+        return tuple(islice(value, most))
+    except TypeError:
+        return ()
+
+
 def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, default: Any, value: Any) -> Any:
     allowed = settings(field)
     if allowed.words:
-        if value not in allowed.words:
-            raise RequestError(
-                f"{family}: {name} is {shown(value)}, expected one of {', '.join(allowed.words)}"
-            )
+        if not isinstance(value, str) or value not in allowed.words:
+            raise RequestError(f"{family}: {name} is {shown(value)}, expected one of {listed(allowed.words)}")
         return str(value)
     kind = type(default)
     number = "number" if kind is float else "whole number"
     wanted = f"a {number} of at least {allowed.least:g}"
-    if not isinstance(value, str) and value is not None and _above(value, allowed.most):
-        wanted = f"a {number} of at most {allowed.most:g}"
-    try:
-        converted = kind(value)
-        fits = (
-            not isinstance(value, str | bool)
-            and converted == value
-            and allowed.least <= converted <= allowed.most
-        )
-    except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits:
-        raise RequestError(f"{family}: {name} is {shown(value)}, expected {wanted}")
-    return converted
-
-
-def _above(value: Any, most: float) -> bool:
-    try:
-        return bool(value > most)
-    except TypeError:
-        return False
+    if _is_number(value):
+        if allowed.least <= value <= allowed.most and (converted := kind(value)) == value:
+            return converted
+        if value > allowed.most:
+            wanted = f"a {number} of at most {allowed.most:g}"
+    raise RequestError(f"{family}: {name} is {shown(value)}, expected {wanted}")
 
 
 def write(architecture: Architecture) -> str:

@@ -8,7 +8,6 @@ whatever its size, because its architectures are chains of stages. Budgets are w
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +47,18 @@ def best(
 
     Raises:
         RequestError: The question makes no sense, or no architecture meets the budgets.
+        TypeError: An argument is of another kind.
 
     >>> best("mobilenet", flops="400M")[["arch", "nn_mass"]].to_dict("records")
     [{'arch': 'mobilenet:w0.85_d2-1-2-6-5-5-3', 'nn_mass': 2811.0}]
     """
     from nas.exact.answers import proven_best
+    from nas.search.request import MOST_ROWS
+    from search_spaces import Architecture
+    from search_spaces.errors import checked_kind, checked_whole
 
+    k = checked_whole("k", k, 1, MOST_ROWS)
+    checked_kind("like", like, (str, Architecture, type(None)), "a reference or spec")
     problem = _problem(
         space,
         flops,
@@ -64,7 +69,7 @@ def best(
         minimize=minimize,
         across_widths=across_widths,
     )
-    return _ranked(problem, proven_best(problem, _whole("k", k, most=100_000)))
+    return _ranked(problem, proven_best(problem, k))
 
 
 def front(
@@ -84,17 +89,16 @@ def front(
 
     Raises:
         RequestError: The question makes no sense, or no architecture meets the budgets.
+        TypeError: An argument is of another kind.
 
     >>> table = front("mlp", "params", flops="20K")
     >>> len(table), table["nn_mass"].is_monotonic_decreasing, table["params"].is_monotonic_decreasing
     (147, True, True)
     """
-    from nas.budget import COSTS
     from nas.exact.answers import proven_front
-    from search_spaces import RequestError
+    from nas.question import checked_cost
 
-    if cost not in COSTS:
-        raise RequestError(f"{cost!r} is not a cost; the costs are {', '.join(COSTS)}")
+    checked_cost("cost", cost)
     problem = _problem(space, flops, macs, params, fix, pareto=cost)
     return _ranked(problem, proven_front(problem))
 
@@ -116,6 +120,7 @@ def count(
 
     Raises:
         RequestError: The question makes no sense.
+        TypeError: An argument is of another kind.
 
     >>> count("mobilenet"), count("mobilenet", flops="400M"), count("mobilenet", flops="1M")
     (594000, 372108, 0)
@@ -162,6 +167,7 @@ def sample(
 
     Raises:
         RequestError: The question makes no sense, or no architecture meets the budgets.
+        TypeError: An argument is of another kind.
 
     >>> table = sample("mobilenet", 100, seed=1, flops="380M:400M")
     >>> len(table), bool(table["flops"].between(380e6, 400e6).all())
@@ -170,13 +176,14 @@ def sample(
     import numpy as np
 
     from nas.exact.answers import inside_of
+    from nas.search.request import MOST_DRAWN, MOST_SEED
     from nas.table import figures_of
     from search_spaces import RequestError
+    from search_spaces.errors import checked_whole
 
+    n, seed = checked_whole("n", n, 0, MOST_DRAWN), checked_whole("seed", seed, 0, MOST_SEED)
     problem = _problem(space, flops, macs, params, fix)
-    paths = inside_of(problem).draw(
-        _whole("n", n, least=0, most=1_000_000), np.random.default_rng(_whole("seed", seed, least=0))
-    )
+    paths = inside_of(problem).draw(n, np.random.default_rng(seed))
     if len(paths) < n:
         raise RequestError(
             f"no network to draw has {' and '.join(map(str, problem.goal.bounds))}; widen the budgets"
@@ -196,10 +203,10 @@ def _problem(
     from nas.budget import as_text
     from nas.problem import Problem
     from nas.question import Question
-    from search_spaces import RequestError, Space
+    from search_spaces import Space
+    from search_spaces.errors import checked_kind
 
-    if not isinstance(space, str | Space):
-        raise RequestError(f"space is {space!r}, expected the name of a space or a search_spaces.Space")
+    checked_kind("space", space, (str, Space), "the name of a space or a search_spaces.Space")
     written = {"flops": flops, "macs": macs, "params": params}
     question = Question(
         space=space if isinstance(space, str) else space.name,
@@ -223,16 +230,3 @@ def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:
     table = ranked(figures_of(problem.space, problem.tables, problem.goal, proven.population), problem.goal)
     table.attrs["gap"] = proven.gap
     return table
-
-
-def _whole(name: str, value: int, least: int = 1, most: int = 2**63) -> int:
-    from search_spaces import RequestError
-
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or not least <= number <= most:
-        limit = f" and at most {most:,}" if most < 2**63 else ""
-        raise RequestError(f"{name} is {value!r}, expected a whole number of at least {least}{limit}")
-    return number

@@ -16,22 +16,19 @@ from nas.command_line import (
     BUDGETS_NOTE,
     DONE,
     FORMATS,
-    MOST_ROWS,
-    MOST_SEED,
     Parser,
     add_question,
     asked,
     at_least,
     run,
 )
+from nas.search.request import MOST_DRAWN, MOST_ROWS, MOST_SEED
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
     import argparse
 
     import pandas as pd
-
-MOST_DRAWN = 1_000_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

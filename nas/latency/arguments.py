@@ -7,10 +7,8 @@ import math
 import os
 from dataclasses import dataclass
 
-from nas.command_line import at_least
+from nas.command_line import at_least, between
 from search_spaces import RequestError
-from search_spaces.errors import shown
-from search_spaces.spec import read_number
 
 _DEVICES = ("cpu", "cuda")
 _MOST_THREADS = 256
@@ -46,8 +44,9 @@ def add_latency(add: argparse._ActionsContainer, most: bool = False) -> None:
         "--latency-threads", type=threads, metavar="N", help="threads on the processor for it (1)"
     )
     if most:
+        milliseconds = between(1e-6, 1e9, "of milliseconds")
         limit = "show the first that take at most so long for one input, in torch (--latency cpu)"
-        add.add_argument("--max-latency", type=_milliseconds, metavar="MS", help=limit)
+        add.add_argument("--max-latency", type=milliseconds, metavar="MS", help=limit)
 
 
 def wanted(options: argparse.Namespace) -> Wanted | None:
@@ -68,13 +67,3 @@ def wanted(options: argparse.Namespace) -> Wanted | None:
         if not torch.cuda.is_available():
             raise RequestError("--latency cuda: torch sees no GPU here; try --latency cpu")
     return Wanted(device, options.latency_threads or 1, most or math.inf)
-
-
-def _milliseconds(text: str) -> float:
-    try:
-        ms = read_number(float, text)
-    except ValueError:
-        ms = 0.0
-    if not 0 < ms < math.inf:
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of milliseconds, such as 20")
-    return ms

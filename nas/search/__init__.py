@@ -75,6 +75,7 @@ def search(
 
     Raises:
         RequestError: The request makes no sense, or no architecture was found that meets it.
+        TypeError: An argument is of another kind.
         nas.recount.MiscountError: fvcore counts otherwise than the closed form.
         RuntimeError: The score failed on a network.
 
@@ -82,35 +83,28 @@ def search(
     >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
     (True, np.int64(1))
     """
-    import numpy as np
-
     from nas.budget import as_text
     from nas.problem import Problem
     from nas.proxies.subject import BATCH
     from nas.recount import verify
     from nas.search import evidence
-    from nas.search.request import DEFAULT_SCORE, Request, defaults
+    from nas.search.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
-    from search_spaces import Architecture, RequestError
-    from search_spaces.errors import checked_kind, checked_path
+    from search_spaces import Architecture
+    from search_spaces.errors import checked_kind, checked_path, checked_whole
 
     checked_kind("space", space, str, "the name of a space")
     checked_kind("like", like, (str, Architecture, type(None)), "a reference or spec")
     for name, text in (("minimize", minimize), ("pareto", pareto), ("score", score), ("sampler", sampler)):
         checked_kind(name, text, (str, type(None)), "a name or None")
-    for name, whole in (("trials", trials), ("per_width", per_width), ("score_batch", score_batch)):
-        checked_kind(name, whole, (int, np.integer, type(None)), "a whole number or None")
-    for name, whole in (("seed", seed), ("top", top)):
-        checked_kind(name, whole, (int, np.integer), "a whole number")
+    top = checked_whole("top", top, 0, MOST_ROWS)
     for name, asked in (("across_widths", across_widths), ("warm_start", warm_start)):
         checked_kind(name, asked, bool, "True or False")
     checked_kind("fix", fix, (Mapping, type(None)), "names with values")
     if out is not None:
         checked_path("out", out)
     written = {"flops": flops, "macs": macs, "params": params}
-    if top < 0:
-        raise RequestError(f"top is {top}, expected a whole number of at least 0")
     score = DEFAULT_SCORE if score is None else score
     usual_sampler, usual_trials = defaults(score)
     request = Request(
@@ -121,7 +115,7 @@ def search(
         minimize=minimize,
         across_widths=across_widths,
         pareto=pareto,
-        sampler=sampler or usual_sampler,
+        sampler=usual_sampler if sampler is None else sampler,
         trials=usual_trials if trials is None else trials,
         seed=seed,
         warm_start=warm_start,

@@ -24,8 +24,6 @@ from nas.command_line import (
     BUDGETS_NOTE,
     DONE,
     FORMATS,
-    MOST_ROWS,
-    MOST_SEED,
     Parser,
     add_question,
     asked,
@@ -46,6 +44,10 @@ from nas.search.request import (
     DEFAULT_TRIALS,
     MEASURED_SAMPLER,
     MEASURED_TRIALS,
+    MOST_IMAGES,
+    MOST_ROWS,
+    MOST_SEED,
+    MOST_TRIALS,
     Request,
     defaults,
 )
@@ -58,9 +60,6 @@ if TYPE_CHECKING:
 
     from nas.search.run import Run
     from search_spaces.space import Options
-
-MOST_TRIALS = 1_000_000
-MOST_IMAGES = 4096
 
 _STARTED = time.perf_counter()
 

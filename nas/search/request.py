@@ -16,6 +16,7 @@ from nas.proxies.subject import BATCH
 from nas.question import Question
 from nas.schema import built
 from search_spaces import RequestError, Space
+from search_spaces.errors import checked_whole
 
 DEFAULT_SCORE = "nn_mass"
 DEFAULT_TRIALS = 1000
@@ -23,6 +24,15 @@ DEFAULT_SAMPLER = "nsga2"
 MEASURED_TRIALS, MEASURED_SAMPLER = 200, "tpe"
 """Where a score is measured on networks, which takes long. In so few trials `nsga2` has not begun: its first
 population is drawn blindly, and the architectures that a search begins with do not count in it."""
+MOST_TRIALS = 1_000_000
+MOST_IMAGES = 4096
+"""Images that a score may look at."""
+MOST_ROWS = 100_000
+"""Rows of a table that one may ask for."""
+MOST_DRAWN = 1_000_000
+"""Networks that may be drawn at a time."""
+MOST_SEED = 2**32 - 1
+"""Every random generator takes it."""
 _COLUMNS = ("rank", "name", "arch", "macs", "found", "recounted", "front")
 """Columns of the tables that no score may be called as."""
 
@@ -61,14 +71,14 @@ class Request(Question):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value, least in (
-            ("trials", self.trials, 1),
-            ("seed", self.seed, 0),
-            ("score_batch", self.score_batch, 2),
-            ("per_width", 1 if self.per_width is None else self.per_width, 1),
+        for name, least, most in (
+            ("trials", 1, MOST_TRIALS),
+            ("seed", 0, MOST_SEED),
+            ("score_batch", 2, MOST_IMAGES),
+            ("per_width", 1, MOST_ROWS),
         ):
-            if not isinstance(value, int) or value < least:
-                raise RequestError(f"{name} is {value!r}, expected a whole number of at least {least}")
+            if (value := getattr(self, name)) is not None or name != "per_width":
+                object.__setattr__(self, name, checked_whole(name, value, least, most))
         if self.like is not None and self.score != DEFAULT_SCORE:
             raise RequestError("--like looks for the cheapest networks of an NN-Mass; leave out --score")
         if self.per_width is not None and self.pareto is not None:

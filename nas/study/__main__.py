@@ -20,8 +20,6 @@ import search_spaces
 from nas.budget import COSTS
 from nas.command_line import (
     DONE,
-    MOST_ROWS,
-    MOST_SEED,
     Parser,
     assignment,
     at_least,
@@ -32,9 +30,10 @@ from nas.command_line import (
 )
 from nas.folders import locked, writing
 from nas.latency.arguments import Wanted, add_latency, wanted
+from nas.search.request import MOST_IMAGES, MOST_SEED
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
-from nas.study.population import Draw
+from nas.study.population import MOST_NETWORKS, Draw
 from nas.study.request import StudyRequest
 from nas.train.arguments import (
     add_data,
@@ -56,7 +55,7 @@ if TYPE_CHECKING:
 _RATES = (20, 50, 100)
 """TFLOP/s that a GPU of a data centre may reach with small networks; a plan shows the time at each."""
 
-_MOST_INITIALISATIONS, _MOST_IMAGES = 10_000, 4096
+_MOST_INITIALISATIONS = 10_000
 _FOR_REPORTS = ("rich", "scipy", "matplotlib")
 
 _ASKED = (
@@ -85,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if folder:
             folder.request = _continued(folder.request, options)
         if not (folder and folder.complete) or options.plan:
+            from nas.train.fit import shrunk
             from nas.train.processes import ALONE
 
             request = folder.request if folder else _request(options)
@@ -93,8 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             data = loaded(request.order, options, ALONE)
             request = request if folder else _without_doubles(request, data)
             ALONE.check(request.order.values.batch, len(data.train))
+            if note := shrunk(request.order, data):
+                print(f"note: {note}", file=sys.stderr)
             if options.plan:
-                _show_plan(request, data, device, asked)
+                _show_plan(request, data, device, asked, options.threads)
                 return DONE
             if not folder:
                 folder = StudyFolder.create(request, options.out, len(data.test))
@@ -121,7 +123,7 @@ def _parser() -> Parser:
     for cost in COSTS:
         what(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
     what("--fix", nargs="+", action="extend", type=assignment, metavar="NAME=VALUE", help="pin a choice")
-    what("--count", type=at_least(3, MOST_ROWS), help="how many to draw (24)")
+    what("--count", type=at_least(3, MOST_NETWORKS), help="how many to draw (24)")
     what("--draw", choices=get_args(Draw),
          help="evenly; spread over NN-Mass and parameters; or pairs of equal mass (spread)")  # fmt: skip
     what("--draw-seed", type=at_least(0, MOST_SEED), help="seed of the draws (0)")
@@ -130,7 +132,7 @@ def _parser() -> Parser:
     how = add_means(parser).add_argument
     how("--named-seeds", type=numbers(0), help="train those of --arch with these seeds instead (as --seeds)")
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
-    how("--score-batch", type=at_least(2, _MOST_IMAGES), metavar="N", help="images that some look at (64)")
+    how("--score-batch", type=at_least(2, MOST_IMAGES), metavar="N", help="images that some look at (64)")
     how("--initialisations", type=at_least(1, _MOST_INITIALISATIONS), metavar="N",
         help="score so many initialisations of each, and take the mean (one a training seed)")  # fmt: skip
     add_latency(parser)
@@ -261,22 +263,25 @@ def _train(
     from nas.train.processes import ALONE
     from nas.train.progress import shown
     from nas.train.run import TrainRun
+    from nas.train.threads import settle
 
     request = folder.request
     architectures = list(dict.fromkeys(all_fitted(request.order, data)))
-    seeds = request.score_seeds
+    seeds, trained = request.score_seeds, folder.trained
+    there = (folder.training / "run.json").exists()
+    kept = TrainFolder.open(folder.training) if there else None
+    before = kept.threads if kept and not trained else None
+    at_a_time = len(devices or (device,))
+    recipe = request.order.values
+    threads = settle(options.threads, architectures, data, recipe, device, ALONE, at_a_time, before)
     with progress("scoring", len(architectures)) as advance:
         scored(architectures, data, request.scores, request.batch, seeds, folder.scores, interrupted, advance)
-    if folder.trained or interrupted():
+    if trained or interrupted():
         return not interrupted()
-    training = TrainRun(
-        request.order,
-        data,
-        Means(device, ALONE, options.compile, options.checkpoint_minutes, options.threads),
-    )
-    there = (folder.training / "run.json").exists()
-    kept = TrainFolder.open(folder.training) if there else TrainFolder.create(request.order, folder.training)
-    kept.order = request.order
+    means = Means(device, ALONE, options.compile, options.checkpoint_minutes, threads)
+    training = TrainRun(request.order, data, means)
+    kept = kept or TrainFolder.create(request.order, folder.training)
+    kept.order, kept.threads = request.order, threads
     with shown(request.order.values.epochs) as progress_of:
         training.run(kept, interrupted, progress_of.report, progress_of.on_step, devices, options.workers)
     if training.unsaved:
@@ -286,15 +291,18 @@ def _train(
     return not interrupted()
 
 
-def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: Wanted | None) -> None:
+def _show_plan(
+    request: StudyRequest, data: Data, device: torch.device, asked: Wanted | None, threads: int | None
+) -> None:
     import numpy as np
     import pandas as pd
 
     from nas.score import score
     from nas.show import rendered, show
     from nas.study.outcome import latencies
-    from nas.study.plan import planned
+    from nas.study.plan import counted, planned
     from nas.train.fit import all_fitted
+    from nas.train.threads import settle
 
     architectures = all_fitted(request.order, data)
     with progress("counting", len(architectures)) as advance:
@@ -313,9 +321,11 @@ def _show_plan(request: StudyRequest, data: Data, device: torch.device, asked: W
         of = "" if len(linked) == len(table) else f" ({len(linked)} networks with NN-Mass)"
         print(f"correlation of log NN-Mass and log params{of}: {np.corrcoef(logs)[0, 1]:.2f}")
     trainings = [len(request.order.seeds_of(row)) for row in range(1, len(architectures) + 1)]
+    threads = settle(threads, architectures, data, request.order.values, device)
     with progress("timing the smallest and the largest network", 2) as advance:
         plan = planned(architectures, data, request.order.values, trainings, device, advance)
-    print(rendered(f"{plan} on {device}, tests and scores not counted"), end="")
+    by = f"{device} with {counted(threads, 'thread')}" if device.type == "cpu" else device
+    print(rendered(f"{plan} on {by}, tests and scores not counted"), end="")
     print(rendered(plan.at(_RATES)), end="")
 
 

@@ -24,6 +24,7 @@ from nas.study.rules import ANY, best_by_chance, judged
 from nas.study.standing import standing
 from nas.study.standing_figure import short_spec
 from nas.study.tables import read_table
+from nas.train.folder import warnings_of
 from search_spaces import RequestError
 
 _TOLD = ("nn_mass", "nn_mass within a width", "params", ANY)
@@ -93,6 +94,8 @@ def conclude(
         print(rendered(f"warning: {doubt}. What correlations.csv has says nothing about the scores."), end="")
     else:
         _tell_correlations(table, found, request.scores)
+    for line in warnings_of(trained):
+        print(rendered(line), end="")
     if failed:
         print(f"left out, for no training of them came to its end: {', '.join(failed)}")
     _tell_pairs(table, folder.path)

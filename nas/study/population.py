@@ -17,6 +17,8 @@ from search_spaces.architecture import Value
 
 Draw = Literal["uniform", "spread", "pairs"]
 
+MOST_NETWORKS = 10_000
+"""Networks of a population: four times as many are drawn, and more than these nobody trains."""
 _POOL = 4_000
 """Networks drawn, of which a spread population or pairs are chosen."""
 _MASSES = 60

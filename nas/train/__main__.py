@@ -28,7 +28,7 @@ from nas.train.arguments import (
     numbers,
     order_of,
 )
-from nas.train.folder import TrainFolder
+from nas.train.folder import TrainFolder, warnings_of
 from nas.train.order import Order, check_there
 from search_spaces import RequestError
 
@@ -198,7 +198,7 @@ def _print(table: pd.DataFrame) -> None:
         print(drawn.to_string(index=False))
     else:
         show(drawn, family=table["arch"].iloc[0].partition(":")[0])
-    for line in _warnings(table):
+    for line in warnings_of(table):
         print(line)
 
 
@@ -206,17 +206,6 @@ def _named(row: pd.Series[Any]) -> str:
     """A network's spec, after its name if it is a reference."""
     name = row.get("name")
     return f"{name} = {row['arch'].partition(':')[2]}" if name and isinstance(name, str) else str(row["arch"])
-
-
-def _warnings(table: pd.DataFrame) -> list[str]:
-    """What is suspicious about the networks of a table, a line for each finding."""
-    if "warning" not in table:
-        return []
-    rows: dict[str, list[str]] = {}
-    for row in table.to_dict("records"):
-        for finding in filter(None, str(row["warning"] or "").split("; ")):
-            rows.setdefault(finding, []).append(f"{row['row']} (seed {row['seed']})")
-    return [f"warning: {finding}: row {', '.join(which)}" for finding, which in rows.items()]
 
 
 if __name__ == "__main__":

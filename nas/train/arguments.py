@@ -9,12 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from nas.command_line import at_least
+from nas.command_line import at_least, between
 from nas.train.order import DATASETS, MOST_PROCESSES, MOST_SIDE, Keep, Order
 from nas.train.recipe import RECIPES, recipe
 from search_spaces import RequestError
 from search_spaces.errors import shown
-from search_spaces.spec import read_number
 
 if TYPE_CHECKING:
     import torch
@@ -35,9 +34,10 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="resize the images of a folder to this side",
     )
-    add("--stem-stride", type=int, choices=(1, 2), help="stride of the stems that have a choice (their own)")
+    stem = "stride of the stems that have a choice (their own)"
+    add("--stem-stride", type=at_least(1), choices=(1, 2), help=stem)
     add("--images", type=at_least(1), metavar="N", help="keep at most N images of either part")
-    add("--holdout", type=float, metavar="SHARE", help="share of training images to choose by (0)")
+    add("--holdout", type=between(0, 1), metavar="SHARE", help="share of training images to choose by (0)")
     add("--keep", choices=get_args(Keep), help="images of a folder: read once, or when needed (by size)")
 
 
@@ -56,7 +56,7 @@ def add_means(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     add("--compile", choices=("auto", "on", "off"), default="auto", help="use torch.compile (auto)")
     reading = "processes that read images (one a processor)"
     add("--workers", type=at_least(1, MOST_PROCESSES), metavar="N", help=reading)
-    add("--checkpoint-minutes", type=_minutes, default=10.0, metavar="N",
+    add("--checkpoint-minutes", type=between(1e-6, 1e6, "of minutes"), default=10.0, metavar="N",
         help="keep a checkpoint so often within an epoch (10)")  # fmt: skip
     return group
 
@@ -101,7 +101,7 @@ def loaded(order: Order, options: argparse.Namespace, processes: Processes) -> D
     if options.download and processes.first:
         read(order, download=True, workers=workers)
     processes.told(None)
-    return read(order, workers=workers)
+    return read(order, workers=workers, quiet=not processes.first)
 
 
 def device_of(name: str | None) -> torch.device:
@@ -169,13 +169,3 @@ def _changes(options: argparse.Namespace) -> dict[str, str]:
             raise RequestError(f"--set gives {name} twice; give it one value")
         changes[name] = value
     return changes
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = read_number(float, text)
-    except ValueError:
-        minutes = 0.0
-    if not minutes > 0:
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of minutes")
-    return minutes

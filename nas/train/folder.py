@@ -15,7 +15,7 @@ from nas.files import read_whole, write_whole
 from nas.folders import CHECKPOINTS, SHOWN, begun, locked, read, versions
 from nas.train.order import MOST_PROCESSES, Order
 from search_spaces import RequestError
-from search_spaces.errors import shown
+from search_spaces.errors import listed, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,6 +134,17 @@ class TrainFolder:
     def save(self, file: Path, table: pd.DataFrame) -> None:
         """Write a table."""
         write_whole(file, table.to_csv(index=False))
+
+
+def warnings_of(trained: pd.DataFrame) -> list[str]:
+    """What is suspicious about the networks of a table like trained.csv, a line for each finding."""
+    if "warning" not in trained:
+        return []
+    rows: dict[str, list[str]] = {}
+    for row in trained[trained["warning"].map(bool) & trained["warning"].notna()].to_dict("records"):
+        for finding in str(row["warning"]).split("; "):
+            rows.setdefault(finding, []).append(f"{row['row']} (seed {row['seed']})")
+    return [f"warning: {finding}: row {listed(which)}" for finding, which in rows.items()]
 
 
 def _threads(state: dict[str, Any]) -> int | None:

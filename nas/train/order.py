@@ -22,7 +22,7 @@ DATASETS = (*NAMED, *GENERATED, "imagenet", "folder")
 MOST_SIDE = 4096
 """Side that images may be resized to."""
 MOST_PROCESSES = 1024
-"""Or threads, or workers. More are a slip of the keyboard: each takes memory, and systems run out of them."""
+"""Processes, threads or workers that one may ask for: systems run out of memory with more."""
 
 Keep = Literal["memory", "disk"]
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nas.train.folder import TrainFolder
 from search_spaces import RequestError
-from search_spaces.errors import checked_kind, checked_path
+from search_spaces.errors import checked_kind, checked_path, checked_whole
 
 if TYPE_CHECKING:
     from nas.train.classifier import Classifier
@@ -33,8 +31,8 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
         TypeError: An argument is of another kind.
     """
     checked_path("folder", folder)
-    checked_kind("row", row, (int, np.integer), "a whole number")
-    checked_kind("seed", seed, (int, np.integer, type(None)), "a whole number or None")
+    row = checked_whole("row", row, 1)
+    seed = None if seed is None else checked_whole("seed", seed)
     checked_kind("best", best, bool, "True or False")
     run = TrainFolder.open(Path(folder))
     rows = len(run.order.archs)

@@ -1,51 +1,153 @@
-"""What a function of the package says of an argument of the wrong kind."""
+"""What functions and classes of the packages say of an argument that is wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nas
 import search_spaces
 from nas import exact
-
-NO_TEXTS = (5, -1, 1.5, float("nan"), True, [], {}, (1, 2), object(), b"x", 10**30, Path("/x"))
-NO_NUMBERS = ("", "x", 1.5, float("nan"), True, [], {}, (), object(), b"x")
-
-
-def mlp(name: str) -> Callable[[Any], object]:
-    return lambda value: nas.search("mlp", **{name: value})
-
-
-@pytest.mark.parametrize(
-    ("name", "call", "wrong"),
-    [
-        ("name", search_spaces.get, NO_TEXTS),
-        ("text", search_spaces.parse, NO_TEXTS),
-        ("text", search_spaces.get("mlp").parse, NO_TEXTS),
-        ("architecture", nas.score, NO_TEXTS),
-        ("architecture", nas.score, ([search_spaces.MLP()],)),
-        ("folder", nas.load, (5, None, [], b"x", "", "a\0b")),
-        ("row", lambda value: nas.load("x", value), NO_NUMBERS),
-        ("best", lambda value: nas.load("x", best=value), (1, "x")),
-        ("space", lambda value: nas.search(value), NO_TEXTS),
-        *((name, mlp(name), NO_TEXTS) for name in ("sampler", "score", "pareto", "minimize")),
-        *((name, mlp(name), NO_NUMBERS) for name in ("trials", "seed", "per_width", "score_batch", "top")),
-        ("fix", mlp("fix"), ("", [], (), "width=8", 5)),
-        ("out", mlp("out"), (5, 1.5, True, [], b"x", "", "a\0b")),
-        ("warm_start", mlp("warm_start"), ("no", 1, None)),
-        ("space", exact.count, NO_TEXTS),
-        ("fix", lambda value: exact.count("mlp", fix=value), ("", [], (), 5)),
-        ("k", lambda value: exact.best("mlp", value), (*NO_NUMBERS, 10**30)),
-        ("seed", lambda value: exact.sample("mlp", 1, value), NO_NUMBERS),
-    ],
+from nas.search.run_folder import RunFolder
+from search_spaces import (
+    MLP,
+    Architecture,
+    DenseNet,
+    MobileNet,
+    MobileNetWide,
+    RequestError,
+    ResNet,
+    Torchvision,
 )
-def test_what_is_wrong_is_named(name: str, call: Callable[[Any], object], wrong: tuple[Any, ...]) -> None:
-    for value in wrong:
+
+SPACE = search_spaces.get("mlp")
+SMALL, LARGE, HALF = (5, np.int64(5)), (10**30, 10**5000), 1.5
+PATH, BAND, NONE = Path("/dev/null/x"), (1, 2), dict[str, int]()
+WRONG = (
+    *(None, True, np.True_, *SMALL, -1, HALF, float("nan"), float("inf"), *LARGE),
+    *("", "x", "a\0b", "\x1b[31mred\nline", "9" * 5000, "\udcff", b"x", PATH),
+    *([], (), NONE, BAND, {"x": 1}, {5: 1}, {"width": object()}, np.array([1, 2]), object(), len),
+)
+"""Each is wrong for nearly every argument."""
+NAMES = tuple(value for value in WRONG if isinstance(value, str))
+MADE: tuple[type[Architecture], ...] = (MLP, MobileNet, MobileNetWide, ResNet, DenseNet, Torchvision)
+
+
+def search(name: str) -> Callable[[Any], object]:
+    score = {"score": "synflow"} if name == "score_batch" else {}
+    return lambda value: nas.search("mlp", **{**score, name: value})
+
+
+def exactly(function: Callable[..., object], name: str, **others: Any) -> Callable[[Any], object]:
+    return lambda value: function(**{"space": "mlp", **others, name: value})
+
+
+FUNCTIONS = {
+    "best": exact.best,
+    "front": exact.front,
+    "count": exact.count,
+    "estimate": exact.estimate,
+    "sample": partial(exact.sample, n=1),
+}
+COSTS = ("flops", "macs", "params")
+CALLS: dict[str, tuple[Callable[[Any], object], tuple[Any, ...]]] = {
+    # What is called with a value, and the values that are right there, or are refused by another argument.
+    "search space": (lambda value: nas.search(value), ()),
+    **{f"search {name}": (search(name), (None, *SMALL, HALF, BAND)) for name in COSTS},
+    **{f"search {name}": (search(name), (None,)) for name in ("like", "pareto", "score", "sampler")},
+    "search minimize": (lambda value: nas.search("mlp", like="mlp_8", minimize=value), (None,)),
+    "search across_widths": (search("across_widths"), (True,)),
+    "search warm_start": (search("warm_start"), (True,)),
+    "search fix": (search("fix"), (None, NONE)),
+    **{f"search {name}": (search(name), (None, *SMALL)) for name in ("trials", "per_width", "score_batch")},
+    **{f"search {name}": (search(name), SMALL) for name in ("seed", "top")},
+    "search out": (search("out"), (None, PATH, *NAMES[1:2], *NAMES[3:])),
+    "score architecture": (nas.score, ()),
+    "load folder": (nas.load, NAMES[3:]),
+    "load row": (lambda value: nas.load("x", value), SMALL),
+    "load seed": (lambda value: nas.load("x", seed=value), (None, *SMALL, *LARGE)),
+    "load best": (lambda value: nas.load("x", best=value), (True,)),
+    **{f"{name} space": (exactly(each, "space"), ()) for name, each in FUNCTIONS.items()},
+    **{
+        f"{name} {cost}": (exactly(each, cost), (None, *SMALL, HALF, BAND))
+        for name, each in FUNCTIONS.items()
+        for cost in COSTS
+    },
+    **{f"{name} fix": (exactly(each, "fix"), (None, NONE)) for name, each in FUNCTIONS.items()},
+    "best k": (exactly(exact.best, "k"), SMALL),
+    "best like": (exactly(exact.best, "like"), (None,)),
+    "best minimize": (exactly(exact.best, "minimize", like="mlp_8"), (None,)),
+    "best across_widths": (exactly(exact.best, "across_widths", like="mlp_8"), (True,)),
+    "front cost": (exactly(exact.front, "cost"), ()),
+    "sample n": (exactly(exact.sample, "n"), SMALL),
+    "sample seed": (exactly(exact.sample, "seed", n=1), SMALL),
+    "get name": (search_spaces.get, ()),
+    "parse text": (search_spaces.parse, ()),
+    "space.parse text": (SPACE.parse, ()),
+    "space.fix width": (lambda value: SPACE.fix(width=value), ()),
+    "space.fix num_classes": (lambda value: SPACE.fix(num_classes=value), SMALL),
+    "space.of_choices choices": (SPACE.of_choices, ()),
+    "space.of_options numbers": (SPACE.of_options, ()),
+    "space.of_options depth": (lambda value: SPACE.of_options([0, value, 0]), SMALL),
+    "MLP.of_choices choices": (MLP.of_choices, ()),
+    **{
+        f"{made.__name__} {field.name}": (
+            lambda value, made=made, name=field.name: made(**{name: value}),
+            SMALL if isinstance(field.default, int) else (*SMALL, HALF),
+        )
+        for made in MADE
+        for field in fields(made)
+    },
+}
+
+
+IN_OTHER_WORDS = {
+    "architecture": ("space", "spec"),
+    "text": ("space", "spec"),
+    "name": ("space", "network"),
+    "row": ("folder",),
+    "fix": ("choice",),
+    **{f"{item}s": (f"{item}_1", f"{item}s") for item in ("depth", "width", "expansion")},
+}
+"""What errors may call an argument, where they speak of what it stands for."""
+
+
+@pytest.mark.parametrize("called", CALLS)
+def test_a_wrong_call_is_refused_in_a_line_that_names_the_argument(called: str) -> None:
+    call, right = CALLS[called]
+    name = called.split()[-1]
+    words = (name, name.replace("_", "-"), *IN_OTHER_WORDS.get(name, ()))
+    for value in WRONG:
+        if any(value is one for one in right):
+            continue
         with pytest.raises((TypeError, ValueError)) as error:
             call(value)
-        assert str(error.value).startswith(f"{name} is ") and "expected" in str(error.value)
-        assert "\n" not in str(error.value) and len(str(error.value)) < 300
+        said = str(error.value)
+        assert any(word in said for word in words), said
+        assert said.isprintable() and len(said) < 600, said
+
+
+def test_numbers_have_the_limits_of_the_command_line() -> None:
+    for name, value in (("seed", 2**64), ("trials", 10**30), ("score_batch", 10**9), ("per_width", 10**6)):
+        with pytest.raises(RequestError, match=rf"{name} is {value}, expected a whole number .* at most"):
+            nas.search("mlp", **{"score": "synflow", name: value})
+    with pytest.raises(RequestError, match=r"top is 1000000, expected .* at most 100,000"):
+        nas.search("mlp", top=10**6)
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    pins = {"width": np.int64(8), "depth": np.int8(4)}
+    few = {"trials": np.int64(20), "seed": np.uint8(1), "top": np.int64(1), "per_width": np.int32(3)}
+    found = nas.search("mlp", fix=pins, sampler="random", out=tmp_path / "run", **few)
+    plain = {"trials": 20, "seed": 1, "top": 1, "per_width": 3}
+    assert found.equals(nas.search("mlp", fix={"width": 8, "depth": 4}, sampler="random", **plain))
+    assert RunFolder.open(tmp_path / "run").request.trials == 20
+    assert MLP(width=np.int64(8)) == MLP(width=8.0) == MLP(width=8)  # type: ignore[arg-type]
+    assert type(MLP(width=np.int64(8)).width) is int  # type: ignore[arg-type]
+    assert MobileNet(depths=np.ones(7, int)) == MobileNet(depths=[1] * 7)  # type: ignore[arg-type]

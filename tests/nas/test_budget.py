@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nas.budget import Bound, parse_budget, quantity
 from search_spaces import RequestError
+from search_spaces.errors import shortened
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_budgets_read(written: object, least: float, most: float) -> None:
 def test_what_is_no_budget_is_named(written: str) -> None:
     with pytest.raises(RequestError) as error:
         parse_budget("flops", written)
-    assert f"--flops {written}:" in str(error.value) and "400M" in str(error.value)
+    assert f"--flops {shortened(written, 80)}:" in str(error.value) and "400M" in str(error.value)
 
 
 def test_a_reversed_band_says_how_to_turn_it() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.command_line import at_least, error_line, literal, progress, run
+from nas.command_line import at_least, between, error_line, literal, progress, run
 from tests.conftest import PATIENCE, REPOSITORY, environment
 
 
@@ -28,6 +28,16 @@ def test_whole_numbers_inside_their_bounds_pass() -> None:
     assert [at_least(0, 7)(text) for text in ("0", "7", "+3", "007")] == [0, 7, 3, 7]
     with pytest.raises(argparse.ArgumentTypeError, match="'8' is too large; the most is 7"):
         at_least(0, 7)("8")
+
+
+@pytest.mark.parametrize(
+    "text", ["-0.1", "1.1", "nan", "inf", "", " 1", "0_1", "\uff11", "\u0663", "x" * 5000]
+)
+def test_numbers_have_bounds_and_ascii_digits(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not a number of minutes from 0 to 1") as refused:
+        between(0, 1, "of minutes")(text)
+    assert len(str(refused.value)) < 140
+    assert [between(0, 1)(inside) for inside in ("0", "1", ".5", "1e-3")] == [0, 1, 0.5, 0.001]
 
 
 @pytest.mark.parametrize("text", ["\uff11", "\u0663", "1_0", " 1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -116,6 +117,12 @@ def test_a_finished_study_without_its_tables_is_not_trained_again(
     assert "nowhere" in refused(main, ["--resume", str(copy)], capsys)
     statement(copy, capsys, "--data", str(images))  # the missing scores are measured, nothing is trained
     assert len(pd.read_csv(copy / "networks.csv")) == 4 and files(copy / "training") == trained
+    for damage in (b"\xff\xfe\0", b"row,arch\n1,x\n", b"", b'"'):
+        (copy / "training" / "trained.csv").write_bytes(damage)
+        assert "trained.csv" in refused(main, ["--resume", str(copy)], capsys)
+    (copy / "training" / "trained.csv").unlink()
+    os.mkfifo(copy / "training" / "trained.csv")
+    assert "not a regular file" in refused(main, ["--resume", str(copy)], capsys)
     (copy / "training" / "trained.csv").unlink()
     assert "trained.csv is no table" in refused(main, ["--resume", str(copy)], capsys)
 
@@ -249,3 +256,14 @@ def test_parallel_without_gpus_leaves_no_folder(
     asked = ["--arch", *(f"mlp:w8_d{depth}_t4" for depth in (3, 4, 5)), "--dataset", "seg20"]
     told = refused(main, [*asked, "--device", "cpu", "--parallel"], capsys)
     assert "no GPUs here" in told and not list(tmp_path.iterdir())
+
+
+def test_what_is_suspicious_about_trainings_is_reported(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = pd.read_csv(copy / "training" / "trained.csv")
+    warned = ["training loss larger than in epoch 1", "", "training loss larger than in epoch 1", None]
+    trained.assign(warning=warned).to_csv(copy / "training" / "trained.csv", index=False)
+    said = statement(copy, capsys)
+    assert "warning: training loss larger than in epoch 1: row 1 (seed 0), 3 (seed 0)\n" in said
+    assert said.count("warning: ") == 1 + ("too few to judge" in said)

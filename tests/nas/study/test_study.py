@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from nas.study.predict import predicted
 from nas.study.report import correlations, joined
 from nas.study.scores import scored
 from nas.study.statistics import Line, kendall, r_squared, spearman, with_interval
+from nas.train import threads
 from nas.train.data import Data
 from nas.train.fit import fitted
 from search_spaces import MLP, RequestError, ResNet
@@ -53,6 +55,42 @@ def test_populations_keep_budgets_and_say_where_they_are_too_small() -> None:
     assert table["flops"].between(380e6, 400e6).all()
     with pytest.raises(RequestError, match="different networks were drawn; widen the budgets"):
         drawn("mlp", 500, "uniform", 0, {}, {"width": 8, "depth": 4})
+
+
+def test_scores_and_trainings_take_the_threads_that_were_measured_once(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    measured = []
+
+    def seconds(*given: object) -> dict[int, float]:
+        measured.append(given)
+        return {1: 1.0, 2: 2.0, 3: 3.0}
+
+    proxies.register("threads_of_torch", "network")(lambda subject: torch.get_num_threads())
+    monkeypatch.setattr(threads, "seconds_a_step", seconds)
+    asked = ["--arch", "mlp:w8_d3_t2", "mlp:w8_d4_t2", "mlp:w8_d5_t2", "--dataset", "folder"]
+    asked += ["--data", str(images), "--set", "epochs=1", "batch=12", "--scores", "threads_of_torch"]
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        assert main([*asked, "--out", str(tmp_path / "study")]) == 0
+        assert len(measured) == 1
+        capsys.readouterr()
+        torch.set_num_threads(3)
+        assert main([*asked, "--plan"]) == 0
+    finally:
+        del proxies.registry._proxies["threads_of_torch"]
+        torch.set_num_threads(before)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "of steps on cpu with 1 thread, tests" in said and len(measured) == 2
+    scores = pd.read_csv(tmp_path / "study" / "scores.csv")
+    trained = pd.read_csv(tmp_path / "study" / "training" / "trained.csv")
+    assert scores["threads_of_torch"].tolist() == trained["threads"].tolist() == [1, 1, 1]
+
+
+def test_a_population_has_a_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--space", "mobilenet", "--count", "100000", "--draw", "uniform", "--dataset", "folder"]
+    assert "'100000' is too large; the most is 10000" in refused(main, asked, capsys)
 
 
 def test_statistics_of_known_values() -> None:
@@ -154,9 +192,9 @@ def test_known_networks_are_studied_beside_ours(
     on = ["--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12", "--stem-stride", "1"]
     given = ["--arch", *known, *ours, *on, "--scores", "nn_mass", "params", "synflow", "--score-batch", "4"]
     assert main([*given, "--plan"]) == 0
-    assert (
-        "correlation of log NN-Mass and log params (3 networks with NN-Mass): 0." in capsys.readouterr().out
-    )
+    planned = capsys.readouterr()
+    assert "correlation of log NN-Mass and log params (3 networks with NN-Mass): 0." in planned.out
+    assert "note: 5 of 5 networks were laid out for 224 pixels and are trained at 8: " in planned.err
     assert main([*given, "--out", str(tmp_path / "study")]) == 0
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80 or "Kept in" in said.splitlines()[-1]
@@ -246,6 +284,11 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
             ["--space", "mlp", "--count", "3", "--dataset", "seg20", "--images", "9"],
             "batch 256 of 9 training",
         ),
+        (
+            ["--space", "mlp", "--dataset", "folder", "--score-batch", "1000000000"],
+            "'1000000000' is too large; the most is 4096",
+        ),
+        (["--space", "mlp", "--dataset", "seg20", "--device", "cpu", "--parallel"], "as --parallel 2"),
         (["--arch", "mlp:mlp_8", "--dataset", "folder"], "1 networks: expected at least 3"),
         (["--space", "mlp", "--dataset", "seg20", "--plan", "--out", "x"], "--plan keeps nothing"),
         (
@@ -262,7 +305,7 @@ def test_nonsense_gets_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert said in refused(main, arguments, capsys)
+    assert said in refused(main, arguments, capsys) and not list(tmp_path.iterdir())
 
 
 NEEDED_TO_REPORT = ("optuna", "fvcore", "rich", "scipy", "matplotlib", "onnxruntime")
