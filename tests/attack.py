@@ -509,10 +509,9 @@ def _kept(ground: Ground) -> tuple[Path, ...]:
     return tuple(path / "run.json" for path in (ground.search, ground.trained, ground.study))
 
 
-def _state(file: Path) -> tuple[int, int, int]:
+def _state(file: Path) -> tuple[int, int]:
     stat = file.stat()
-    folder = file.parent.stat()
-    return stat.st_mtime_ns, stat.st_size, folder.st_mtime_ns
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _not_one_line(errors: str) -> str:

@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
     guard()  # before the slow imports
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,8 @@ def _certainty(table: pd.DataFrame, better: str) -> str:
     gap = table.attrs["gap"]
     if gap == 0:
         return f"Proven: no other network {better}."
+    if math.isinf(gap):
+        return f"Not proven: these {len(table):,} were found in the time given; others may be as good."
     return f"Proven to {100 * gap:.2g}%: no other network {better} by more than that share."
 
 

@@ -88,6 +88,7 @@ def search(
     from nas.proxies.subject import BATCH
     from nas.recount import verify
     from nas.search import evidence
+    from nas.search.proof import ROWS
     from nas.search.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
     from nas.search.run import Run
     from nas.search.run_folder import RunFolder
@@ -132,7 +133,7 @@ def search(
         best = run.best(top)
         verify(best.to_dict("records"))
         run.finish(best)
-    run.found.attrs["proof"] = run.sentence(len(best))
+    run.found.attrs["proof"] = run.sentence(len(best) or ROWS)
     run.found.attrs["evidence"] = evidence.caution(request)
     run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found

@@ -277,8 +277,12 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
         _say("No budget was given, so these are the largest networks of the space; add --flops 400M.")
     elif known := evidence.caution(run.request):
         _say(known)
-    if run.compared["rank"].isna().any() and run.goal.bounds:
-        _say("Rank -: outside the budget, or not known.")
+    if run.request.pareto:
+        _say("Ranks count along the front, the largest first; -: not on it, or outside the budget.")
+    elif run.compared["rank"].isna().any():
+        _say("Rank -: outside the bounds, or not known.")
+    if len(best) < min(options.top, run.meeting.networks) and not (run.latency or run.request.pareto):
+        _say(f"No more than these {len(best)} of {options.top} rows are proven or found.")
     _say(
         "All rows were built and counted by fvcore, equal to the unit. FLOPs: a multiply-add is 1, batch"
         " norm 2 an element; MACs: convolutions and linear layers only."

@@ -180,7 +180,7 @@ class Proof:
             return f"Proven: {shown:,} of the {len(self.table):,} points of the exact front {of_all}."
         by = _TITLES.get(self.problem.goal.optimise[0][0], self.problem.goal.optimise[0][0])
         if self.per_width is not None:
-            of_each = "each base width" if self.complete else "the base widths that come first"
+            of_each = "each base width" if self.complete else f"the base widths of rows 1 to {shown}"
             rows = "the first" if self.per_width == 1 else f"the first {self.per_width}"
             return f"Proven: {rows} by {by} of {of_each}, {of_all}."
         first = f"rows 1 to {shown} are the first {shown}" if shown > 1 else "row 1 is the first"

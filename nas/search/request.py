@@ -142,9 +142,12 @@ class Request(Question):
 
     def name(self) -> str:
         """A short name for the run's folder."""
-        caps = [(bound.figure, bound.most) for bound in self.bounds() if not math.isinf(bound.most)]
+        ends = [
+            f"{bound.figure}-{exactly(bound.most)}"
+            if bound.most < math.inf
+            else f"{bound.figure}-from-{exactly(bound.least)}"
+            for bound in self.bounds()
+        ]
         score = [self.score] if self.score != DEFAULT_SCORE else []
         aim = [f"pareto-{self.pareto}"] if self.pareto else ["like"] if self.like else []
-        return "-".join(
-            [self.space, *score, *aim, *(f"{cost}-{exactly(cap).replace(',', '')}" for cost, cap in caps)]
-        )
+        return "-".join([self.space, *score, *aim, *ends]).replace(",", "")

@@ -107,7 +107,7 @@ class StudyFolder:
             RequestError: The table is not there, or is damaged.
         """
         path = self.training / "trained.csv"
-        table = read_table(path, ("row", "top1", "seconds"))
+        table = read_table(path, ("row", "seed", "top1", "seconds"))
         missing = [name for name in ("status", "device") if name not in table]
         if missing or not len(table):
             raise RequestError(f"{path} has no {'column ' + ', '.join(missing) if missing else 'rows'}")

@@ -117,7 +117,8 @@ def test_a_finished_study_without_its_tables_is_not_trained_again(
     assert "nowhere" in refused(main, ["--resume", str(copy)], capsys)
     statement(copy, capsys, "--data", str(images))  # the missing scores are measured, nothing is trained
     assert len(pd.read_csv(copy / "networks.csv")) == 4 and files(copy / "training") == trained
-    for damage in (b"\xff\xfe\0", b"row,arch\n1,x\n", b"", b'"'):
+    seedless = (copy / "training" / "trained.csv").read_bytes().replace(b",seed,", b",[[]],", 1)
+    for damage in (b"\xff\xfe\0", b"row,arch\n1,x\n", b"", b'"', seedless):
         (copy / "training" / "trained.csv").write_bytes(damage)
         assert "trained.csv" in refused(main, ["--resume", str(copy)], capsys)
     (copy / "training" / "trained.csv").unlink()
