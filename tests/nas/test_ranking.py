@@ -180,18 +180,18 @@ def test_a_goal_that_is_no_sum_over_stages_has_no_proof() -> None:
 
 
 def test_a_front_is_shown_from_end_to_end(command: Command, tmp_path: Path) -> None:
-    done = command("nas.search", "--space", "resnet", "--pareto", "params", "--trials", "20", "--top", "5",
+    done = command("nas.search", "--space", "mlp", "--pareto", "params", "--trials", "20", "--top", "5",
                    "--format", "json", "--out", "run")  # fmt: skip
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
-    front = exact.front("resnet", "params")
+    front = exact.front("mlp", "params")
     shown = [row["nn_mass"] for row in printed["rows"]]
     assert len(shown) == 5 and shown[0] == front["nn_mass"].max() and shown[-1] == front["nn_mass"].min()
     assert (
         printed["proof"]["proven"]
         and "5 of the 382 points of the exact front" in printed["proof"]["sentence"]
     )
-    assert {row["name"] for row in printed["references"]} >= {"resnet18", "resnet50"}
+    assert {row["name"] for row in printed["references"]} >= {"mlp_8", "mlp_16"}
     kept = json.loads((tmp_path / "run" / "run.json").read_text())
     assert kept["proof"] == printed["proof"] and printed["folder"] == "run"
 

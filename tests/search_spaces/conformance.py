@@ -24,6 +24,10 @@ SMALL = {"resolution": 17, "num_classes": 7}
 """Constants that keep networks quick to trace, at a size that no stride divides; those that a family has."""
 
 
+_LARGE = 5e9
+"""FLOPs of references that take seconds to count."""
+
+
 def small(space: Space) -> Space:
     """The space at a small resolution."""
     known = space.architecture.constant_names()
@@ -100,9 +104,11 @@ class Conformance:
     def test_closed_form_is_fvcores_count(self, space: Space) -> None:
         closed_form_is_fvcores_count(space, examples(20, 100))
 
-    def test_references_are_fvcores_count_at_full_size(self, space: Space) -> None:
+    @pytest.mark.parametrize("large", [False, pytest.param(True, marks=pytest.mark.slow)])
+    def test_references_are_fvcores_count_at_full_size(self, space: Space, large: bool) -> None:
         for reference in space.references.values():
-            compare(reference, recount(reference))
+            if (reference.figures().flops > _LARGE) == large:
+                compare(reference, recount(reference))
 
     @pytest.mark.hypothesis
     def test_population_scores_as_architectures_do(self, space: Space) -> None:
