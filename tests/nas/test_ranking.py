@@ -189,7 +189,7 @@ def test_a_front_is_shown_from_end_to_end(command: Command, tmp_path: Path) -> N
     assert len(shown) == 5 and shown[0] == front["nn_mass"].max() and shown[-1] == front["nn_mass"].min()
     assert (
         printed["proof"]["proven"]
-        and "5 of the 382 points of the exact front" in printed["proof"]["sentence"]
+        and f"5 of the {len(front)} points of the exact front" in printed["proof"]["sentence"]
     )
     assert {row["name"] for row in printed["references"]} >= {"mlp_8", "mlp_16"}
     kept = json.loads((tmp_path / "run" / "run.json").read_text())
