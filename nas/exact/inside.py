@@ -27,7 +27,7 @@ LISTED = 1_000_000
 FINE, ROUGH = 1 << 21, 1 << 16
 """Sums told apart under one limit: for the exact number, where it can be had, and for two or three digits."""
 _ROUGHEST = 1 << 12
-"""Sums told apart to see whether there are few."""
+"""Sums distinguished to see whether there are few."""
 _LEVELS_TOGETHER = 1 << 18
 """The same under several limits."""
 _BLUR = 100

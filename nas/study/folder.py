@@ -101,7 +101,7 @@ class StudyFolder:
         return set(self.outcomes()["arch"]) <= set(self.measured()["arch"])
 
     def outcomes(self) -> pd.DataFrame:
-        """What its trainings came to: a row a network and seed, as `nas.train.job.table` gives.
+        """The results of its trainings: a row a network and seed, as `nas.train.job.table` gives.
 
         Raises:
             RequestError: The table is not there, or is damaged.

@@ -180,7 +180,7 @@ def table(
     guess: Guess,
     kept: Mapping[Job, dict[str, Any]] | None = None,
 ) -> pd.DataFrame:
-    """The rows of trained.csv: a job each, its network's figures and what its last epoch came to.
+    """The rows of trained.csv: a job each, its network's figures and the results of its last epoch.
 
     Args:
         setting: Its columns that are the same in all rows: dataset, recipe, device, threads.

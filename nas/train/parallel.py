@@ -26,7 +26,7 @@ _ASKED_EVERY = 0.2
 """Seconds between two looks at whether to stop."""
 
 
-_TOLD_EVERY = 1.0
+_REPORTED_EVERY = 1.0
 """Seconds between two messages on how far an epoch is."""
 
 
@@ -70,7 +70,7 @@ def train_side_by_side(
         workers: Processes that read images for each of them; its share of the processors if not given.
         stop: Asked several times a second.
         report: Told of a job's outcome after each epoch and at its end.
-        on_step: Told how far a job is, about once a second.
+        on_step: Called with the progress of a job, about once a second.
     """
     # Forked from a process that has imported what they need and has not touched a GPU.
     context = multiprocessing.get_context("forkserver")
@@ -147,12 +147,12 @@ def _work(
         def stop() -> bool:
             return stopping.is_set() or interrupted() or os.getppid() != parent
 
-        told = 0.0
+        reported = 0.0
 
         def on_step(job: Job, epochs: float) -> None:
-            nonlocal told
-            if time.monotonic() - told > _TOLD_EVERY or epochs == int(epochs):
-                told = time.monotonic()
+            nonlocal reported
+            if time.monotonic() - reported > _REPORTED_EVERY or epochs == int(epochs):
+                reported = time.monotonic()
                 ours.send((False, epochs))
 
         while (job := ours.recv()) is not None:
