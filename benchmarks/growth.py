@@ -10,12 +10,10 @@ import pandas as pd
 
 import search_spaces
 from benchmarks.record import save
-from nas.exact.graph import Graph
-from nas.exact.limits import Limit
+from nas.exact.graph import Graph, Limit
 from nas.exact.optimum import best
 from nas.exact.paths import Objective
-from nas.scoring import FIGURES
-from nas.stage_tables import StageTable, StageTables
+from nas.tables import FIGURES, StageTable, StageTables
 from search_spaces import Space
 
 RUNS = 5

@@ -8,11 +8,9 @@ import optuna
 import pandas as pd
 
 from benchmarks.record import save
-from nas.problem import Problem
-from nas.search.journal import Journal
-from nas.search.request import Request
-from nas.search.samplers import make
-from nas.search.study import Study
+from nas.exact.problem import Problem
+from nas.optimize.request import Request
+from nas.optimize.study import Journal, Study, make
 
 SAMPLERS = ("random", "nsga2", "tpe")
 TRIALS = 1000

@@ -31,7 +31,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
 _ASK = """
 import json, resource, sys, time
 from nas import exact
-import nas.exact.answers, nas.table
+import nas.exact.problem, nas.ranking
 kind, space, given = json.loads(sys.argv[1])
 start = time.perf_counter()
 answer = getattr(exact, kind)(space, **given)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from nas.files import write_whole
-from nas.machine import processor
+from nas.runs import processor
 
 FOLDER = Path("results/benchmarks")
 PACKAGES = ("optuna", "torch", "onnxruntime", "numpy", "pandas", "fvcore")

@@ -9,9 +9,9 @@ import pandas as pd
 
 from benchmarks.record import save
 from nas import exact
-from nas.problem import Problem
-from nas.search.request import Request
-from nas.search.run import Run
+from nas.exact.problem import Problem
+from nas.optimize.request import Request
+from nas.optimize.run import Run
 
 SAMPLERS = ("random", "NSGAIISampler", "nsga2", "tpe")
 TRIALS = {"mobilenet": (200, 1000, 2000, 5000), "mobilenet-wide": (200, 1000, 2000)}

@@ -9,9 +9,8 @@ import pandas as pd
 
 import search_spaces
 from benchmarks.record import save
-from nas.recount import recount
-from nas.scoring import Population
-from nas.stage_tables import StageTables
+from nas.tables import Population, StageTables
+from nas.verify import recount
 from search_spaces import Space
 
 SIZES = (10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000)

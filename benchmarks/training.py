@@ -22,12 +22,10 @@ from torchvision.transforms import v2
 
 import search_spaces
 from benchmarks.record import save
-from nas.train.compiled import Compile
-from nas.train.data import Data
-from nas.train.fit import fitted
+from nas.train.config import RECIPES
+from nas.train.data import Data, fitted
 from nas.train.images import InMemory
-from nas.train.loop import Training
-from nas.train.recipe import RECIPES
+from nas.train.loop import Compile, Training
 
 NETWORKS = {"densenet:cells_13": (32, 10), "mobilenet:mobilenet_v2": (64, 100)}
 """Networks with the side of their images and their classes."""

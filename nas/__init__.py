@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from nas import exact
     from nas.score import score
     from nas.search import search
-    from nas.train.trained import load
+    from nas.train.folder import load
 
 __all__ = ["exact", "load", "score", "search"]
 
 
 class CallablePackage(ModuleType):
-    """A package named for its one function, which it is called as: `nas.search(...)`, `nas.search.run`."""
+    """A package named for its one function, which it is called as: `nas.search(...)`, `nas.optimize.run`."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """What the function of the package's name gives."""
@@ -51,7 +51,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "load":
-        return import_module("nas.train.trained").load
+        return import_module("nas.train.folder").load
     return import_module(f"nas.{name}")
 
 

@@ -27,7 +27,7 @@ def built(kind: type[T], values: object) -> T:
         TypeError: A value is missing, unknown, or of another type; the message names it.
         search_spaces.RequestError: The dataclass refuses it.
 
-    >>> from nas.train.recipe import Recipe
+    >>> from nas.train.config import Recipe
     >>> built(Recipe, {"epochs": 3, "batch": "12", "lr": 0.1, "weight_decay": 0})
     Traceback (most recent call last):
     TypeError: batch is '12', expected int

@@ -11,8 +11,8 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from nas.budget import quantity
 from nas.latency.measurement import is_median, is_quartile, milliseconds, title
+from nas.query import quantity
 
 _TITLES = {
     "nn_mass": "NN-Mass",
@@ -28,7 +28,7 @@ def show(table: pd.DataFrame, form: str = "table", family: str = "", break_befor
     """Print a table.
 
     Args:
-        form: One of `nas.command_line.FORMATS`; CSV and JSON give full precision.
+        form: One of `nas.cli.FORMATS`; CSV and JSON give full precision.
         family: In a terminal, this family is left out before the specs.
         break_before: In a terminal, a row to draw a line above.
     """

@@ -6,12 +6,12 @@ from pkgutil import iter_modules
 from search_spaces.architecture import Architecture
 from search_spaces.densenet import DenseNet
 from search_spaces.errors import RequestError
-from search_spaces.known import Torchvision
 from search_spaces.mlp import MLP
 from search_spaces.mobilenet import MobileNet, MobileNetWide
 from search_spaces.registry import get, names, parse, register, register_family
 from search_spaces.resnet import ResNet
 from search_spaces.space import Space
+from search_spaces.torchvision import Torchvision
 
 # A file put into this folder registers its space by being imported; two files that register none need torch.
 for _module in iter_modules(__path__):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from search_spaces import spec
+from search_spaces.cost import Figures
 from search_spaces.errors import RequestError, checked_kind, shown
-from search_spaces.figures import Figures
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from search_spaces.figures import Column, Figures, in_units, total
+from search_spaces.cost import Column, Figures, addition_mass, concatenation_mass, in_units, total
 from search_spaces.layers import Part
-from search_spaces.mass import addition_mass, concatenation_mass
 
 if TYPE_CHECKING:
     from torch import nn

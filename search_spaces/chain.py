@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from search_spaces.architecture import Architecture
-from search_spaces.figures import Column, Figures, total
+from search_spaces.cost import Column, Figures, total
 from search_spaces.layers import Part
 
 if TYPE_CHECKING:

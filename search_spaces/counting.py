@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from search_spaces.figures import Figures
+from search_spaces.cost import Figures
 
 
 def counted(build: Callable[[], nn.Module], input_shape: tuple[int, ...]) -> Figures:
@@ -19,7 +19,7 @@ def counted(build: Callable[[], nn.Module], input_shape: tuple[int, ...]) -> Fig
 
     Nothing is computed, no memory is taken for weights, and no random number is drawn. Counted are
     convolutions, linear layers, batch norm and adaptive average pooling: all that fvcore counts in the
-    networks of `search_spaces.known`.
+    networks of `search_spaces.torchvision`.
 
     Args:
         build: Makes the module.

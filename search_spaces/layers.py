@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from search_spaces.figures import Column, Figures, total
+from search_spaces.cost import Column, Figures, total
 
 if TYPE_CHECKING:
     from torch import nn

@@ -13,7 +13,7 @@ import numpy as np
 
 from search_spaces.blocks import DenseCell, dense_layers, links_of_use
 from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
-from search_spaces.figures import Column
+from search_spaces.cost import Column
 from search_spaces.layers import Free, Linear, Part
 from search_spaces.registry import register
 from search_spaces.space import Space

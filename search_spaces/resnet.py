@@ -14,7 +14,7 @@ import numpy as np
 
 from search_spaces.blocks import Residual
 from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
-from search_spaces.figures import Column
+from search_spaces.cost import Column
 from search_spaces.layers import (
     BatchNorm,
     Conv,

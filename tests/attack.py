@@ -40,7 +40,8 @@ import pandas as pd
 import pytest
 import torch
 
-from nas.command_line import Parser, progress
+from nas.cli import Parser, progress
+from nas.commands import COMMANDS
 from tests.nas.train.conftest import write_images
 from tests.processes import REPOSITORY, Order, Server, environment
 
@@ -457,7 +458,7 @@ def _parser(module: str) -> Parser:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Parser, "parse_args", stop)
         try:
-            importlib.import_module(f"{module}.__main__").main([])
+            importlib.import_module(COMMANDS[module.removeprefix("nas.")][0]).main([])
         except Found as found:
             parser: Parser = found.args[0]
     return parser
@@ -821,7 +822,7 @@ class Unbroken:
             return self._made[words[0]]
 
 
-OFTEN: Mapping[str, object] = {"nas.search.run._LEAST_PAUSE": 0.0, "nas.search.run._PAUSE_RATIO": 1e-3}
+OFTEN: Mapping[str, object] = {"nas.optimize.run._LEAST_PAUSE": 0.0, "nas.optimize.run._PAUSE_RATIO": 1e-3}
 """Searches are saved after every block of trials."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from nas import recount
+from nas import verify
 from tests.processes import PATIENCE, REPOSITORY, Begun, Server, environment, warm_recount
 
 __all__ = ["PATIENCE", "REPOSITORY", "Begin", "Begun", "Command", "environment", "examples", "refused"]
@@ -19,7 +19,7 @@ settings.register_profile("few", _PATIENT, max_examples=20)
 settings.register_profile("many", _PATIENT, max_examples=500)
 settings.load_profile("few")
 
-recount.start_process = warm_recount
+verify.start_process = warm_recount
 
 
 def examples(few: int, many: int) -> settings:
@@ -65,7 +65,7 @@ def refused(
     main: Callable[[list[str]], int], arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> str:
     """What a command says of arguments that it refuses, in this process."""
-    from nas.command_line import run
+    from nas.cli import run
 
     with pytest.raises(SystemExit) as ended:
         run(main, arguments)  # type: ignore[arg-type]

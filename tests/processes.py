@@ -26,7 +26,7 @@ from typing import NoReturn
 
 import pytest
 
-from nas import recount
+from nas.verify import start_process
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -36,8 +36,8 @@ PATIENCE = 240
 IMPORTED = (
     "fvcore.nn",
     "matplotlib.figure",
-    "nas.export.formats",
-    "nas.search.run",
+    "nas.export",
+    "nas.optimize.run",
     "nas.show",
     "nas.train.parallel",
     "nas.train.progress",
@@ -50,7 +50,7 @@ IMPORTED = (
 
 _CONTEXT = multiprocessing.get_context("fork")
 
-cold_recount = recount.start_process
+cold_recount = start_process
 """The process that recounts, as users start it."""
 
 
@@ -69,7 +69,7 @@ class Order:
         environment: What it finds in `os.environ`.
         without: Packages that it cannot import.
         anew: Whether it imports our own packages itself, those in its folder first.
-        constants: Values of constants of our modules, such as nas.search.run._LEAST_PAUSE.
+        constants: Values of constants of our modules, such as nas.optimize.run._LEAST_PAUSE.
     """
 
     words: tuple[str, ...]
@@ -170,8 +170,10 @@ def _run(order: Order) -> None:
     for name, value in order.constants.items():
         module, _, constant = name.rpartition(".")
         pytest.MonkeyPatch().setattr(importlib.import_module(module), constant, value)
-    importlib.import_module("nas.recount").start_process = warm_recount
-    sys.modules.pop(f"{order.words[0]}.__main__", None)  # tests of its `main` have imported it
+    importlib.import_module("nas.verify").start_process = warm_recount
+    if not hasattr(sys.modules.get(order.words[0]), "__path__"):
+        sys.modules.pop(order.words[0], None)  # runpy warns of a module that is imported already
+    sys.modules.pop(f"{order.words[0]}.__main__", None)
     sys.argv = list(order.words)
     runpy.run_module(order.words[0], run_name="__main__", alter_sys=True)
 
@@ -198,7 +200,7 @@ class Begun:
         extra: What its environment has beyond that of a terminal.
         without: Packages that it cannot import.
         anew: Whether it imports our own packages itself, those in its folder first.
-        constants: Values of constants of our modules, such as nas.search.run._LEAST_PAUSE.
+        constants: Values of constants of our modules, such as nas.optimize.run._LEAST_PAUSE.
     """
 
     def __init__(
@@ -243,7 +245,7 @@ def warm_recount() -> subprocess.Popen[str]:
     """The process that recounts, forked from this one."""
     importlib.import_module("fvcore.nn")
     return subprocess.Popen(
-        ["nas.recount"],
+        ["nas.verify"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -260,7 +262,7 @@ def _recount() -> NoReturn:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         _standard_streams()
-        importlib.import_module("nas.recount").main()
+        importlib.import_module("nas.verify").main()
         sys.stdout.flush()
         code = 0
     except BaseException:

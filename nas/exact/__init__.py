@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nas.budget import Written
-    from nas.exact.answers import Proven
-    from nas.problem import Problem
+    from nas.exact.problem import Problem, Proven
+    from nas.query import Written
     from search_spaces import Architecture, Space
     from search_spaces.architecture import Value
 
@@ -52,8 +51,8 @@ def best(
     >>> best("mobilenet", flops="400M")[["arch", "nn_mass"]].to_dict("records")
     [{'arch': 'mobilenet:w0.85_d2-1-2-6-5-5-3', 'nn_mass': 2811.0}]
     """
-    from nas.exact.answers import proven_best
-    from nas.search.request import MOST_ROWS
+    from nas.exact.problem import proven_best
+    from nas.optimize.request import MOST_ROWS
     from search_spaces import Architecture
     from search_spaces.errors import checked_kind, checked_whole
 
@@ -95,8 +94,8 @@ def front(
     >>> len(table), table["nn_mass"].is_monotonic_decreasing, table["params"].is_monotonic_decreasing
     (147, True, True)
     """
-    from nas.exact.answers import proven_front
-    from nas.question import checked_cost
+    from nas.exact.problem import proven_front
+    from nas.query import checked_cost
 
     checked_cost("cost", cost)
     problem = _problem(space, flops, macs, params, fix, pareto=cost)
@@ -137,7 +136,7 @@ def estimate(
     fix: Mapping[str, Value] | None = None,
 ) -> tuple[int, float]:
     """`count`, and the largest share of a budget by which its sums were rounded: 0 if it is exact."""
-    from nas.exact.answers import inside_of
+    from nas.exact.problem import inside_of
 
     inside = inside_of(_problem(space, flops, macs, params, fix, feasible=False))
     return inside.count, inside.rounding
@@ -175,9 +174,9 @@ def sample(
     """
     import numpy as np
 
-    from nas.exact.answers import inside_of
-    from nas.search.request import MOST_DRAWN, MOST_SEED
-    from nas.table import figures_of
+    from nas.exact.problem import inside_of
+    from nas.optimize.request import MOST_DRAWN, MOST_SEED
+    from nas.ranking import figures_of
     from search_spaces import RequestError
     from search_spaces.errors import checked_whole
 
@@ -200,9 +199,8 @@ def _problem(
     feasible: bool = True,
     **asked: Any,
 ) -> Problem:
-    from nas.budget import as_text
-    from nas.problem import Problem
-    from nas.question import Question
+    from nas.exact.problem import Problem
+    from nas.query import Question, as_text
     from search_spaces import Space
     from search_spaces.errors import checked_kind
 
@@ -218,7 +216,7 @@ def _problem(
 
 
 def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:
-    from nas.table import figures_of, ranked
+    from nas.ranking import figures_of, ranked
     from search_spaces import RequestError
 
     if not len(proven.population):

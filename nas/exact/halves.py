@@ -28,8 +28,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.exact.graph import Graph, Step
-from nas.exact.limits import Limit
+from nas.exact.graph import Graph, Limit, Step
 from nas.exact.paths import Objective, Paths, Ways, fitting
 from nas.exact.relaxation import Relaxation
 

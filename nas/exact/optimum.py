@@ -23,8 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nas.exact import halves
-from nas.exact.graph import Graph
-from nas.exact.limits import Limit
+from nas.exact.graph import Graph, Limit
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
 

@@ -15,12 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nas.exact.graph import Graph
-from nas.exact.limits import Limit
+from nas.exact.graph import Graph, Limit
 from nas.exact.optimum import Optimum, best
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
-from nas.scoring import FIGURES
+from nas.tables import FIGURES
 
 _MASS = FIGURES.index("nn_mass")
 _TIES = (FIGURES.index("flops"), FIGURES.index("params"))

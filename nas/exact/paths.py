@@ -11,10 +11,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.exact.graph import Graph, Step, Values
-from nas.exact.limits import Limit
+from nas.exact.graph import Graph, Limit, Step, Values
 from nas.exact.relaxation import Relaxation
-from nas.scoring import FIGURES
+from nas.tables import FIGURES
 
 _TRIED_A_PLACE = 4
 """Ways on that are looked at for each path that there is room for; most end outside the limits."""

@@ -19,8 +19,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.exact.graph import Graph, Values
-from nas.exact.limits import NO_LEAST, NO_MOST, Limit
+from nas.exact.graph import NO_LEAST, NO_MOST, Graph, Limit, Values
 
 _ROUNDS = 60
 """Prices tried, a limit. The last halving of a range moves a price by 1e-15 of it; with two it is 1e-4."""

@@ -7,7 +7,7 @@ import math
 import os
 from dataclasses import dataclass
 
-from nas.command_line import at_least, between
+from nas.cli import at_least, between
 from search_spaces import RequestError
 
 _DEVICES = ("cpu", "cuda")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas.export.formats import FORMATS, as_onnx
+from nas.export import FORMATS, as_onnx
 from nas.latency.measurement import Engine, Latency
 from search_spaces import Architecture
 

@@ -10,10 +10,9 @@ from typing import Any
 import pandas as pd
 
 import search_spaces
-from nas.folders import versions
 from nas.latency.arguments import Wanted
 from nas.latency.measurement import Latency
-from nas.machine import processor
+from nas.runs import processor, versions
 from search_spaces import RequestError
 
 

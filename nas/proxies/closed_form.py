@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from nas.proxies.registry import register
-from nas.proxies.subject import Subject
+from nas.proxies.registry import Subject, register
 
 
 @register("nn_mass")

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.proxies.layers import watched
-from nas.proxies.registry import register
-from nas.proxies.subject import Subject
+from nas.proxies.registry import Subject, register
 
 
 @register("naswot", "network", "images")

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.proxies.layers import watched, weighted
-from nas.proxies.registry import register
-from nas.proxies.subject import Subject
+from nas.proxies.registry import Subject, register
 from search_spaces.modules import Residual
 
 _STEP = 0.01

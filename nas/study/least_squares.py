@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.study.statistics import Interval, Values, with_interval
+from nas.study.stats import Interval, Values, with_interval
 
 Labels = NDArray[np.integer]
 

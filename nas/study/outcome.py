@@ -9,21 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.budget import quantity
-from nas.command_line import progress
+from nas.cli import progress
 from nas.files import write_whole
-from nas.folders import made
 from nas.latency.arguments import Wanted
 from nas.latency.table import Measured, measure
+from nas.query import quantity
+from nas.runs import made
 from nas.show import rendered, show
-from nas.study import across, report, standing_figure
-from nas.study.bands import within_bands
-from nas.study.folder import FINISHED, STUDIES, StudyFolder
-from nas.study.pairs import Difference, paired
-from nas.study.rules import ANY, best_by_chance, judged
-from nas.study.standing import standing
-from nas.study.standing_figure import short_spec
-from nas.study.tables import read_table
+from nas.study import report
+from nas.study.compare import lines, lines_figure, together
+from nas.study.report import read_table
+from nas.study.request import FINISHED, STUDIES, StudyFolder
+from nas.study.selection import ANY, best_by_chance, judged
+from nas.study.standing import short_spec, standing, standing_figure
+from nas.study.stats import Difference, paired, within_bands
 from nas.train.folder import warnings_of
 from search_spaces import RequestError
 
@@ -128,14 +127,14 @@ def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None
     Raises:
         RequestError: They cannot be put together, or `path` is taken.
     """
-    table = across.together(folders)
+    table = together(folders)
     linked = table[table["nn_mass"] > 0]
-    tables = {score: across.lines(linked, score) for score in ("nn_mass", "params")}
+    tables = {score: lines(linked, score) for score in ("nn_mass", "params")}
     dataset = folders[0].request.order.title
     path = made(path, STUDIES, f"together-{dataset}")
     write_whole(path / "networks.csv", table.to_csv(index=False))
     title = f"{len(linked)} networks of {len(tables['nn_mass'])} base widths on {dataset}"
-    write_whole(path / "across.png", across.figure(linked, list(tables), title))
+    write_whole(path / "across.png", lines_figure(linked, list(tables), title))
     for score, found in tables.items():
         write_whole(path / f"across_{score}.csv", found.to_csv(index=False))
         print(f"accuracy against log {score}")
@@ -167,7 +166,7 @@ def _tell_standing(table: pd.DataFrame, named: Sequence[str], title: str, path: 
     found = standing(table, named)
     if len(found):
         write_whole(path / "standing.csv", found.to_csv(index=False))
-        write_whole(path / "standing.png", standing_figure.figure(table, found, title))
+        write_whole(path / "standing.png", standing_figure(table, found, title))
         show(_readable_standing(found))
         print("points above the first one named and the median of those drawn, ± standard error\n")
 

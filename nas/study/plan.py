@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from nas.train.config import Recipe
 from nas.train.data import Data
 from nas.train.loop import Training
-from nas.train.recipe import Recipe
 from search_spaces import Architecture
 
 _STEPS = 3

@@ -10,8 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas.exact import sample
-from nas.study.bases import base_of
-from nas.study.pairs import APART, SAME_MASS
+from nas.study.stats import APART, SAME_MASS, base_of
 from search_spaces import RequestError
 from search_spaces.architecture import Value
 

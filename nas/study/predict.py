@@ -12,9 +12,8 @@ import pandas as pd
 import search_spaces
 from nas import proxies
 from nas.proxies import Subject
-from nas.study.bases import base_of
 from nas.study.report import axis
-from nas.study.statistics import Line
+from nas.study.stats import Line, base_of
 from search_spaces import Architecture, RequestError, parse
 from search_spaces.architecture import Value
 

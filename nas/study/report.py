@@ -1,20 +1,74 @@
-"""The report of a study: how well each score predicts accuracy, as a table and as a figure."""
+"""The report of a study: how well each score predicts accuracy, as tables and as a figure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 from nas import proxies, score
+from nas.files import as_png, check_regular
 from nas.latency.measurement import is_median
-from nas.png import as_png
 from nas.study.standing import between_seeds
-from nas.study.statistics import LEAST, LEVEL, kendall, r_squared, spearman, with_interval
-from search_spaces import parse
+from nas.study.stats import LEAST, LEVEL, kendall, r_squared, spearman, with_interval
+from search_spaces import RequestError, parse
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_NAMES = {"nn_mass": "NN-Mass", "params": "parameters", "flops": "FLOPs"}
+
+
+def logarithmic(panel: Axes, score: str) -> None:
+    """Make the horizontal axis that of a score, with ticks at 1, 2 and 5."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlabel(_NAMES.get(score, score))
+    panel.grid(alpha=0.3)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def columns_of(scores: Sequence[str]) -> list[str]:
+    """The columns of some scores in a table: of each its value, and the seconds that it took."""
+    return [column for name in scores for column in (name, f"{name}_seconds")]
+
+
+def read_table(path: Path, numbers: Sequence[str], known: Sequence[str] = ()) -> pd.DataFrame:
+    """A table of networks that a study wrote.
+
+    Args:
+        path: A CSV file.
+        numbers: Columns that must be there beside `arch`, and hold numbers.
+        known: Further such columns, which every network must have a number in.
+
+    Raises:
+        RequestError: It cannot be read, lacks a column, or has something else in it.
+    """
+    numbers = (*numbers, *known)
+    expected = f"expected a table with {', '.join(('arch', *numbers))}"
+    try:
+        check_regular(path)
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path} is no table ({error}); {expected}") from None
+    missing = [name for name in ("arch", *numbers) if name not in table]
+    if missing:
+        raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
+    for name in numbers:
+        if not is_numeric_dtype(table[name]) or (name in known and table[name].isna().any()):
+            raise RequestError(f"{path}: column {name} has something that is no number; {expected}")
+    return table
+
 
 LOGARITHMS = ("nn_mass", "params", "flops", "depth", "grad_norm", "snip")
 """Scores whose logarithm is drawn and fitted; the others are logarithms or means already."""

@@ -11,9 +11,9 @@ import pandas as pd
 
 from nas import proxies
 from nas.files import write_whole
-from nas.folders import writing
 from nas.proxies import Subject
-from nas.study.tables import columns_of, read_table
+from nas.runs import writing
+from nas.study.report import columns_of, read_table
 
 if TYPE_CHECKING:
     from nas.train.data import Data

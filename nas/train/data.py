@@ -1,7 +1,8 @@
-"""Data sets: images to train on, to choose by, to test on, and the names of their classes."""
+"""Data sets: training, validation and test images, class names, and the networks fitted to them."""
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,15 +12,62 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
-from nas.command_line import progress
+from nas.cli import progress
+from nas.query import quantity
+from nas.train.config import GENERATED, NAMED, Keep, Order
 from nas.train.images import DataError, Files, Images, InMemory
-from nas.train.order import GENERATED, NAMED, Keep
-from search_spaces import RequestError
+from search_spaces import Architecture, RequestError, parse
 
 if TYPE_CHECKING:
     from torchvision.datasets import ImageFolder
+
+BANDS = 20
+TRAIN, TEST = 12_000, 12_000
+"""Points of either part, equally many a band; the authors test on 1,200."""
+
+
+def generated(task: str) -> tuple[InMemory, InMemory]:
+    """Points to train and to test on, the same every time.
+
+    "seg20": a number from 0 to 1, in both features, whose class is the parity of its twentieth.
+    "circle20": a point within the unit circle, whose class is the parity of its ring; within a ring the
+    radius is normal about the middle, cut off at its edges, which lie one deviation away.
+
+    Returns:
+        Two sets of float32 "images" of 2 channels and 1x1 pixels from 0 to 255.
+
+    >>> train, test = generated("seg20")
+    >>> train.pixels.shape, test.labels.unique().tolist()
+    (torch.Size([12000, 2, 1, 1]), [0, 1])
+    """
+    generator = torch.Generator().manual_seed(GENERATED.index(task))
+    return _points(_FEATURES[task], TRAIN, generator), _points(_FEATURES[task], TEST, generator)
+
+
+def _points(features: Callable[[Tensor, Generator], Tensor], count: int, generator: Generator) -> InMemory:
+    bands = torch.arange(count) % BANDS
+    return InMemory(255 * features(bands, generator).float()[:, :, None, None], bands % 2)
+
+
+def _on_a_line(bands: Tensor, generator: Generator) -> Tensor:
+    within = torch.rand(len(bands), generator=generator, dtype=torch.float64)
+    return ((bands + within) / BANDS)[:, None].expand(-1, 2)
+
+
+def _in_rings(bands: Tensor, generator: Generator) -> Tensor:
+    # A normal deviate within one deviation of the mean, by the inverse of its distribution.
+    edge = math.erf(math.sqrt(0.5))
+    share = torch.rand(len(bands), generator=generator, dtype=torch.float64)
+    within = (1 + math.sqrt(2) * torch.erfinv(edge * (2 * share - 1))) / 2
+    angle = 2 * math.pi * torch.rand(len(bands), generator=generator, dtype=torch.float64)
+    radius = (bands + within) / BANDS
+    return (1 + radius[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)) / 2
+
+
+_FEATURES = {"seg20": _on_a_line, "circle20": _in_rings}
+
 
 TEST_FOLDERS = ("test", "val")
 FITS_IN_MEMORY = 2 * 2**30
@@ -107,6 +155,19 @@ class Data:
         return Spread(mean.float(), deviation.float())
 
 
+def loaded(order: Order, download: bool = False, workers: int | None = None, quiet: bool = True) -> Data:
+    """The data set of an order, with what is held out; see `load`.
+
+    Raises:
+        RequestError: There is no such data set, or it is not whole.
+    """
+    keep = order.keep
+    if keep is None and order.values.crop == "resized" and (order.side or order.dataset == "imagenet"):
+        keep = "disk"  # in memory only the middle of each image would be left to take parts of
+    whole = load(order.dataset, Path(order.data), download, order.side, order.limit, keep, workers, quiet)
+    return whole.hold_out(order.holdout, seed=0)
+
+
 def load(
     name: str,
     folder: Path,
@@ -137,8 +198,6 @@ def load(
     if name in NAMED:
         return _named(name, folder, download, limit)
     if name in GENERATED:
-        from nas.train.generated import generated
-
         return Data(name, ("even", "odd"), *(_limited(part, limit) for part in generated(name)))
     if name == "imagenet":
         side = side or _IMAGENET_SIDE
@@ -249,3 +308,61 @@ def _files(found: ImageFolder, side: int | None, short_side: int | None, workers
         short_side=short_side,
         workers=workers,
     )
+
+
+def all_fitted(order: Order, data: Data) -> list[Architecture]:
+    """The architectures of an order, fitted.
+
+    Raises:
+        RequestError: One cannot be built for images so small; the message says for which it can.
+    """
+    return [fitted(parse(arch), data, order.stem_stride) for arch in order.archs]
+
+
+def shrunk(order: Order, data: Data) -> str:
+    """A note on networks that were laid out for larger images than the data's; nothing if there are none."""
+    laid_out = [parse(arch) for arch in order.archs]
+    sides = [int(network.constants().get("resolution", data.side)) for network in laid_out]
+    larger = [(side, network) for side, network in zip(sides, laid_out, strict=True) if side > data.side]
+    if not larger:
+        return ""
+    open_stems = any("stem_stride" in network.constants() for _, network in larger)
+    ways = ["--stem-stride 1 keeps more of them"] if open_stems and order.stem_stride is None else []
+    if order.dataset not in (*NAMED, *GENERATED):
+        ways.append("--image-size resizes the images")
+    side, network = larger[0]
+    now = fitted(network, data, order.stem_stride).figures().flops
+    return (
+        f"{len(larger)} of {len(laid_out)} networks were laid out for {side} pixels and are trained at"
+        f" {data.side}: the first has {quantity(now)} FLOPs there, not {quantity(network.figures().flops)}"
+        + "".join(f"; {way}" for way in ways)
+    )
+
+
+def fitted(architecture: Architecture, data: Data, stem_stride: int | None = None) -> Architecture:
+    """The architecture for the data's image size and classes.
+
+    Args:
+        stem_stride: Stride of the stem of a network that leaves it open; its own if not given.
+
+    Raises:
+        RequestError: It takes colour images and the data have others, or cannot be built for images so
+            small; the message says for which it can.
+    """
+    if len(architecture.input_shape) == 3 and data.channels not in (1, 3):
+        raise RequestError(
+            f"{architecture} on {data.name}: expected colour or grey images, not points of {data.channels}"
+            " numbers; train networks of mlp on them"
+        )
+    wanted = {
+        "resolution": data.side,
+        "in_features": data.channels * data.side**2,
+        "num_classes": len(data.classes),
+    }
+    if stem_stride is not None:
+        wanted["stem_stride"] = stem_stride
+    known = architecture.constant_names()
+    try:
+        return replace(architecture, **{name: value for name, value in wanted.items() if name in known})
+    except RequestError as error:
+        raise RequestError(f"{architecture} on {data.name}: {error}") from None

@@ -13,13 +13,39 @@ import pandas as pd
 from nas.schema import built
 from nas.score import score
 from nas.train.data import Data
-from nas.train.loop import Epoch
 from search_spaces import Architecture, RequestError
 from search_spaces.registry import reference_name
 
 STATUSES = WAITING, RUNNING, INTERRUPTED, DONE, FAILED = "waiting", "running", "interrupted", "done", "failed"
 
 _OF_DATA = ("resolution", "in_features", "num_classes", "stem_stride")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch came to.
+
+    Attributes:
+        number: From 1.
+        train_loss: Mean loss over its steps.
+        tested_on: "test" or "held_out".
+        top1: Share of those images whose class was named first, in percent.
+        top5: Share whose class was among the first five.
+        seconds: Time spent training.
+        images_per_second: Training images a second.
+        waiting: Share of that time spent waiting for data.
+        gpu_memory_mb: Largest memory in use on a GPU, in MiB.
+    """
+
+    number: int
+    train_loss: float
+    tested_on: str
+    top1: float
+    top5: float
+    seconds: float
+    images_per_second: float
+    waiting: float
+    gpu_memory_mb: float | None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The loop: one network trained by one recipe, step by step, from any step on.
+"""The training loop: one network trained by one recipe, step by step, from any step on.
 
 The loop is written out, in plain torch: what a library for it would add (devices, precision, processes) is a
-few lines here, and a state that can be taken up bit for bit needs its hands on every random number. Each of
+few lines here, and a state that can be resumed bit for bit needs control of every random number. Each of
 them follows from the seed and the number of the epoch, the step and the process, so none has to be kept.
 """
 
@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,17 +19,108 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, S
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.schema import check_alike
-from nas.train.augment import augmentation, mixing
-from nas.train.chance import derived
-from nas.train.classifier import Classifier
-from nas.train.clock import WaitingClock
-from nas.train.compiled import Compile, Forward, compiled, wanted
+from nas.train.config import Recipe, derived
 from nas.train.data import Data
-from nas.train.images import Batch, Images
-from nas.train.processes import ALONE, Processes
-from nas.train.recipe import Recipe
+from nas.train.distributed import ALONE, Processes
+from nas.train.images import Batch, Images, augmentation, mixing
+from nas.train.job import Epoch
+from nas.train.model import Classifier
 from search_spaces import Architecture
 from search_spaces.errors import shown
+
+T = TypeVar("T")
+
+
+class WaitingClock:
+    """Times how long batches are waited for, by the clock of the device that waits.
+
+    On a GPU an event is left in the queue of kernels when a batch is asked for and when it is there: what
+    lies between is the gathering of the batch, and the time that the GPU has nothing to do.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._spans: list[tuple[Any, Any]] = []
+
+    def around(self, batches: Iterator[T]) -> Iterator[T]:
+        """The same batches, timed."""
+        while True:
+            asked = self._mark()
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            self._spans.append((asked, self._mark()))
+            yield batch
+
+    def seconds(self) -> float:
+        """Seconds waited for so far, to be asked for when the device is done."""
+        if self._device.type == "cuda":
+            return float(sum(asked.elapsed_time(there) for asked, there in self._spans)) / 1000
+        return float(sum(there - asked for asked, there in self._spans))
+
+    def _mark(self) -> Any:
+        if self._device.type != "cuda":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self._device))
+        return event
+
+
+Compile = Literal["auto", "on", "off"]
+
+WORTH_IT = 5_000
+"""Steps from which "auto" compiles on a GPU; it takes so long that it must be won back."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """How a model is run in training.
+
+    Attributes:
+        run: The model, compiled or not: pixels to logits.
+        compiled: Whether it is compiled.
+        seconds: What compiling took.
+        failure: Why compiling failed, if it did.
+    """
+
+    run: nn.Module
+    compiled: bool = False
+    seconds: float = 0.0
+    failure: str = ""
+
+
+def wanted(how: Compile, device: torch.device, steps: int) -> bool:
+    """Whether a training of so many steps is to be compiled."""
+    return how == "on" or (how == "auto" and device.type == "cuda" and steps >= WORTH_IT)
+
+
+def compiled(model: nn.Module, one_step: Callable[[Callable[[Tensor], Tensor]], None]) -> Forward:
+    """A model compiled, with no trace of the warm-up in it; or as it was, where it cannot be compiled.
+
+    Args:
+        model: In training mode.
+        one_step: Runs what it is given on a batch like those of the training, forward and backward.
+    """
+    before = [buffer.clone() for buffer in model.buffers()]
+    start = time.perf_counter()
+    # Else torch.compile gives up, without a word, after a few networks of one class.
+    torch.compiler.reset()
+    run = cast(nn.Module, torch.compile(model))
+    try:
+        for _ in range(2):
+            one_step(run)
+    except Exception as error:  # whatever it is: compiling is a help, not a need
+        reason = str(error).strip().partition("\n")[0]
+        forward = Forward(model, failure=f"{type(error).__name__}: {reason}")
+    else:
+        forward = Forward(run, compiled=True, seconds=time.perf_counter() - start)
+    model.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        for buffer, value in zip(model.buffers(), before, strict=True):
+            buffer.copy_(value)
+    return forward
+
 
 _TESTED_AT_ONCE = 250
 """Images; with many more a CPU spends its time on fetching memory anew."""
@@ -37,33 +128,6 @@ _TESTED_AT_ONCE = 250
 
 class DivergedError(Exception):
     """The loss is no number any more."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What an epoch came to.
-
-    Attributes:
-        number: From 1.
-        train_loss: Mean loss over its steps.
-        tested_on: "test" or "held_out".
-        top1: Share of those images whose class was named first, in percent.
-        top5: Share whose class was among the first five.
-        seconds: Time spent training.
-        images_per_second: Training images a second.
-        waiting: Share of that time spent waiting for data.
-        gpu_memory_mb: Largest memory in use on a GPU, in MiB.
-    """
-
-    number: int
-    train_loss: float
-    tested_on: str
-    top1: float
-    top5: float
-    seconds: float
-    images_per_second: float
-    waiting: float
-    gpu_memory_mb: float | None
 
 
 class Training:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from nas.signals import interruptions
+from nas.train.config import Order
 from nas.train.folder import TrainFolder
 from nas.train.job import FAILED, WAITING, Job, Outcome
-from nas.train.one import Means, OnStep, Report, train
-from nas.train.order import Order
+from nas.train.runtime import Means, OnStep, Report, train
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
@@ -133,7 +133,7 @@ def _work(
     stopping: Event,
 ) -> None:
     """Train the jobs that come, until none does or the parent is gone."""
-    from nas.train.run import loaded
+    from nas.train.data import loaded
 
     if means.device.type == "cpu":
         assert means.threads is not None

@@ -1,8 +1,9 @@
-"""A training run: its jobs one after another or side by side, and the tables that are kept of them."""
+"""A training run: its jobs one after another or side by side, its tables and its figure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -11,32 +12,56 @@ from typing import Any
 import pandas as pd
 import torch
 
-from nas.folders import CHECKPOINTS, writing
+from nas.files import as_png, write_whole
+from nas.runs import CHECKPOINTS, writing
 from nas.train import job
-from nas.train.board import Board
-from nas.train.checkpoint import Checkpoint
-from nas.train.data import Data, load
-from nas.train.figure import draw
-from nas.train.fit import all_fitted
+from nas.train.config import Order
+from nas.train.data import Data, all_fitted
 from nas.train.folder import TrainFolder
 from nas.train.job import DONE, FAILED, INTERRUPTED, Guess, Job, Outcome, called
-from nas.train.one import Means, OnStep, Report, train
-from nas.train.order import Order
-from nas.train.threads import settle
+from nas.train.model import Checkpoint
+from nas.train.progress import Board
+from nas.train.runtime import Means, OnStep, Report, settle, train
 from search_spaces import RequestError
+from search_spaces.errors import shortened
+
+_NAMED_AT_MOST = 12
+_NAME = 60
+"""Characters of a name; longer ones are cut in the middle."""
 
 
-def loaded(order: Order, download: bool = False, workers: int | None = None, quiet: bool = True) -> Data:
-    """The data set of an order, with what is held out; see `nas.train.data.load`.
+def draw(curves: pd.DataFrame, names: Mapping[Any, str], path: Path) -> None:
+    """Draw the rows of curves.csv, where matplotlib is installed and there is something to draw.
 
-    Raises:
-        RequestError: There is no such data set, or it is not whole.
+    Args:
+        curves: The rows.
+        names: What the network of each row is called.
+        path: Of the PNG.
     """
-    keep = order.keep
-    if keep is None and order.values.crop == "resized" and (order.side or order.dataset == "imagenet"):
-        keep = "disk"  # in memory only the middle of each image would be left to take parts of
-    whole = load(order.dataset, Path(order.data), download, order.side, order.limit, keep, workers, quiet)
-    return whole.hold_out(order.holdout, seed=0)
+    if curves.empty or not importlib.util.find_spec("matplotlib"):
+        return
+    from matplotlib.figure import Figure
+
+    jobs = curves.groupby(["row", "seed"], sort=False)
+    lines = -(-len(jobs) // 2) if len(jobs) <= _NAMED_AT_MOST else 0
+    figure = Figure(figsize=(9, 3.6 + 0.2 * lines), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    several = len(jobs) > curves["row"].nunique()
+    for (row, seed), epochs in jobs:
+        label = shortened(names[row], _NAME) + (f", seed {seed}" if several else "")
+        loss.plot(epochs["number"], epochs["train_loss"], marker=".", linewidth=1.2, label=label)
+        accuracy.plot(epochs["number"], epochs["top1"], marker=".", linewidth=1.2, label=label)
+    loss.set(xlabel="epoch", ylabel="training loss")
+    where = "held-out images" if (curves["tested_on"] == "held_out").any() else "test set"
+    accuracy.set(xlabel="epoch", ylabel=f"top-1 accuracy on the {where}, %")
+    for axes in (loss, accuracy):
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(jobs) <= _NAMED_AT_MOST:
+        handles, labels = accuracy.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    write_whole(path, as_png(figure, dpi=120))
 
 
 class TrainRun:
@@ -76,7 +101,7 @@ class TrainRun:
         return job.table(self.outcomes, setting, self._guess, self._kept)
 
     def settle_threads(self, folder: TrainFolder, at_a_time: int = 1) -> None:
-        """Set how many threads torch computes with, once; see `nas.train.threads`.
+        """Set how many threads torch computes with, once; see `nas.train.runtime`.
 
         Args:
             folder: Where an earlier part of the run is.

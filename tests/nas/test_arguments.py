@@ -14,7 +14,7 @@ import pytest
 import nas
 import search_spaces
 from nas import exact
-from nas.search.run_folder import RunFolder
+from nas.optimize.folder import RunFolder
 from search_spaces import (
     MLP,
     Architecture,

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.command_line import at_least, between, error_line, literal, progress, run
+from nas.cli import at_least, between, error_line, literal, progress, run
+from nas.commands import COMMANDS
 from tests.conftest import PATIENCE, REPOSITORY, environment
 
 
@@ -95,18 +96,16 @@ def test_only_a_broken_standard_output_is_no_fault() -> None:
 def test_a_command_is_interrupted_in_its_first_imports(number: signal.Signals, tmp_path: Path) -> None:
     # A module of that name ahead of the real one: the signal arrives while it is imported.
     (tmp_path / "numpy.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\nwhile True: pass\n")
-    for module in sorted(
-        path.parent.relative_to(REPOSITORY) for path in REPOSITORY.glob("nas/**/__main__.py")
-    ):
+    for words in [*([f"nas.{name}"] for name in COMMANDS), *(["nas", name] for name in COMMANDS)]:
         done = subprocess.run(
-            [sys.executable, "-m", ".".join(module.parts)],
+            [sys.executable, "-m", *words],
             capture_output=True,
             text=True,
             env={**environment(), "PYTHONPATH": f"{tmp_path}:{REPOSITORY}"},
             cwd=tmp_path,
             timeout=PATIENCE,
         )
-        assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n"), module
+        assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n"), words
 
 
 def test_a_command_is_interrupted_at_work(capsys: pytest.CaptureFixture[str]) -> None:

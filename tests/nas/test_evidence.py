@@ -8,8 +8,8 @@ import pytest
 
 import search_spaces
 from nas import search
-from nas.search.evidence import EVIDENCE, caution
-from nas.search.request import Request
+from nas.optimize.evidence import EVIDENCE, caution
+from nas.optimize.request import Request
 
 RESULTS = Path(__file__).parent.parent.parent / "results"
 

@@ -6,11 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import search_spaces
-from nas.budget import Bound
 from nas.exact.graph import Graph
-from nas.feasibility import check
-from nas.scoring import FIGURES
-from nas.stage_tables import StageTables, enumerate_all
+from nas.exact.problem import check
+from nas.query import Bound
+from nas.tables import FIGURES, StageTables, enumerate_all
 from search_spaces import RequestError
 
 SPACE = search_spaces.get("mlp")

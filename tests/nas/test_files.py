@@ -11,8 +11,8 @@ import pytest
 
 from nas.files import write_whole
 from nas.study.published.networks import published
-from nas.study.tables import read_table
-from nas.train.chosen import specs_of
+from nas.study.report import read_table
+from nas.train.config import specs_of
 from search_spaces import RequestError
 from tests.conftest import environment
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nas.files import write_whole
-from nas.folders import begun, locked, made, read, versions
+from nas.runs import begun, locked, made, read, versions
 from search_spaces import RequestError
 
 
@@ -74,7 +74,7 @@ def test_a_folder_in_use_says_by_whom(tmp_path: Path) -> None:
 def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     """Killed in the middle, with an unfinished file, and a child that outlives it."""
     code = (
-        "import os, sys, time; from pathlib import Path; from nas.folders import locked\n"
+        "import os, sys, time; from pathlib import Path; from nas.runs import locked\n"
         "with locked(Path('.')):\n"
         "    Path('.run.json.0.unfinished').touch()\n"
         "    if not os.fork(): print(flush=True)\n"

@@ -9,11 +9,11 @@ import sys
 import pytest
 
 import nas
-import nas.search.run as module
+import nas.optimize.run as module
 
 
 def test_functions_leave_their_packages_importable() -> None:
-    assert module.Run.__module__ == "nas.search.run"
+    assert module.Run.__module__ == "nas.optimize.run"
     assert nas.score("mobilenet:mobilenet_v2") == nas.score.score("mobilenet:mobilenet_v2")  # type: ignore[attr-defined]
     assert {"space", "flops", "top"} <= set(inspect.signature(nas.search).parameters)
 

@@ -14,15 +14,14 @@ import pytest
 
 import search_spaces
 from nas import exact, search
-from nas.goal import Goal
-from nas.problem import Problem
-from nas.question import Question
-from nas.search.listing import Listing
-from nas.search.proof import ROWS, Count, Proof
-from nas.search.request import Request
-from nas.stage_tables import enumerate_all
-from nas.study.bases import base_of
-from nas.table import figures_of, ranked
+from nas.exact.problem import Problem
+from nas.optimize.listing import Listing
+from nas.optimize.proof import ROWS, Count, Proof
+from nas.optimize.request import Request
+from nas.query import Goal, Question
+from nas.ranking import figures_of, ranked
+from nas.study.stats import base_of
+from nas.tables import enumerate_all
 from search_spaces import RequestError
 from tests.conftest import Command
 

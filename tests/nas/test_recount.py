@@ -10,7 +10,7 @@ import torch
 
 import search_spaces
 from nas import score
-from nas.recount import MiscountError, Recounter, compare, recount, verify
+from nas.verify import MiscountError, Recounter, compare, recount, verify
 from search_spaces import MLP, Architecture
 from search_spaces.chain import Chain, Stage, Values
 from search_spaces.layers import Linear, Part
@@ -66,7 +66,7 @@ def test_the_recounting_process_agrees_and_ends(
     start: Callable[[], "subprocess.Popen[str]"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As users start it, and as most tests do."""
-    monkeypatch.setattr("nas.recount.start_process", start)
+    monkeypatch.setattr("nas.verify.start_process", start)
     rows = [row(made) for made in search_spaces.get("mlp").references.values()]
     with Recounter() as recounter:
         recounter.start(rows)

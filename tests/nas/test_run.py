@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from nas import search
-from nas.problem import Problem
-from nas.search.__main__ import main
-from nas.search.request import Request
-from nas.search.run import Run
-from nas.search.run_folder import RunFolder
-from nas.search.study import BLOCK
+from nas.exact.problem import Problem
+from nas.optimize.cli import main
+from nas.optimize.folder import RunFolder
+from nas.optimize.request import Request
+from nas.optimize.run import Run
+from nas.optimize.study import BLOCK
 from search_spaces import RequestError
 from tests.conftest import refused
 from tests.nas.test_folders import hold

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas.optimize.request import Request
 from nas.schema import built
-from nas.search.request import Request
-from nas.train.order import Order
-from nas.train.recipe import RECIPES
+from nas.train.config import RECIPES, Order
 from search_spaces import RequestError
 
 

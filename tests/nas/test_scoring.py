@@ -8,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import search_spaces
-from nas import scoring
-from nas.scoring import FIGURES
-from nas.stage_tables import StageTables, enumerate_all
-from search_spaces.figures import MASS_UNITS
+from nas.tables import FIGURES, StageTables, enumerate_all
+from search_spaces.cost import MASS_UNITS
 from tests.nas.exact.made_up import everything, stage_tables
 
 
@@ -19,8 +17,8 @@ from tests.nas.exact.made_up import everything, stage_tables
 def test_scores_are_the_sums_over_the_stages(tables: StageTables, cells: int, chunk: int) -> None:
     rows, figures = everything(tables)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "_CELLS", cells)
-        patch.setattr(scoring, "_CHUNK", chunk)
+        patch.setattr("nas.tables._CELLS", cells)
+        patch.setattr("nas.tables._CHUNK", chunk)
         scored = tables.score(rows)
     assert np.array_equal(scored["nn_mass"], figures[:, 0] / MASS_UNITS)
     for name, column in zip(FIGURES[1:], figures.T[1:], strict=True):

@@ -16,8 +16,8 @@ import pytest
 
 import search_spaces
 from nas import score
-from nas.search.__main__ import main
-from nas.search.journal import Journal
+from nas.optimize.cli import main
+from nas.optimize.study import Journal
 from tests.conftest import REPOSITORY, Begin, Command, environment, refused
 
 QUICK = ("--space", "mobilenet", "--flops", "400M", "--sampler", "random")
@@ -287,7 +287,7 @@ class TestResume:
 
     trials = 2000
     given = (*QUICK, "--trials", str(trials), "--top", "1", "--format", "csv", "--out", "run")
-    constants: ClassVar = {"nas.search.run._LEAST_PAUSE": 0.0, "nas.search.run._PAUSE_RATIO": 0.0}
+    constants: ClassVar = {"nas.optimize.run._LEAST_PAUSE": 0.0, "nas.optimize.run._PAUSE_RATIO": 0.0}
     """It is saved after every block."""
 
     @pytest.fixture(scope="class")

@@ -14,16 +14,14 @@ import torch
 
 import search_spaces
 from nas import proxies, search
-from nas.problem import Problem
+from nas.exact.problem import Problem
+from nas.optimize.folder import RunFolder
+from nas.optimize.request import MEASURED_TRIALS, Request
+from nas.optimize.run import Run
+from nas.optimize.scores import Scores
+from nas.optimize.study import BLOCK, Journal, Study, known
 from nas.proxies import Subject, registry
 from nas.proxies.registry import register
-from nas.search.journal import Journal
-from nas.search.request import MEASURED_TRIALS, Request
-from nas.search.run import Run
-from nas.search.run_folder import RunFolder
-from nas.search.samplers import known
-from nas.search.scores import Scores
-from nas.search.study import BLOCK, Study
 from search_spaces import Architecture
 from tests.conftest import Command
 

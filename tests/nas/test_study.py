@@ -9,12 +9,9 @@ import optuna
 import pytest
 
 import search_spaces
-from nas.budget import Bound
-from nas.goal import Goal, front, maximum_mass
-from nas.search.journal import Journal
-from nas.search.samplers import known
-from nas.search.study import BLOCK, Study
-from nas.stage_tables import StageTables
+from nas.optimize.study import BLOCK, Journal, Study, known
+from nas.query import Bound, Goal, front, maximum_mass
+from nas.tables import StageTables
 from search_spaces import RequestError
 
 SPACE = search_spaces.get("mobilenet")

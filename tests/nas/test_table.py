@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 
 import search_spaces
 from nas import score
-from nas.budget import Bound
-from nas.goal import Goal, cheapest, front, maximum_mass
-from nas.stage_tables import StageTables
-from nas.table import candidates, references
+from nas.query import Bound, Goal, cheapest, front, maximum_mass
+from nas.ranking import candidates, references
+from nas.tables import StageTables
 
 SPACE = search_spaces.get("mlp").fix(in_features=20)
 TABLES = StageTables.of(SPACE)

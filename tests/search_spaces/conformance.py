@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 import search_spaces
 from nas.exact.graph import Graph
-from nas.recount import compare, recount
-from nas.scoring import FIGURES, Population
-from nas.stage_tables import StageTables
+from nas.tables import FIGURES, Population, StageTables
+from nas.verify import compare, recount
 from search_spaces import Architecture, RequestError, Space
 from tests.conftest import examples
 

@@ -11,10 +11,10 @@ from torchvision import models
 
 import search_spaces
 from nas import score
-from nas.recount import compare, recount
+from nas.verify import compare, recount
 from search_spaces import MobileNet, RequestError, Torchvision
 from search_spaces.counting import counted
-from search_spaces.known import NAMES, SCALED
+from search_spaces.torchvision import NAMES, SCALED
 from tests.search_spaces.conformance import trains
 
 KINDS = (

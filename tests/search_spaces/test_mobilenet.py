@@ -6,7 +6,7 @@ from hypothesis import given
 
 import search_spaces
 from nas import score
-from nas.recount import compare, recount
+from nas.verify import compare, recount
 from search_spaces import MobileNet, MobileNetWide, RequestError
 from tests.conftest import examples
 from tests.search_spaces.conformance import rows, small, trains

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.command_line import DONE, Parser, run
+from nas.cli import DONE, Parser, run
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     from nas.files import write_whole
-    from nas.folders import writing
+    from nas.runs import writing
     from nas.study.published.figure import figure
     from nas.study.published.fits import LEAST, fits, pairs
     from nas.study.published.networks import published

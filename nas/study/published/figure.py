@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from nas.png import as_png
-from nas.study.axes import logarithmic
+from nas.files import as_png
 from nas.study.published.fits import RANKED_BY
+from nas.study.report import logarithmic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nas.study.least_squares import Trained
-from nas.study.statistics import Values, spearman
+from nas.study.stats import Values, spearman
 
 TERMS = ("nn_mass", "params", "flops", "width", "depth")
 """What is fitted, as logarithms."""

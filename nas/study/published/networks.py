@@ -13,7 +13,7 @@ import search_spaces
 from nas import proxies
 from nas.files import check_regular
 from nas.proxies import Subject
-from nas.study.bases import base_of
+from nas.study.stats import base_of
 from search_spaces import Architecture, RequestError
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nas.scoring import Population
-from nas.stage_tables import StageTable, StageTables
+from nas.tables import Population, StageTable, StageTables
 
 _OPTIONS = st.sampled_from([(), (1,), (2,), (3,), (5,), (2, 2), (3, 2), (2, 1, 3)])
 """The choices of a stage."""

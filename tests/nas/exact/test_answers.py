@@ -14,14 +14,12 @@ from scipy.stats import chisquare
 
 import search_spaces
 from nas import exact, score
-from nas.budget import COSTS, parse_budget
-from nas.exact.answers import front_against, inside_of, proven_best, proven_front
-from nas.exact.inside import Tally
-from nas.exact.limits import limits
-from nas.problem import Problem
-from nas.question import Question
-from nas.stage_tables import StageTables, enumerate_all
-from nas.table import figures_of, ranked
+from nas.exact.feasible_set import Tally
+from nas.exact.graph import limits
+from nas.exact.problem import Problem, front_against, inside_of, proven_best, proven_front
+from nas.query import COSTS, Question, parse_budget
+from nas.ranking import figures_of, ranked
+from nas.tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space
 from tests.conftest import examples
 

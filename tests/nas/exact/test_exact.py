@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from nas.exact import halves, pareto
-from nas.exact.graph import Graph
-from nas.exact.inside import Inside, Listed, Tally
-from nas.exact.limits import Limit
+from nas.exact.feasible_set import Inside, Listed, Tally
+from nas.exact.graph import Graph, Limit
 from nas.exact.optimum import Optimum, best
 from nas.exact.pareto import front
 from nas.exact.paths import Objective, follow
 from nas.exact.relaxation import Relaxation
-from nas.stage_tables import StageTable, StageTables
+from nas.tables import StageTable, StageTables
 from tests.conftest import examples
 from tests.nas.exact.made_up import everything, stage_tables
 
@@ -256,7 +255,7 @@ def test_draws_lie_inside(question: tuple[StageTables, list[Band]], levels: int,
     inside = set(map(tuple, rows[meets(figures, bands)].tolist()))
     for networks in (Listed.of(graph, limits), Tally.of(graph, limits, levels)):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("nas.exact.inside._DRAWN_IN_VAIN", 5000)
+            patch.setattr("nas.exact.feasible_set._DRAWN_IN_VAIN", 5000)
             drawn = networks.draw(20, np.random.default_rng(seed))
         assert len(drawn) == (20 if inside else 0)
         assert inside.issuperset(map(tuple, graph.population(drawn).tolist()))

@@ -12,12 +12,10 @@ import pytest
 import torch
 
 import nas
-from nas.export import export
-from nas.export.__main__ import main
-from nas.export.formats import FORMATS
-from nas.train.__main__ import main as train
-from nas.train.classifier import Classifier
+from nas.export import FORMATS, export, main
+from nas.train.cli import main as train
 from nas.train.data import Spread
+from nas.train.model import Classifier
 from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet, Torchvision
 from tests.conftest import Command, refused
 from tests.nas.train.conftest import images

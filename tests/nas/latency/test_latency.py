@@ -23,10 +23,10 @@ from nas.latency.arguments import Wanted
 from nas.latency.measurement import Latency, is_median, is_quartile
 from nas.latency.stopwatch import latencies, of_module
 from nas.latency.table import measure
-from nas.score.__main__ import main as score
-from nas.search.__main__ import main as search
+from nas.optimize.cli import main as search
+from nas.score import main as score
 from nas.show import show
-from nas.study.__main__ import main as study
+from nas.study.cli import main as study
 from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet
 from search_spaces.architecture import Architecture
 from tests.conftest import refused

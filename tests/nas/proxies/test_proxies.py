@@ -221,7 +221,7 @@ def test_each_says_what_it_is() -> None:
 
 
 def test_data_are_a_batch_of_training_images(data: Data) -> None:
-    from nas.train.fit import fitted
+    from nas.train.data import fitted
 
     of = Subject.of_data(fitted(MLP(), data), data, batch=72)
     assert of.images.shape == (72, 3, 8, 8) and of.labels.bincount().tolist() == [24, 24, 24]

@@ -12,12 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas import score
-from nas.study.__main__ import main
-from nas.study.across import Lines, lines, together
-from nas.study.folder import StudyFolder
-from nas.study.pairs import APART, SAME_MASS, Difference, paired
+from nas.study.cli import main
+from nas.study.compare import Lines, lines, together
 from nas.study.population import drawn
-from nas.study.statistics import mean_interval
+from nas.study.request import StudyFolder
+from nas.study.stats import APART, SAME_MASS, Difference, mean_interval, paired
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, Command, refused
 

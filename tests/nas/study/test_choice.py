@@ -12,14 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas import score
-from nas.study.bands import NEAR, alike, order_within, within_bands
 from nas.study.request import StudyRequest
-from nas.study.rules import Within, best_by_chance, judged
+from nas.study.selection import Within, best_by_chance, judged
 from nas.study.standing import standing
-from nas.study.statistics import LEAST
-from nas.train.order import Order
-from nas.train.recipe import recipe
-from nas.train.trained import load
+from nas.study.stats import LEAST, NEAR, alike, order_within, within_bands
+from nas.train.config import Order, recipe
+from nas.train.folder import load
 from search_spaces import MLP, RequestError
 from tests.conftest import Command
 from tests.nas.train.conftest import images

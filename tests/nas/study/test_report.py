@@ -12,13 +12,12 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from nas.study import rules, statistics
-from nas.study.__main__ import main
-from nas.study.across import together
-from nas.study.folder import StudyFolder
+from nas.study.cli import main
+from nas.study.compare import together
 from nas.study.plan import Plan
 from nas.study.predict import predicted
 from nas.study.report import reservation
+from nas.study.request import StudyFolder
 from nas.train.loop import Training
 from search_spaces import MLP, DenseNet, RequestError, parse
 from tests.conftest import REPOSITORY, refused
@@ -66,8 +65,8 @@ def copy(study: Path, tmp_path: Path) -> Path:
 def test_a_committed_study_is_reported_again_as_it_is(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statistics, "RESAMPLES", 20)
-    monkeypatch.setattr(rules, "SHUFFLES", 1)
+    monkeypatch.setattr("nas.study.stats.RESAMPLES", 20)
+    monkeypatch.setattr("nas.study.selection.SHUFFLES", 1)
     shutil.copytree(RESULTS / name, tmp_path / "copy")
     before = files(tmp_path / "copy")
     said = statement(tmp_path / "copy", capsys, "--device", "cuda:99")
@@ -193,7 +192,7 @@ def test_across_fits_in_80_columns(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(statistics, "RESAMPLES", 20)
+    monkeypatch.setattr("nas.study.stats.RESAMPLES", 20)
     cells = [str(RESULTS / "rehearsal" / name) for name in ("cells-k1", "cells-k2")]
     assert main(["--across", *cells, "--out", str(tmp_path / "both")]) == 0
     said = capsys.readouterr().out

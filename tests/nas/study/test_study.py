@@ -17,15 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas import proxies, score
-from nas.study.__main__ import main
+from nas.study.cli import main
 from nas.study.population import drawn
 from nas.study.predict import predicted
 from nas.study.report import correlations, joined
 from nas.study.scores import scored
-from nas.study.statistics import Line, kendall, r_squared, spearman, with_interval
-from nas.train import threads
-from nas.train.data import Data
-from nas.train.fit import fitted
+from nas.study.stats import Line, kendall, r_squared, spearman, with_interval
+from nas.train.data import Data, fitted
 from search_spaces import MLP, RequestError, ResNet
 from tests.conftest import Begin, Command, environment, refused
 from tests.nas.train.conftest import data, images
@@ -67,7 +65,7 @@ def test_scores_and_trainings_take_the_threads_that_were_measured_once(
         return {1: 1.0, 2: 2.0, 3: 3.0}
 
     proxies.register("threads_of_torch", "network")(lambda subject: torch.get_num_threads())
-    monkeypatch.setattr(threads, "seconds_a_step", seconds)
+    monkeypatch.setattr("nas.train.runtime.seconds_a_step", seconds)
     asked = ["--arch", "mlp:w8_d3_t2", "mlp:w8_d4_t2", "mlp:w8_d5_t2", "--dataset", "folder"]
     asked += ["--data", str(images), "--set", "epochs=1", "batch=12", "--scores", "threads_of_torch"]
     before = torch.get_num_threads()

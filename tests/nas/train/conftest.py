@@ -9,10 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nas.train.data import Data, load
-from nas.train.fit import fitted
+from nas.train.config import Recipe
+from nas.train.data import Data, fitted, load
 from nas.train.loop import Training
-from nas.train.recipe import Recipe
 from search_spaces import DenseNet
 
 CLASSES = ("blue", "green", "red")

@@ -15,14 +15,13 @@ from typing import Any
 import pytest
 import torch
 
-from nas.train.checkpoint import Checkpoint
-from nas.train.data import Data
-from nas.train.fit import fitted
+from nas.train.config import Order
+from nas.train.data import Data, fitted
 from nas.train.folder import TrainFolder
 from nas.train.job import Job
-from nas.train.one import Means, train
-from nas.train.order import Order
+from nas.train.model import Checkpoint
 from nas.train.run import TrainRun
+from nas.train.runtime import Means, train
 from search_spaces import RequestError, parse
 from tests.nas.train.conftest import CPU, PLAIN
 

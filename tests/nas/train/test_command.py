@@ -14,8 +14,8 @@ import pandas as pd
 import psutil
 import pytest
 
-from nas.train.__main__ import main
-from nas.train.checkpoint import Checkpoint
+from nas.train.cli import main
+from nas.train.model import Checkpoint
 from tests.conftest import PATIENCE, Begin, Begun, Command, environment, refused
 from tests.nas.train.conftest import SMALL, same
 
@@ -280,7 +280,7 @@ def test_a_run_goes_on_as_it_was_asked_for(whole: Path, capsys: pytest.CaptureFi
 
 
 def test_rows_that_a_table_lacks_are_named(tmp_path: Path) -> None:
-    from nas.train.chosen import from_table
+    from nas.train.config import from_table
     from search_spaces import RequestError
 
     pd.DataFrame({"arch": ["mlp:mlp_8"]}).to_csv(tmp_path / "t.csv")

@@ -13,9 +13,8 @@ import pytest
 import torch
 
 import search_spaces
-from nas.train.data import Data, load
-from nas.train.fit import all_fitted, fitted
-from nas.train.order import Order
+from nas.train.config import Order
+from nas.train.data import Data, all_fitted, fitted, load
 from nas.train.small_sets import plain_pickle
 from search_spaces import MLP, MobileNet, RequestError, ResNet
 from tests.nas.train.conftest import RECIPE, SMALL, write_images
@@ -157,7 +156,7 @@ def test_grey_images_suit_every_family(tmp_path: Path) -> None:
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(header + bytes(range(6)))
     data = load("mnist", tmp_path)
     assert (data.channels, data.side, len(data.train)) == (1, 28, 6)
-    from nas.train.classifier import Classifier
+    from nas.train.model import Classifier
 
     for architecture in (MLP(), SMALL):
         model = Classifier.untrained(fitted(architecture, data), data).eval()

@@ -8,13 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas.train.__main__ import main
-from nas.train.data import load
-from nas.train.fit import fitted
-from nas.train.generated import BANDS, TEST, TRAIN, generated
+from nas.train.cli import main
+from nas.train.config import GENERATED, RECIPES, Order
+from nas.train.data import BANDS, TEST, TRAIN, fitted, generated, load
 from nas.train.loop import Training
-from nas.train.order import GENERATED, Order
-from nas.train.recipe import RECIPES
 from search_spaces import MLP, RequestError
 from tests.conftest import refused
 from tests.nas.train.conftest import CPU

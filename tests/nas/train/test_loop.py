@@ -10,10 +10,9 @@ import pytest
 import torch
 
 import search_spaces
-from nas.train.data import Data
-from nas.train.fit import fitted
+from nas.train.config import RECIPES
+from nas.train.data import Data, fitted
 from nas.train.loop import DivergedError, Epoch, Training
-from nas.train.recipe import RECIPES
 from search_spaces import MLP, Architecture
 from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL, same, training, weights
 

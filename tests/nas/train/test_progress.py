@@ -10,11 +10,10 @@ import pytest
 
 import search_spaces
 from nas.train import progress
-from nas.train.data import Data
-from nas.train.figure import draw
-from nas.train.fit import fitted, shrunk
+from nas.train.config import Order
+from nas.train.data import Data, fitted, shrunk
 from nas.train.job import Job, called
-from nas.train.order import Order
+from nas.train.run import draw
 from tests.nas.train.conftest import PLAIN, SMALL
 from tests.processes import PATIENCE
 

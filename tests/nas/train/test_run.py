@@ -17,19 +17,18 @@ import torch
 import nas
 import search_spaces
 from nas.train import job
-from nas.train.__main__ import main
-from nas.train.__main__ import main as command
-from nas.train.checkpoint import Checkpoint
-from nas.train.data import Data
+from nas.train.cli import main
+from nas.train.cli import main as command
+from nas.train.config import RECIPES, Order
+from nas.train.data import Data, loaded
+from nas.train.distributed import Processes
 from nas.train.folder import TrainFolder
 from nas.train.images import Files
 from nas.train.job import Accuracy, Guess, Job, Outcome
 from nas.train.loop import Epoch, accuracy
-from nas.train.one import Means
-from nas.train.order import Order
-from nas.train.processes import Processes
-from nas.train.recipe import RECIPES
-from nas.train.run import TrainRun, loaded
+from nas.train.model import Checkpoint
+from nas.train.run import TrainRun
+from nas.train.runtime import Means
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, refused
 from tests.nas.test_folders import hold
@@ -215,9 +214,9 @@ def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
     run.run(TrainFolder.create(asked, tmp_path / "gone"))
     assert run.table["reason"].tolist() == ["gone.png cannot be read as an image (FileNotFoundError)"]
 
-    from nas.train import augment
+    from nas.train.images import Augment
 
-    monkeypatch.setattr(augment.Augment, "__call__", lambda self, image: os.kill(os.getpid(), 9))
+    monkeypatch.setattr(Augment, "__call__", lambda self, image: os.kill(os.getpid(), 9))
     run = TrainRun(asked, data, MEANS)
     run.run(TrainFolder.create(asked, tmp_path / "dead"))
     assert run.table["status"].tolist() == ["failed"] and "DataLoader worker" in run.table["reason"].iloc[0]
@@ -292,7 +291,7 @@ def test_nothing_finished_is_written_to(
     """With its checkpoints, without one or all of them, and without the data."""
     run, path = whole
     path = shutil.copytree(path, tmp_path / "run")
-    monkeypatch.setattr("nas.train.one.Training", None)
+    monkeypatch.setattr("nas.train.runtime.Training", None)
     for gone in ("curves.png", "checkpoints/row1-seed0.pt", "checkpoints", "curves.csv"):
         (shutil.rmtree if gone == "checkpoints" else os.unlink)(path / gone)
         before = contents(tmp_path)

@@ -11,13 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from nas.train import threads
-from nas.train.__main__ import main
-from nas.train.data import Data
-from nas.train.fit import fitted
+from nas.train.cli import main
+from nas.train.data import Data, fitted
+from nas.train.distributed import ALONE, Processes
 from nas.train.folder import TrainFolder
-from nas.train.processes import ALONE, Processes
-from nas.train.threads import fastest, seconds_a_step, settle
+from nas.train.runtime import fastest, seconds_a_step, settle
 from search_spaces import RequestError
 from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL
 
@@ -46,7 +44,7 @@ def test_a_network_that_cannot_be_trained_is_left_to_its_training(
     def full(*given: object, **more: object) -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr(threads, "Training", full)
+    monkeypatch.setattr("nas.train.runtime.Training", full)
     assert settle(None, [fitted(SMALL, data)], data, PLAIN, CPU) == 1 == torch.get_num_threads()
 
 
@@ -79,7 +77,7 @@ def test_cores_are_shared(
         asked.extend([network, share, given])
         return {number: 1 / number for number in given}
 
-    monkeypatch.setattr(threads, "seconds_a_step", measured)
+    monkeypatch.setattr("nas.train.runtime.seconds_a_step", measured)
     networks = [fitted(one, data) for one in (SMALL, WIDE, SMALL)]
     assert settle(None, networks, data, PLAIN, CPU, processes, at_a_time, before) == numbers[-1]
     assert asked == [networks[1], 1, numbers] and torch.get_num_threads() == numbers[-1]
@@ -88,7 +86,7 @@ def test_cores_are_shared(
 
 
 def test_one_core_leaves_nothing_to_measure(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "seconds_a_step", None)
+    monkeypatch.setattr("nas.train.runtime.seconds_a_step", None)
     assert settle(None, [SMALL], data, PLAIN, CPU, at_a_time=4) == 1
 
 

@@ -1,0 +1,299 @@
+"""What all commands share: one-line errors, exit codes, numbers and names as people type them."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, NoReturn
+
+import search_spaces
+from nas.query import COSTS
+from nas.signals import INTERRUPTED, raising
+from search_spaces import RequestError
+from search_spaces.architecture import Value
+from search_spaces.errors import did_you_mean, printable, shortened, shown
+from search_spaces.spec import read_number
+
+DONE, REQUEST_WRONG = 0, 2
+_LONGEST_WORD, _LONGEST_PATH, _LONGEST_LINE = 80, 200, 600
+
+_EMPTY = re.compile("--[a-z-]+=")
+
+FORMATS = ("table", "json", "csv")
+FLOPS_NOTE = (
+    "FLOPs as fvcore counts: a multiply-add is 1, batch norm 2 an element. MACs: conv and linear only."
+)
+BUDGETS_NOTE = f"Budgets: 400M, 3.7M, 1.2G, 400e6, or a band as 380M:400M. {FLOPS_NOTE}"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line and whose options are written out."""
+
+    def __init__(self, command: str, **settings: Any) -> None:
+        super().__init__(f"python -m {command}", allow_abbrev=False, **settings)
+
+    def parse_args(self, arguments: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """The arguments; an empty one is an error, as is one that is unknown."""
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        for before, argument in zip(["", *given], given, strict=False):
+            if not argument or _EMPTY.fullmatch(argument):
+                option = argument.rstrip("=") or before
+                self.error(f"{option} '': an empty argument; give a value, or leave it out")
+        options, unknown = self.parse_known_args(given, namespace)
+        if unknown:
+            hint = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        for value in vars(options).values():
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, Path) and (fault := _impossible(path)):
+                    self.error(f"{path}: {fault}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line and exit with 2."""
+        self.exit(REQUEST_WRONG, f"{error_line(message)}\n")
+
+
+def _impossible(path: Path) -> str:
+    """Why there can be no file of that name."""
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            return error.strerror or str(error)
+    return ""
+
+
+def run(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 2 the request was wrong, 130 interrupted; a fault of ours raises.
+
+    A reader of its output that has gone, as in `| head`, is no fault; output that cannot be written is 2.
+    What standard error cannot take is lost.
+    """
+    output = _standard_streams()
+    try:
+        with raising():
+            code = _code_of(command, sys.argv[1:] if arguments is None else arguments)
+            sys.stdout.flush()
+    except RequestError as error:
+        print(error_line(str(error)), file=sys.stderr)
+        code = REQUEST_WRONG
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = INTERRUPTED
+    failure = output and output.failure
+    if code == DONE and failure and not isinstance(failure, BrokenPipeError):
+        print(error_line(f"cannot write standard output: {failure.strerror}"), file=sys.stderr)
+        code = REQUEST_WRONG
+    sys.exit(code)
+
+
+def _code_of(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    if sys.stdout is None:
+        raise RequestError("standard output is closed; leave it open, or send it to /dev/null")
+    try:
+        return command(arguments)
+    except SystemExit as ended:  # of argparse
+        return ended.code if isinstance(ended.code, int) else DONE
+
+
+def error_line(message: str) -> str:
+    """One line for a terminal: control characters are escaped, what is very long is cut in the middle.
+
+    >>> error_line("no\\x1b[31m\\nfile")
+    'error: no\\\\x1b[31m file'
+    """
+    words = [
+        shortened(word, _LONGEST_PATH if "/" in word else _LONGEST_WORD)
+        for word in printable(message).split()
+    ]
+    return shortened(" ".join(["error:", *words]), _LONGEST_LINE)
+
+
+class _Stream(io.FileIO):
+    """A standard stream that never fails: from its first failure on, which it keeps, all is dropped."""
+
+    failure: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        """Write, or drop."""
+        if self.failure is None:
+            try:
+                return super().write(data)
+            except OSError as error:
+                self.failure = error
+        return memoryview(data).nbytes
+
+
+def _standard_streams() -> _Stream | None:
+    """Make standard output and error such streams, where they are this process's own; gives the first."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: no file that is opened later may take its number
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None or sys.stderr is sys.__stderr__:
+        sys.stderr = _text(_Stream(2, "w", closefd=False), sys.stderr)
+    if sys.stdout is None or sys.stdout is not sys.__stdout__:
+        return None
+    output = _Stream(1, "w", closefd=False)
+    sys.stdout = _text(output, sys.stdout)
+    return output
+
+
+def _text(stream: _Stream, before: Any) -> io.TextIOWrapper:
+    """A text stream that escapes what it cannot encode, such as names of files in other encodings."""
+    if before is not None:
+        before.flush()
+    encoding, by_line = (before.encoding, before.line_buffering) if before else ("utf-8", True)
+    return io.TextIOWrapper(io.BufferedWriter(stream), encoding, "backslashreplace", line_buffering=by_line)
+
+
+def add_question(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say which networks of which space are asked for."""
+    add = parser.add_argument
+    add("--space", help=f"one of {', '.join(search_spaces.names())}")
+    for cost in COSTS:
+        add(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
+    fix = "pin a choice or set a constant, as width_mult=1.0"
+    like = "find the cheapest networks of its base width"
+    across = "let --like change the base width, where NN-Mass promises nothing"
+    add("--fix", nargs="+", action="extend", type=assignment, metavar="NAME=VALUE", help=fix)
+    add("--like", metavar="SPEC|REFERENCE", help=f"{like} with at least its NN-Mass")
+    add("--minimize", choices=COSTS, help="the cost that --like minimises (flops)")
+    add("--across-widths", action="store_true", help=across)
+
+
+def asked(options: argparse.Namespace) -> dict[str, Any]:
+    """What the arguments of `add_question` say, as the arguments of a `nas.query.Question`.
+
+    Raises:
+        RequestError: There is no space, or a name is pinned twice.
+    """
+    if not options.space:
+        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
+    return {
+        "space": options.space,
+        "budgets": budgets(options),
+        "fix": pins(options),
+        "like": options.like,
+        "minimize": options.minimize,
+        "across_widths": options.across_widths,
+    }
+
+
+def budgets(options: argparse.Namespace) -> dict[str, str]:
+    """The budgets given, by cost."""
+    return {cost: getattr(options, cost) for cost in COSTS if getattr(options, cost) is not None}
+
+
+def pins(options: argparse.Namespace) -> dict[str, Value]:
+    """The choices pinned and constants set.
+
+    Raises:
+        RequestError: One is given twice.
+    """
+    given = dict(options.fix or ())
+    if len(given) < len(options.fix or ()):
+        raise RequestError("--fix is given twice for one name; give one value each")
+    return given
+
+
+def literal(text: str) -> Value:
+    """A whole number, a number, or else the text itself.
+
+    >>> literal("2"), literal("0.35"), literal("depthwise")
+    (2, 0.35, 'depthwise')
+    """
+    for kind in (int, float):
+        with suppress(ValueError):
+            return read_number(kind, text)
+    return text
+
+
+def assignment(text: str) -> tuple[str, Value]:
+    """A name and a value from "name=value".
+
+    Raises:
+        argparse.ArgumentTypeError: There is no "=".
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE, such as width_mult=1.0")
+    return name, literal(value)
+
+
+def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """A converter of whole numbers from `least` to `most`, in ASCII digits."""
+
+    def convert(text: str) -> int:
+        try:
+            number = read_number(int, text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number of at least {least}")
+        if number > most:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is too large; the most is {most}")
+        return number
+
+    return convert
+
+
+def between(least: float, most: float, what: str = "") -> Callable[[str], float]:
+    """A converter of numbers from `least` to `most`, in ASCII digits; `what` says of what, as "of pixels"."""
+
+    def convert(text: str) -> float:
+        try:
+            number = read_number(float, text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            wanted = " ".join(filter(None, ["a number", what, f"from {least:g} to {most:g}"]))
+            raise argparse.ArgumentTypeError(f"{shown(text)} is not {wanted}")
+        return number
+
+    return convert
+
+
+@contextmanager
+def progress(title: str, total: int, completed: int = 0, every: float = 10.0) -> Iterator[Callable[[], None]]:
+    """Show on standard error how far work is: a bar in a terminal, elsewhere a line every 10 seconds.
+
+    It yields what advances it by one.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, total=total, completed=completed)
+            yield lambda: bar.advance(task)
+        return
+    done, ended, start = [completed], Event(), time.monotonic()
+
+    def advance() -> None:
+        done[0] += 1
+
+    def report() -> None:
+        while not ended.wait(every):
+            seconds = time.monotonic() - start
+            print(f"{title}: {done[0]:,} of {total:,}, {seconds:.0f} s", file=sys.stderr, flush=True)
+
+    reporter = Thread(target=report, daemon=True)
+    reporter.start()
+    try:
+        yield advance
+    finally:
+        ended.set()
+        reporter.join()

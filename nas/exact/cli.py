@@ -1,0 +1,75 @@
+"""The command `python -m nas.exact`: the proven best inside budgets, fronts, counts and even draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nas import exact
+from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, add_question, asked, at_least
+from nas.optimize.request import MOST_DRAWN, MOST_ROWS, MOST_SEED
+from nas.query import COSTS
+from search_spaces import RequestError
+
+if TYPE_CHECKING:
+    import argparse
+
+    import pandas as pd
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answer as the arguments ask; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    question = asked(options)
+    space = question.pop("space")
+    inside = {**question.pop("budgets"), "fix": question.pop("fix")}
+    if not (options.front or options.sample or options.count):
+        table = exact.best(space, options.top or 10, **inside, **question)
+        _print(table, options, _certainty(table, "is better than the last"))
+        return DONE
+    if any(question.values()):
+        raise RequestError("--like asks for the cheapest of a mass; leave out --front, --count and --sample")
+    if options.count:
+        count, rounding = exact.estimate(space, **inside)
+        print(count if not rounding else f"about {count} (sums rounded by up to {100 * rounding:.1g}%)")
+    elif options.front:
+        table = exact.front(space, options.front, **inside)
+        _print(table, options, _certainty(table, "lies above the front"))
+    else:
+        table = exact.sample(space, options.sample, options.seed, **inside)
+        _print(table, options, f"{len(table):,} networks, each drawn from all inside as likely as any other.")
+    return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser("nas.exact", description="Exact answers about a whole space.", epilog=BUDGETS_NOTE)
+    add_question(parser)
+    ask = parser.add_mutually_exclusive_group()
+    ask.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
+    ask.add_argument("--front", choices=COSTS, help="the Pareto front of NN-Mass against this cost")
+    ask.add_argument("--count", action="store_true", help="how many networks there are inside")
+    ask.add_argument(
+        "--sample", type=at_least(1, MOST_DRAWN), metavar="N", help="N networks from inside, drawn evenly"
+    )
+    parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=0, help="seed of the draws (0)")
+    parser.add_argument("--format", choices=FORMATS, default="table", help="how to print the table")
+    return parser
+
+
+def _certainty(table: pd.DataFrame, better: str) -> str:
+    gap = table.attrs["gap"]
+    if gap == 0:
+        return f"Proven: no other network {better}."
+    if math.isinf(gap):
+        return f"Not proven: these {len(table):,} were found in the time given; others may be as good."
+    return f"Proven to {100 * gap:.2g}%: no other network {better} by more than that share."
+
+
+def _print(table: pd.DataFrame, options: argparse.Namespace, sentence: str) -> None:
+    from nas.show import rendered, show
+
+    family = table["arch"].iloc[0].partition(":")[0]
+    show(table.drop(columns="front", errors="ignore"), options.format, family)
+    if options.format == "table":
+        print(rendered(sentence), end="")

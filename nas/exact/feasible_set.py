@@ -1,0 +1,353 @@
+"""All networks inside limits: how many there are, and even draws from among them.
+
+Few enough are listed. More are tallied: for every state, how many paths come to it with which sums of the
+limited figures. The sums are kept on a grid, exact where a grid of that many levels can be, else rounded. A
+draw goes the way back: it takes an end inside the limits, then step by step a cell before it, each with the
+share of the paths that come through it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.exact.graph import NO_LEAST, NO_MOST, Graph, Limit, Step
+from nas.exact.halves import TooManyError, listed
+from nas.exact.paths import Paths, follow
+from nas.exact.relaxation import Relaxation
+
+LISTED = 1_000_000
+"""The largest space whose networks are listed one by one."""
+FINE, ROUGH = 1 << 21, 1 << 16
+"""Sums told apart under one limit: for the exact number, where it can be had, and for two or three digits."""
+_ROUGHEST = 1 << 12
+"""Sums distinguished to see whether there are few."""
+_LEVELS_TOGETHER = 1 << 18
+"""The same under several limits."""
+_BLUR = 100
+"""A limit is wide if it is so many times as wide as a sum may be off."""
+_MEMORY = 1 << 27
+"""Sums kept for all states together, 8 bytes each."""
+_WEIGHED = 1 << 22
+"""Ways back that are weighed at once."""
+_DRAWN_AT_ONCE = 1 << 15
+_DRAWN_IN_VAIN = 1 << 20
+"""After so many draws of which none is inside, there are taken to be none."""
+
+
+class Inside(Protocol):
+    """The networks inside limits."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        ...
+
+    @property
+    def rounding(self) -> float:
+        """The largest share of a limit by which the sums that were counted are off; 0 if they are exact."""
+        ...
+
+    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
+        """Paths drawn evenly and independently, a row each; none where there are none."""
+        ...
+
+    def values(self, column: int) -> NDArray[np.integer]:
+        """The different values of a limited figure, in order."""
+        ...
+
+
+def inside(graph: Graph, limits: Sequence[Limit], levels: int = FINE) -> Inside:
+    """The networks of a graph inside limits.
+
+    Args:
+        levels: Sums to tell apart, where there are too many networks to list; more if the limits are narrow.
+    """
+    if graph.size() <= LISTED:
+        return Listed.of(graph, limits)
+    finest = FINE if len(limits) < 2 else _LEVELS_TOGETHER
+    if any(axis.blurred for axis in _axes(graph, limits, min(levels, finest))):
+        few = few_inside(graph, limits)
+        if few is not None:
+            return Listed(few)
+    tally = Tally.of(graph, limits, min(levels, finest))
+    if levels < finest and any(axis.blurred for axis in tally.axes):
+        return Tally.of(graph, limits, finest)
+    return tally
+
+
+def few_inside(graph: Graph, limits: Sequence[Limit]) -> Paths | None:
+    """All networks inside limits that leave few of a large space; None where they leave many."""
+    if any(limit.empty for limit in limits):
+        return Paths.none(len(graph.steps))
+    if Tally.of(graph, limits, _ROUGHEST).count > LISTED:
+        return None
+    try:
+        return listed(graph, limits, 2 * LISTED)
+    except TooManyError:
+        return None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Networks listed one by one."""
+
+    paths: Paths
+    rounding: float = 0.0
+
+    @classmethod
+    def of(cls, graph: Graph, limits: Sequence[Limit]) -> Self:
+        """List all."""
+        nothing_priced = Relaxation.at(graph, graph.figure(0), limits, np.zeros(len(limits)))
+        paths, _ = follow(graph, nothing_priced, limits, -np.inf, room=graph.size())
+        return cls(paths)
+
+    @property
+    def count(self) -> int:
+        return len(self.paths)
+
+    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
+        return self.paths.cells[generator.integers(len(self.paths), size=count if len(self.paths) else 0)]
+
+    def values(self, column: int) -> NDArray[np.integer]:
+        return np.unique(self.paths.figures[:, column])
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """The grid of one limited figure: what a step adds beyond its least, in levels.
+
+    Attributes:
+        limit: The limit.
+        base: The sum that level 0 stands for.
+        unit: What a level stands for.
+        added: Levels that each cell of each step adds.
+        first: Where the limit begins, in levels.
+        last: Where it ends.
+        margin: How many levels a rounded sum may lie beside the true one.
+    """
+
+    limit: Limit
+    base: int
+    unit: int
+    added: Sequence[NDArray[np.int64]]
+    first: float
+    last: float
+    margin: int
+
+    @classmethod
+    def of(cls, graph: Graph, limit: Limit, levels: float) -> Self:
+        """A grid of about so many levels, or of fewer if they are all there are."""
+        added = [values - values.min() for values in graph.figure(limit.column)]
+        base = sum(int(values.min()) for values in graph.figure(limit.column))
+        last = min(limit.most, int(limit.high[0].item())) - base
+        divisor = math.gcd(*(int(np.gcd.reduce(values)) for values in added)) or 1
+        exact = last // divisor < levels
+        unit = divisor if exact else math.ceil(last / levels)
+        # Sums lie on a grid of their own: where they are rounded each stands for its share of the range.
+        around = 0.0 if exact else limit.spacing / 2
+        least, most = limit.ends
+        return cls(
+            limit,
+            base,
+            unit,
+            [np.rint(values / unit).astype(np.int64) for values in added],
+            first=(NO_LEAST if limit.least == NO_LEAST else least - around - base) / unit,
+            last=(most + around - base) / unit,
+            margin=0 if exact else (len(added) + 1) // 2,
+        )
+
+    @property
+    def top(self) -> int:
+        """The highest level that may still mean a sum inside."""
+        return math.floor(self.last) + self.margin
+
+    def shares(self, levels: int) -> NDArray[np.float64]:
+        """The share of each level that is inside: all or nothing, or of what was rounded to it."""
+        level = np.arange(levels)
+        if not self.margin:
+            return np.asarray((level >= self.first) & (level <= self.last), float)
+        last = math.inf if self.limit.most == NO_MOST else self.last
+        inside = np.minimum(level + 0.5, last) - np.maximum(level - 0.5, self.first)
+        return np.asarray(np.clip(inside, 0, 1), float)
+
+    @property
+    def blurred(self) -> bool:
+        """Whether the limit is so narrow that rounding decides what is inside."""
+        return self.last - max(self.first, 0) < _BLUR * self.margin
+
+    @property
+    def rounding(self) -> float:
+        """The largest error of a sum, as a share of the limit's end."""
+        end = self.limit.least if self.limit.most == NO_MOST else self.limit.most
+        return self.margin * self.unit / end if self.margin else 0.0
+
+
+def _axes(graph: Graph, limits: Sequence[Limit], levels: float) -> list[_Axis]:
+    """A grid for each limit; what one with few levels leaves goes to the others."""
+    by_levels = sorted((_Axis.of(graph, limit, math.inf) for limit in limits), key=lambda axis: axis.last)
+    axes: list[_Axis] = []
+    for axis in by_levels:
+        axes.append(_Axis.of(graph, axis.limit, levels ** (1 / (len(limits) - len(axes)))))
+        levels /= max(axes[-1].top, 1)
+    return axes
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Networks counted by what they use.
+
+    Attributes:
+        axes: The grids of the limited figures.
+        paths: Before each step and after the last, for each state, how many paths come to it with each sum.
+    """
+
+    graph: Graph
+    axes: Sequence[_Axis]
+    paths: Sequence[Sequence[NDArray[np.float64]]]
+
+    @classmethod
+    def of(cls, graph: Graph, limits: Sequence[Limit], levels: int) -> Self:
+        """Count the paths to every state, step by step."""
+        states = sum(step.leaving_states for step in graph.steps)
+        axes = _axes(graph, limits, min(levels, _MEMORY // states))
+        paths = [[np.ones((1,) * (len(axes) + 1))]]
+        for number, step in enumerate(graph.steps):
+            paths.append(_after(step, _added(axes, number, len(step.leaving)), _tops(axes), paths[-1]))
+        return cls(graph, axes, paths)
+
+    @property
+    def count(self) -> int:
+        """How many there are: exact up to 2^53, right to 15 digits beyond."""
+        if not self.axes:
+            return self.graph.size()
+        return round(sum(float(ends.sum()) for ends in self._ends_inside()))
+
+    def values(self, column: int) -> NDArray[np.integer]:
+        (place,) = (place for place, axis in enumerate(self.axes) if axis.limit.column == column)
+        levels = [
+            np.flatnonzero(ends.any(axis=tuple(other for other in range(ends.ndim) if other != place)))
+            for ends in self._ends_inside()
+        ]
+        return self.axes[place].base + self.axes[place].unit * np.unique(np.concatenate(levels))
+
+    def _ends_inside(self) -> Iterator[NDArray[np.float64]]:
+        """For each state at the end, how many paths inside the limits come to it with each sum."""
+        for ends in self.paths[-1]:
+            for place, axis in enumerate(self.axes):
+                shares = axis.shares(ends.shape[place])
+                ends = ends * shares.reshape(-1, *(1,) * (ends.ndim - place - 1))
+            yield ends
+
+    @property
+    def rounding(self) -> float:
+        return max((axis.rounding for axis in self.axes), default=0.0)
+
+    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
+        """Paths drawn evenly and independently.
+
+        Where sums are rounded, ends are taken as far beside the limits as rounding may reach, and the few
+        paths that are not truly inside are drawn again.
+        """
+        kept = np.zeros((0, len(self.graph.steps)), np.intp)
+        drawn = 0
+        while len(kept) < count and (len(kept) or drawn < _DRAWN_IN_VAIN):
+            likely = (len(kept) + 1) / (drawn + 1)
+            ask = math.ceil(min((count - len(kept)) / likely, _DRAWN_AT_ONCE))
+            paths = self._way_back(*self._ends(ask, generator), generator)
+            if not len(paths):
+                break
+            kept, drawn = np.concatenate([kept, paths[self._inside(paths)]]), drawn + len(paths)
+        return kept[:count]
+
+    def _ends(self, count: int, generator: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Ends of paths: a state each, and a row of levels."""
+        lows = [*(max(math.ceil(axis.first) - axis.margin, 0) for axis in self.axes), 0]
+        ends = [ends[tuple(slice(low, None) for low in lows)] for ends in self.paths[-1]]
+        totals = np.cumsum([state.sum() for state in ends])
+        if not totals[-1]:
+            return np.zeros(0, np.intp), np.zeros((0, len(lows)), np.intp)
+        states = np.searchsorted(totals, generator.random(count) * totals[-1], side="right")
+        levels = np.zeros((count, len(lows)), np.intp)
+        for state in np.unique(states):
+            group = np.flatnonzero(states == state)
+            total = np.cumsum(ends[state])
+            place = np.searchsorted(total, generator.random(len(group)) * total[-1], side="right")
+            levels[group] = np.column_stack(np.unravel_index(place, ends[state].shape))
+        return states, levels + np.array(lows, np.intp)
+
+    def _way_back(
+        self, states: NDArray[np.intp], levels: NDArray[np.intp], generator: np.random.Generator
+    ) -> NDArray[np.intp]:
+        """For each end a path to it, any as likely as any other."""
+        paths = np.zeros((len(states), len(self.graph.steps)), np.intp)
+        for number, step in reversed(list(enumerate(self.graph.steps))):
+            added, before = _added(self.axes, number, len(step.leaving)), np.zeros_like(states)
+            for state in np.unique(states):
+                cells = np.flatnonzero(step.leaving == state)
+                group = np.flatnonzero(states == state)
+                for some in np.array_split(group, math.ceil(len(group) * len(cells) / _WEIGHED)):
+                    weights = self._weights(number, step, cells, levels[some, None] - added[cells])
+                    total = np.cumsum(weights, axis=1)
+                    aim = generator.random((len(some), 1)) * total[:, -1:]
+                    paths[some, number] = cells[(total <= aim).sum(axis=1)]
+                before[group] = step.entering[paths[group, number]]
+            levels = levels - added[paths[:, number]]
+            states = before
+        return paths
+
+    def _weights(
+        self, number: int, step: Step, cells: NDArray[np.intp], levels: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """How many paths come to the start of each cell with what is left of the levels; a row an end."""
+        weights = np.zeros(levels.shape[:2])
+        for state in np.unique(step.entering[cells]):
+            which = np.flatnonzero(step.entering[cells] == state)
+            paths, left = self.paths[number][state], levels[:, which]
+            there = np.logical_and(left >= 0, left < paths.shape).all(axis=2)
+            place = tuple(np.moveaxis(np.where(there[..., None], left, 0), 2, 0))
+            weights[:, which] = np.where(there, paths[place], 0)
+        return weights
+
+    def _inside(self, paths: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which paths are inside, by their true sums."""
+        sums = sum(step.figures[cells] for step, cells in zip(self.graph.steps, paths.T, strict=True))
+        inside = np.ones(len(paths), bool)
+        for axis in self.axes:
+            values = sums[:, axis.limit.column]
+            inside &= (values >= axis.limit.least) & (values <= axis.limit.most)
+        return inside
+
+
+def _added(axes: Sequence[_Axis], number: int, cells: int) -> NDArray[np.int64]:
+    """Levels that each cell of a step adds: a column an axis, and one of zeros, there without axes too."""
+    return np.column_stack([*(axis.added[number] for axis in axes), np.zeros(cells, np.int64)])
+
+
+def _tops(axes: Sequence[_Axis]) -> NDArray[np.int64]:
+    """How many levels a sum may take before it is outside for good."""
+    return np.array([*(axis.top + 1 for axis in axes), 1])
+
+
+def _after(
+    step: Step, added: NDArray[np.int64], tops: NDArray[np.int64], before: Sequence[NDArray[np.float64]]
+) -> list[NDArray[np.float64]]:
+    """How many paths come to each state that leaves a step with each sum."""
+    shapes = np.array([paths.shape for paths in before], np.int64)[step.entering]
+    ends = np.minimum(shapes + added, tops)
+    room = np.zeros((step.leaving_states, len(tops)), np.int64)
+    np.maximum.at(room, step.leaving, ends)
+    after = [np.zeros(tuple(shape)) for shape in room]
+    for entering, leaving, begin, end in zip(
+        step.entering.tolist(), step.leaving.tolist(), added.tolist(), ends.tolist(), strict=True
+    ):
+        if all(b < e for b, e in zip(begin, end, strict=True)):
+            source = tuple(slice(e - b) for b, e in zip(begin, end, strict=True))
+            target = tuple(slice(b, e) for b, e in zip(begin, end, strict=True))
+            after[leaving][target] += before[entering][source]
+    return after

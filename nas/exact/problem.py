@@ -1,0 +1,213 @@
+"""A query made concrete: its space, stage tables and goal, and what is proven about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+
+from nas.exact.feasible_set import FINE, LISTED, Inside, Listed, few_inside, inside
+from nas.exact.graph import Graph, Limit, limits, unit_of
+from nas.exact.optimum import Optimum, best
+from nas.exact.pareto import Front, cheapest_first, front, staircase
+from nas.exact.paths import Objective, Paths, follow
+from nas.exact.relaxation import Relaxation
+from nas.query import MAXIMIZE, Bound, Goal, Question, exactly
+from nas.tables import FIGURES, Population, StageTables
+from search_spaces import RequestError, Space
+
+_ROOM = 1 << 12
+"""Partial paths to look for a network among, before more is tried."""
+_NEAR = 100
+"""The nearest network above a bound is looked for one part in so many above it, then further."""
+
+
+def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> Paths | None:
+    """Hold bounds against a space.
+
+    Args:
+        name: What the space is called.
+
+    Returns:
+        All networks that meet them, where they are so few that they had to be listed to find one.
+
+    Raises:
+        RequestError: No network meets the bounds, which is proven; the message says what the nearest cost.
+    """
+    for bound in bounds:
+        least, largest = graph.extent(bound.figure)
+        if bound.most < least:
+            raise RequestError(f"{bound}: the smallest network of {name} has {exactly(least)} {bound.figure}")
+        if bound.least > largest:
+            raise RequestError(
+                f"{bound}: the largest network of {name} has {exactly(largest)} {bound.figure}"
+            )
+    none, few = _meeting(graph, limits(graph, bounds))
+    if not none:
+        return few
+    met = 0
+    while not _meeting(graph, limits(graph, bounds[: met + 1]))[0]:
+        met += 1
+    raise RequestError(f"no network of {name} has {_nearest(graph, bounds[:met], bounds[met])}")
+
+
+def _meeting(graph: Graph, within: Sequence[Limit]) -> tuple[bool, Paths | None]:
+    """Whether it is proven that no network lies inside limits; and all that do, if they had to be listed."""
+    if any(limit.empty for limit in within):
+        return True, None
+    objective = Objective(FIGURES.index("nn_mass"))
+    relaxation = Relaxation.tightest(graph, objective.of_cells(graph), within)
+    found, left_aside = follow(graph, relaxation, within, -np.inf, _ROOM)
+    if len(found) or left_aside == -np.inf:
+        return not len(found), None
+    if graph.size() > LISTED and (few := few_inside(graph, within)) is not None:
+        return not len(few), few
+    optimum = best(graph, objective, within)
+    if len(optimum.paths) or optimum.bound == -np.inf:
+        return not len(optimum.paths), None
+    networks = inside(graph, within)
+    return networks.count == networks.rounding == 0, None
+
+
+def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
+    """What comes nearest to a bound that no network meets together with others, in words."""
+    column, within, whole = FIGURES.index(bound.figure), limits(graph, met), Limit.of_bound(graph, bound)
+    nearby = inside(graph, [*within, Limit.of(graph, column, most=whole.most + whole.most // _NEAR)])
+    values = nearby.values(column)
+    ends = [*values[values < whole.least][-1:], *values[values > whole.most][:1]]
+    if not (values > whole.most).any():
+        above = Limit.of(graph, column, least=whole.most + 1)
+        ends += best(graph, Objective(column, -1), [*within, above]).paths.figures[:1, column].tolist()
+    shown = [f"{exactly(end / unit_of(bound.figure))} {bound.figure}" for end in ends]
+    others = f" among those with {' and '.join(map(str, met))}" if met else ""
+    have = ("has" if len(ends) == 1 else "have") + (" about" if nearby.rounding else "")
+    return f"{bound}{others}; the nearest {have} {' and '.join(shown)}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What there is to solve.
+
+    Attributes:
+        space: The space, with choices pinned and constants set.
+        goal: What to look for.
+        tables: The figures of the space's stages.
+        graph: Its networks as paths, for what is proven about them.
+        few: All networks inside the goal's bounds, where these are so narrow that they leave few; else none.
+    """
+
+    space: Space
+    goal: Goal
+    tables: StageTables
+    graph: Graph
+    few: Paths | None = None
+
+    @classmethod
+    def of(cls, question: Question, space: Space | None = None, feasible: bool = True) -> Self:
+        """Resolve a question.
+
+        Args:
+            space: The space to ask, if it is not the one registered under the name.
+            feasible: Refuse bounds that no network meets.
+
+        Raises:
+            RequestError: It makes no sense, or no network meets its bounds.
+        """
+        space, goal = question.resolve(space)
+        tables = StageTables.of(space)
+        graph = Graph.of(tables)
+        few = check(space.name, graph, goal.bounds) if feasible else None
+        return cls(space, goal, tables, graph, few)
+
+
+_MASS = FIGURES.index("nn_mass")
+
+
+@dataclass(frozen=True)
+class Proven:
+    """Networks that are the best, or all but.
+
+    Attributes:
+        population: The networks.
+        values: Their values of the figure that the goal names first.
+        gap: The largest share by which another network could be better than the last of these.
+        certain: How many of the first are proven to be the best.
+    """
+
+    population: Population
+    values: list[float]
+    gap: float
+    certain: int
+
+
+def proven_best(problem: Problem, k: int = 1) -> Proven:
+    """The k best for a goal of one figure, in the order of `nas.ranking.ranked`."""
+    objective = objective_of(problem.goal)
+    if problem.few is None:
+        optimum = best(problem.graph, objective, limits(problem.graph, problem.goal.bounds), k)
+    else:
+        optimum = Optimum(objective.first(problem.few, k), -np.inf)
+    values = objective.of_paths(optimum.paths)
+    gap = 0.0
+    if len(values) < k:
+        gap = 0.0 if optimum.bound == -np.inf else np.inf
+    elif optimum.bound > values[-1]:
+        gap = float((optimum.bound - values[-1]) / abs(values[-1])) if values[-1] else np.inf
+    unit = objective.sign * unit_of(FIGURES[objective.column])
+    paths = _in_order(problem, objective, optimum.paths).take(slice(k))
+    certain = len(paths) if gap == 0 else int((values[:k] > optimum.bound).sum())
+    return Proven(problem.graph.population(paths.cells), (values[:k] / unit).tolist(), gap, certain)
+
+
+def proven_front(problem: Problem) -> Proven:
+    """The front of a goal of two figures, the cheapest first: of equals the first by `nas.ranking.ranked`."""
+    (_, (cost, _)) = problem.goal.optimise
+    return front_against(problem, cost)
+
+
+def front_against(problem: Problem, cost: str) -> Proven:
+    """The front of NN-Mass against a cost inside a problem's bounds, whatever its goal."""
+    column, within = FIGURES.index(cost), limits(problem.graph, problem.goal.bounds)
+    if problem.few is None:
+        found = front(problem.graph, column, within)
+    else:
+        found = Front(staircase(problem.few, column), 0.0)
+    paths = _in_order(problem, cheapest_first(column), found.paths)
+    points = paths.figures[:, [_MASS, column]]
+    first = np.append(True, (points[1:] != points[:-1]).any(axis=1))[: len(points)]
+    paths = paths.take(first)
+    masses = paths.figures[:, _MASS] / unit_of("nn_mass")
+    certain = len(paths) if found.gap == 0 else 0
+    return Proven(problem.graph.population(paths.cells), masses.tolist(), found.gap, certain)
+
+
+def inside_of(problem: Problem, levels: int = FINE) -> Inside:
+    """The networks inside a problem's bounds."""
+    if problem.few is not None:
+        return Listed(problem.few)
+    return inside(problem.graph, limits(problem.graph, problem.goal.bounds), levels)
+
+
+def objective_of(goal: Goal) -> Objective:
+    """The figure that a goal names first, with its rules for ties."""
+    (figure, direction), *_ = goal.optimise
+    ties = [
+        (FIGURES.index(name), -1 if ascends else 1) for name, ascends in goal.order[1:] if name in FIGURES
+    ]
+    return Objective(FIGURES.index(figure), 1 if direction == MAXIMIZE else -1, tuple(ties))
+
+
+def _in_order(problem: Problem, objective: Objective, paths: Paths) -> Paths:
+    """Ranked paths in the order that specs give those that are equal in all that the objective ranks by."""
+    keys = paths.figures[:, [objective.column, *(column for column, _ in objective.ties)]]
+    starts = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: len(keys)]).tolist()
+    order = np.arange(len(keys))
+    for start, stop in pairwise([*starts, len(keys)]):
+        if stop - start > 1:
+            options = problem.graph.population(paths.cells[start:stop])
+            specs = [str(problem.space.of_options(row)) for row in options]
+            order[start:stop] = start + np.array(sorted(range(len(specs)), key=specs.__getitem__))
+    return paths.take(order)

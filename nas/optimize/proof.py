@@ -1,0 +1,224 @@
+"""What is proven about a search: the first rows of the true ranking, or the front, and how many there are."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from nas.exact.feasible_set import ROUGH
+from nas.exact.problem import Problem, inside_of, proven_best, proven_front
+from nas.optimize.listing import Listing, best_of_each_width, first_of_each_width
+from nas.optimize.request import Request
+from nas.query import COSTS, Goal
+from nas.ranking import figures_of, ranked, sort_keys, sorted_by
+from nas.tables import FIGURES, Population
+
+ROWS = 100
+"""Rows of the true ranking that a search proves, where there are so many."""
+BY_PROOF = "proof"
+"""How a proven row was found, in the column `found`."""
+_TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs"}
+
+
+class Count(NamedTuple):
+    """How many networks meet the bounds, and the largest share of a budget by which sums were rounded."""
+
+    networks: int
+    rounding: float = 0.0
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The first rows of the true ranking, or the front, and what is proven of them.
+
+    Attributes:
+        problem: What was to be solved.
+        table: rank, arch, figures, shares of budgets and found, best first; of a front its members, with the
+            column front. Of each base width at most `per_width` rows, if that is given.
+        ranking: The first rows of the true ranking, which tell ranks; empty for a front.
+        gap: The largest share by which a network that is not in the table could be better than its last; 0
+            where the table is proven.
+        complete: Whether no other network belongs in the table.
+        per_width: How many rows of each base width were asked for; all if not given.
+        listing: All networks inside the bounds, of a space small enough.
+    """
+
+    problem: Problem
+    table: pd.DataFrame
+    ranking: pd.DataFrame
+    gap: float
+    complete: bool
+    per_width: int | None = None
+    listing: Listing | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, request: Request, problem: Problem, rows: int = ROWS) -> Proof | None:
+        """Prove what there is to find.
+
+        Nothing is proven of a goal whose figures are no sums over stages, or of a front without NN-Mass.
+
+        Args:
+            request: What the problem was made from.
+            rows: How many rows to prove.
+        """
+        goal = problem.goal
+        if any(figure not in FIGURES for figure, _ in goal.optimise):
+            return None
+        if len(goal.optimise) > 1:
+            return cls._of_front(problem) if goal.trades_mass else None
+        best, listing = proven_best(problem, rows), Listing.of(problem)
+        # Rows beyond those that are certain are left to be found; where none is, what was found is shown.
+        certain = best.population[: best.certain] if best.certain else best.population
+        ranking = _table(problem, certain)
+        gap = 0.0 if best.certain else best.gap
+        complete = best.gap == 0 and len(ranking) < rows
+        proof = cls(problem, ranking, ranking, gap, bool(complete), listing=listing)
+        if request.per_width is None or not proof.proven:
+            return replace(proof, per_width=request.per_width)
+        return proof._of_each_width(request, rows, request.per_width)
+
+    @classmethod
+    def _of_front(cls, problem: Problem) -> Proof:
+        front = proven_front(problem)
+        table = _table(problem, front.population).assign(front=front.gap == 0)
+        return cls(problem, table, table.head(0), front.gap, complete=bool(front.gap == 0))
+
+    def _of_each_width(self, request: Request, rows: int, count: int) -> Proof:
+        best = best_of_each_width(request, self.problem, count, rows, self.listing)
+        table = first_of_each_width(_table(self.problem, best.networks), self.problem.space, count)
+        if best.ranks is None:
+            table = table.assign(rank=self.ranks(table))
+        else:
+            specs = (str(self.problem.space.of_options(row)) for row in best.networks)
+            ranks = dict(zip(specs, best.ranks.tolist(), strict=True))
+            table = table.assign(rank=table["arch"].map(ranks).astype("Int64"))
+        return replace(self, table=table, gap=best.gap, complete=best.complete, per_width=count)
+
+    @property
+    def proven(self) -> bool:
+        """Whether the table is proven."""
+        return bool(self.gap == 0)
+
+    def settles(self, rows: int) -> bool:
+        """Whether the first rows of the candidates are proven, whatever trials will find."""
+        return self.proven and (self.complete or len(self.table) >= rows)
+
+    @property
+    def of_front(self) -> bool:
+        """Whether the table is a front."""
+        return len(self.problem.goal.optimise) > 1
+
+    def ranks(self, table: pd.DataFrame) -> pd.Series[int]:
+        """The true ranks of networks inside the bounds, missing where they are not known.
+
+        Args:
+            table: arch and figures of networks inside the bounds.
+        """
+        if self.listing is not None:
+            found: list[Any] = [self.listing.rank(row, row["arch"]) for row in table.to_dict("records")]
+            return pd.Series(found, table.index, dtype="Int64")
+        known = sort_keys(self.ranking, self.problem.goal) if self.proven else []
+        all_there_are = self.complete and self.per_width is None and not self.of_front
+        last = len(known) if all_there_are else len(known) - 1
+        places = (bisect_left(known, key) for key in sort_keys(table, self.problem.goal))
+        found = [place + 1 if place <= last else pd.NA for place in places]
+        return pd.Series(found, table.index, dtype="Int64")
+
+    def with_explored(self, explored: pd.DataFrame) -> pd.DataFrame:
+        """The proven rows, then what trials found beside them.
+
+        Args:
+            explored: arch, figures, shares of budgets and found of networks inside the bounds.
+
+        Returns:
+            As `explored`, best first, with rank, the true one, missing where it is not known; of a front also
+            front, whether a row is its point. Where nothing is proven, rows are ranked among those here.
+        """
+        goal = self.problem.goal
+        others = explored[~explored["arch"].isin(self.table["arch"])]
+        if not self.proven:
+            found = self.table.drop(columns=["rank", "front"], errors="ignore")
+            everything = ranked(pd.concat([found, others], ignore_index=True), goal)
+        else:
+            others = sorted_by(others, goal)
+            others = others.assign(rank=self.ranks(others), **({"front": False} if self.of_front else {}))
+            everything = pd.concat([self.table, others], ignore_index=True)
+            everything = everything if self.of_front else sorted_by(everything, goal)
+        if self.per_width is not None:
+            everything = first_of_each_width(everything, self.problem.space, self.per_width)
+        return everything.astype({"rank": "Int64"})
+
+    def count(self) -> Count:
+        """How many networks meet the bounds."""
+        if self.listing is not None:
+            return Count(len(self.listing))
+        if self.complete and self.per_width is None and not self.of_front:
+            return Count(len(self.table))
+        inside = inside_of(self.problem, ROUGH)
+        return Count(max(inside.count, len(self.table)), inside.rounding)  # rounding may miss the last few
+
+    def sentence(self, shown: int, count: Count) -> str:
+        """What is proven of the rows shown.
+
+        Args:
+            shown: How many rows are shown.
+            count: How many networks meet the bounds.
+        """
+        shown = min(shown, len(self.table))
+        of_all = f"of the {shortly(count.networks)} networks {_meeting(self.problem.goal)}"
+        if not self.proven:
+            share = f"; none is better by more than {100 * self.gap:.2g}%" if math.isfinite(self.gap) else ""
+            return f"Not proven: rows are the best that were found {of_all}{share}."
+        if self.of_front:
+            return f"Proven: {shown:,} of the {len(self.table):,} points of the exact front {of_all}."
+        by = _TITLES.get(self.problem.goal.optimise[0][0], self.problem.goal.optimise[0][0])
+        if self.per_width is not None:
+            of_each = "each base width" if self.complete else f"the base widths of rows 1 to {shown}"
+            rows = "the first" if self.per_width == 1 else f"the first {self.per_width}"
+            return f"Proven: {rows} by {by} of {of_each}, {of_all}."
+        first = f"rows 1 to {shown} are the first {shown}" if shown > 1 else "row 1 is the first"
+        return f"Proven: {first} by {by} {of_all}."
+
+    def as_json(self, shown: int, count: Count) -> dict[str, Any]:
+        """As plain values."""
+        (figure, _), *_ = self.problem.goal.optimise
+        return {
+            "sentence": self.sentence(shown, count),
+            "proven": self.proven,
+            "rows": len(self.table) if self.proven else 0,
+            "complete": self.complete,
+            "best": float(self.table[figure].iloc[0]) if len(self.table) else None,
+            "gap": self.gap if math.isfinite(self.gap) else None,
+            "meeting": count.networks,
+            "rounding": count.rounding,
+        }
+
+
+def shortly(count: int) -> str:
+    """A count in full up to a million, then with two digits.
+
+    >>> shortly(1_551), shortly(372_108), shortly(396_833_146_141_334)
+    ('1,551', '372,108', '4.0e14')
+    """
+    if count < 1_000_000:
+        return f"{count:,}"
+    mantissa, _, exponent = f"{count:.1e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def _table(problem: Problem, networks: Population) -> pd.DataFrame:
+    """Networks best first, found by proof."""
+    table = figures_of(problem.space, problem.tables, problem.goal, networks)
+    table = ranked(table, problem.goal).drop(columns="front", errors="ignore")
+    return table.assign(found=BY_PROOF).astype({"rank": "Int64"})
+
+
+def _meeting(goal: Goal) -> str:
+    if not goal.bounds:
+        return "in the space"
+    budgets = all(bound.figure in COSTS for bound in goal.bounds)
+    return "that meet the " + (f"budget{'s' * (len(goal.bounds) > 1)}" if budgets else "bounds")

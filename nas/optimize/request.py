@@ -1,0 +1,151 @@
+"""A search as it was asked for: a question, and how Optuna is to look for the answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from nas import proxies
+from nas.proxies.registry import BATCH
+from nas.query import Goal, Question, exactly
+from nas.schema import built
+from search_spaces import RequestError, Space
+from search_spaces.errors import checked_whole
+
+DEFAULT_SCORE = "nn_mass"
+DEFAULT_TRIALS = 1000
+DEFAULT_SAMPLER = "nsga2"
+MEASURED_TRIALS, MEASURED_SAMPLER = 200, "tpe"
+"""Where a score is measured on networks, which takes long. In so few trials `nsga2` has not begun: its first
+population is drawn blindly, and the architectures that a search begins with do not count in it."""
+MOST_TRIALS = 1_000_000
+MOST_IMAGES = 4096
+"""Images that a score may look at."""
+MOST_ROWS = 100_000
+"""Rows of a table that one may ask for."""
+MOST_DRAWN = 1_000_000
+"""Networks that may be drawn at a time."""
+MOST_SEED = 2**32 - 1
+"""Every random generator takes it."""
+_COLUMNS = ("rank", "name", "arch", "macs", "found", "recounted", "front")
+"""Columns of the tables that no score may be called as."""
+
+
+def defaults(score: str) -> tuple[str, int]:
+    """The sampler, and how many architectures it proposes, where nobody says.
+
+    Raises:
+        RequestError: There is no such score.
+    """
+    closed = proxies.get(score).closed_form
+    return (DEFAULT_SAMPLER, DEFAULT_TRIALS) if closed else (MEASURED_SAMPLER, MEASURED_TRIALS)
+
+
+@dataclass(frozen=True)
+class Request(Question):
+    """Everything that decides a search's result, apart from versions.
+
+    Attributes:
+        sampler: Name of the Optuna sampler.
+        trials: How many architectures are proposed.
+        seed: Seed of the sampler.
+        warm_start: Begin with even draws, where nothing is proven.
+        score: Name of the proxy that architectures are ranked by.
+        score_batch: Images that it looks at, if it looks at any.
+        per_width: How many architectures of each base width are kept at most; all if not given.
+    """
+
+    sampler: str = DEFAULT_SAMPLER
+    trials: int = DEFAULT_TRIALS
+    seed: int = 0
+    warm_start: bool = True
+    score: str = DEFAULT_SCORE
+    score_batch: int = BATCH
+    per_width: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, least, most in (
+            ("trials", 1, MOST_TRIALS),
+            ("seed", 0, MOST_SEED),
+            ("score_batch", 2, MOST_IMAGES),
+            ("per_width", 1, MOST_ROWS),
+        ):
+            if (value := getattr(self, name)) is not None or name != "per_width":
+                object.__setattr__(self, name, checked_whole(name, value, least, most))
+        if self.like is not None and self.score != DEFAULT_SCORE:
+            raise RequestError("--like looks for the cheapest networks of an NN-Mass; leave out --score")
+        if self.per_width is not None and self.pareto is not None:
+            raise RequestError("--per-width would thin out the front of --pareto; leave out one of them")
+        if self.score == self.pareto:
+            raise RequestError(f"--pareto {self.pareto} against --score {self.score} is no front; choose two")
+        if self.score in _COLUMNS:
+            raise RequestError(f"--score {self.score}: the table has a column of that name; register another")
+
+    def resolve(self, space: Space | None = None) -> tuple[Space, Goal]:
+        """The space to search and what to look for in it.
+
+        Raises:
+            RequestError: A part of the request does not make sense.
+        """
+        space, goal = super().resolve(space)
+        proxy = proxies.get(self.score)
+        if proxy.closed_form and self.score_batch != BATCH:
+            raise RequestError(
+                f"--score-batch {self.score_batch}: {self.score} looks at no images; give another --score"
+            )
+        if self.score != DEFAULT_SCORE:
+            goal = goal.scored_by(self.score, proxy.more_is_better)
+        return space, goal
+
+    def as_json(self) -> dict[str, Any]:
+        """The request as plain values; the inverse of `of_json`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> Self:
+        """The request that `as_json` gave.
+
+        Raises:
+            TypeError: The values are not those of a request.
+        """
+        return built(cls, {"warm_start": False, **values})  # runs from before there was one
+
+    def arguments(self) -> str:
+        """The request as arguments of the command."""
+        words = ["--space", self.space]
+        for cost, written in self.budgets.items():
+            words += [f"--{cost}", written]
+        for name, value in self.fix.items():
+            words += ["--fix", f"{name}={value}"]
+        if self.like:
+            words += ["--like", self.like]
+            words += ["--minimize", self.minimize] if self.minimize else []
+            words += ["--across-widths"] * self.across_widths
+        if self.pareto:
+            words += ["--pareto", self.pareto]
+        if self.score != DEFAULT_SCORE:
+            words += ["--score", self.score]
+        if self.score_batch != BATCH:
+            words += ["--score-batch", str(self.score_batch)]
+        if self.per_width is not None:
+            words += ["--per-width", str(self.per_width)]
+        words += ["--sampler", self.sampler, "--trials", str(self.trials), "--seed", str(self.seed)]
+        words += ["--no-warm-start"] * (not self.warm_start)
+        return shlex.join(words)
+
+    def name(self) -> str:
+        """A short name for the run's folder."""
+        ends = [
+            f"{bound.figure}-{exactly(bound.most)}"
+            if bound.most < math.inf
+            else f"{bound.figure}-from-{exactly(bound.least)}"
+            for bound in self.bounds()
+        ]
+        score = [self.score] if self.score != DEFAULT_SCORE else []
+        aim = [f"pareto-{self.pareto}"] if self.pareto else ["like"] if self.like else []
+        return "-".join([self.space, *score, *aim, *ends]).replace(",", "")

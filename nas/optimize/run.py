@@ -1,0 +1,348 @@
+"""A run of a search, from the request to the tables: prove, explore, save now and then, recount, finish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from nas.exact.feasible_set import ROUGH
+from nas.exact.problem import Problem, inside_of
+from nas.optimize.evidence import caution
+from nas.optimize.folder import RunFolder
+from nas.optimize.listing import first_of_each_width
+from nas.optimize.proof import ROWS, Count, Proof, shortly
+from nas.optimize.request import DEFAULT_SAMPLER, MEASURED_SAMPLER, Request
+from nas.optimize.scores import Scores
+from nas.ranking import candidates, references
+from nas.tables import Population
+from search_spaces import Architecture, RequestError
+from search_spaces.architecture import Value
+
+if TYPE_CHECKING:
+    from nas.latency.arguments import Wanted
+    from nas.latency.table import Measured
+    from nas.optimize.study import Study
+
+_SURE = (DEFAULT_SAMPLER, MEASURED_SAMPLER, "random")
+"""Samplers that need no package and have fronts."""
+_WARM = 100
+"""Even draws that a search begins with at most, where nothing is proven: half a block of trials."""
+_LEAST_PAUSE = 1.0
+_PAUSE_RATIO = 20
+"""Saving takes at most about one part in so many of the time."""
+_MEASURED = 100
+"""Candidates that are measured at most to find fast ones, if no more are to be shown."""
+
+
+class Run:
+    """A search under way or done.
+
+    Attributes:
+        proof: The proven rows, once there are, if the goal's figures are sums over stages.
+        found: The candidates so far, best first: the proven rows, and what was explored beside them.
+        explored: What the trials found so far, best first.
+        compared: The references, ranked by the same rules.
+        latency: What was measured of the candidates, if anything was; those too slow are not in `found`.
+        scores: The scores of its networks, if they are not sums over stages.
+        finished: Whether the folder holds all that was asked for: then nothing is written to it.
+        seconds: Wall time by what it was spent on.
+    """
+
+    proof: Proof | None = None
+    latency: Measured | None = None
+
+    def __init__(self, request: Request, problem: Problem, folder: RunFolder | None = None) -> None:
+        self.request, self.folder = request, folder
+        self.problem = problem
+        self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
+        self.scores = Scores.of(request)
+        self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
+        self.finished = folder is not None and folder.holds(request)
+        self._recounted: set[str] = set()
+        self._shown = 0
+        if folder or request.sampler not in _SURE:
+            _ = self._study  # what is wrong with a journal or a sampler is found out here, before all else
+        self._kept = self.trials if folder else 0
+        if folder and self._kept < folder.trials_done:
+            raise RequestError(f"{folder.log} is damaged: it has lost trials; start a new run")
+        self._saved_at, self._saving = time.perf_counter(), 0.0
+        self._tabulate()
+
+    @cached_property
+    def _study(self) -> Study:
+        """Optuna's part, which takes as long to import as the proof takes."""
+        from nas.optimize.study import Journal, Study
+
+        self._journal = Journal.load(self.folder.log) if self.folder else Journal()
+        sampler, seed = self.request.sampler, self.request.seed
+        return Study(self.space, self.tables, self.goal, sampler, seed, self._journal, self.scores)
+
+    @property
+    def _population(self) -> Population:
+        """The trials so far."""
+        if "_study" in self.__dict__:
+            return self._study.population
+        return np.zeros((0, len(self.space.choices)), np.uint16)
+
+    @property
+    def trials(self) -> int:
+        """How many trials there are so far."""
+        return len(self._study.rows)
+
+    def prove(self, rows: int = ROWS) -> None:
+        """Prove the first rows of the table, or the front.
+
+        Args:
+            rows: How many rows.
+        """
+        with self.measured("proof"):
+            self.proof = Proof.of(self.request, self.problem, max(rows, ROWS))
+            self._tabulate()
+
+    @cached_property
+    def meeting(self) -> Count:
+        """How many networks meet the bounds."""
+        with self.measured("count"):
+            if self.proof is not None:
+                return self.proof.count()
+            inside = inside_of(self.problem, ROUGH)
+            return Count(inside.count, inside.rounding)
+
+    def explore(
+        self, stop: Callable[[], bool] = lambda: False, on_trial: Callable[[], None] = lambda: None
+    ) -> None:
+        """Run the trials that are missing.
+
+        Args:
+            stop: Asked after each trial; what was found until then is kept.
+            on_trial: Called after each trial.
+
+        Raises:
+            RequestError: All trials are done, and no network inside the bounds was proven or found.
+        """
+        study = self._study
+        self._score_references(stop)
+        start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
+
+        def after_trial() -> None:
+            on_trial()
+            if self.scores:
+                self._save_sometimes()
+
+        study.run(self.request.trials, stop, after_trial, self._save_sometimes, self._first())
+        whole = time.perf_counter() - start - (self.seconds.get("saving", 0.0) - saving)
+        self.add_seconds("sampling", whole - study.scoring)
+        self.add_seconds("scoring", study.scoring)
+        if stop():
+            return
+        self._tabulate()
+        self.save("running")
+        if self.found.empty:
+            self.save("nothing found")
+            raise RequestError(f"none of {self.trials:,} trials has {self._wanted()}")
+
+    def _first(self) -> Population | None:
+        """Even draws from inside the bounds for the first trials, where nothing is proven; half at most."""
+        if self.proof is not None or not self.request.warm_start:
+            return None
+        most = min(_WARM, (self.request.trials + 1) // 2)
+        draws = inside_of(self.problem).draw(most, np.random.default_rng(self.request.seed))
+        return self.problem.graph.population(draws)
+
+    def _score_references(self, stop: Callable[[], bool]) -> None:
+        """Measure the references that meet the bounds, where scores are measured."""
+        if self.scores is None:
+            return
+        named = self._named()
+        with self.measured("scoring"):
+            for row in self.compared.to_dict("records"):
+                if not stop() and all(bound.meets(row[bound.figure]) for bound in self.goal.bounds):
+                    self.scores.measure(named[row["name"]])
+
+    def _wanted(self) -> str:
+        """What no trial met, and what to do about it."""
+        wanted = " and ".join(map(str, self.goal.bounds))
+        there_are = f"though {shortly(self.meeting.networks)} networks have"
+        return f"{wanted}, {there_are}; try a wider band or more --trials"
+
+    def measure(
+        self,
+        wanted: Wanted,
+        top: int,
+        stop: Callable[[], bool] = lambda: False,
+        on_network: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Measure the first `top` candidates, or the first that are fast enough, and the references.
+
+        Args:
+            wanted: On what, and how fast they must be.
+            top: How many.
+            stop: Asked before each network; nothing is kept of what was measured until then.
+            on_network: Called after each network.
+
+        Raises:
+            RequestError: None is fast enough.
+        """
+        from nas.latency.table import measure
+
+        with self.measured("latency"):
+            ranking = self.best(top if self._of_front else max(top, _MEASURED))["arch"]
+            try:
+                latency = measure(ranking, wanted, top, self.compared["arch"], stop, on_network)
+            except RequestError:
+                self.save("nothing found")
+                raise
+        if not stop():
+            self.latency = latency
+            self._tabulate()
+
+    @property
+    def _of_front(self) -> bool:
+        return len(self.goal.optimise) > 1
+
+    def best(self, count: int) -> pd.DataFrame:
+        """The first candidates, or so many spread evenly over the front; of those measured, the fast ones."""
+        found = self.found[self.found["front"]] if "front" in self.found else self.found
+        if self.latency:
+            found = found[found["arch"].isin(list(self.latency.kept))]
+        if self._of_front and len(found) > count:
+            return found.iloc[np.linspace(0, len(found) - 1, count).round().astype(int)]
+        return found.head(count)
+
+    def stop(self) -> None:
+        """Save all as interrupted; a resumed run that has not caught up with what is kept leaves it."""
+        if self.trials >= self._kept:
+            self._tabulate()
+            self.save("interrupted")
+
+    def draw(self, top: int) -> None:
+        """Save the figure, with the first `top` candidates marked, or the whole front."""
+        if self.folder and not self.finished:
+            with self.measured("figure"):
+                from nas.optimize.figure import drawn
+
+                best = self.best(len(self.found) if self._of_front else top)
+                tried = self.tables.score(self._population)
+                image = drawn(self.request.score, self.goal, tried, self.found, best, self.compared)
+                self.folder.save(self.folder.figure, image)
+
+    def finish(self, recounted: pd.DataFrame) -> None:
+        """Save all as finished, fvcore having agreed on some of the candidates.
+
+        Args:
+            recounted: arch of these.
+        """
+        self._recounted |= set(recounted["arch"])
+        self._mark()
+        self._shown = len(recounted)
+        self.save("finished")
+
+    @contextmanager
+    def measured(self, name: str) -> Iterator[None]:
+        """Add the wall time of a block to `seconds`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.add_seconds(name, time.perf_counter() - start)
+
+    def add_seconds(self, name: str, seconds: float) -> None:
+        """Add wall time to what it was spent on, that of earlier parts of a resumed run included."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
+
+    def save(self, status: str) -> None:
+        """Write all files of the folder but the figure."""
+        if self.folder and not self.finished:
+            self.folder.save(self.folder.log, self._journal.text())
+            self.folder.save(self.folder.candidates, self.found.to_csv(index=False))
+            self.folder.save(self.folder.references, self.compared.to_csv(index=False))
+            self.folder.save_state(status, self._facts(status))
+
+    def proven(self) -> dict[str, Any] | None:
+        """What is proven of the rows shown, as plain values; nothing where nothing is."""
+        if self.proof is None or self.proof.table.empty:
+            return None
+        return self.proof.as_json(self._shown, self.meeting) | {"sentence": self.sentence(self._shown)}
+
+    def sentence(self, shown: int) -> str:
+        """What is proven of the first rows shown."""
+        if self.proof is not None and len(self.proof.table):
+            if self.proof.proven and self.latency and self.latency.slow:
+                return self._ranks_are_proven()
+            return self.proof.sentence(shown, self.meeting)
+        name = self.request.score
+        return f"Nothing is proven: other networks may have a better {name}. Ranks are among those found."
+
+    def _ranks_are_proven(self) -> str:
+        """What is proven where slow networks are left out."""
+        of = (
+            "exact front"
+            if self._of_front
+            else f"{shortly(self.meeting.networks)} networks inside the bounds"
+        )
+        return f"Proven: ranks, in the {of}. Measured: which networks are fast enough."
+
+    def _save_sometimes(self) -> None:
+        start = time.perf_counter()
+        if self.trials < self._kept:
+            return
+        if self.folder and start - self._saved_at > max(_LEAST_PAUSE, _PAUSE_RATIO * self._saving):
+            self._tabulate()
+            self.save("running")
+            self._saved_at = time.perf_counter()
+            self._saving = self._saved_at - start
+            self.add_seconds("saving", self._saving)
+
+    def _tabulate(self) -> None:
+        known = self.scores.known if self.scores else None
+        proof = self.proof
+        self.explored = candidates(self.space, self.tables, self.goal, self._population, known)
+        self.found = self.explored if proof is None else proof.with_explored(self.explored)
+        if proof is None and self.request.per_width is not None:
+            self.found = first_of_each_width(self.found, self.space, self.request.per_width)
+        ranks = proof.ranks if proof and proof.proven and not self._of_front else None
+        self.compared = references(self._named(), self.goal, self.found, known, ranks)
+        if self.latency:
+            self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
+            self.compared = self.latency.columns(self.compared)
+        self._mark()
+
+    def widths_of(self, table: pd.DataFrame) -> set[tuple[Value, ...]]:
+        """The base widths of networks of its space."""
+        choices = (self.space.parse(arch).choices() for arch in table["arch"])
+        return {tuple(chosen[name] for name in self.space.base) for chosen in choices}
+
+    def _named(self) -> dict[str, Architecture]:
+        """The architectures to compare with."""
+        named = dict(self.space.references)
+        if (
+            self.request.like is not None
+            and (example := self.request.example(self.space)) not in named.values()
+        ):
+            named["like"] = example
+        return named
+
+    def _mark(self) -> None:
+        self.found["recounted"] = self.found["arch"].isin(self._recounted)
+
+    def _facts(self, status: str) -> dict[str, Any]:
+        return {
+            "goal": str(self.goal),
+            "space_size": self.space.size,
+            "trials_done": self.trials,
+            "explored": len(self.explored),
+            "candidates": len(self.found),
+            "proof": self.proven() if status == "finished" else None,
+            "evidence": caution(self.request),
+            "scores": self.scores.sentence() if self.scores else None,
+            "best": None if self.found.empty else self.found.iloc[0]["arch"],
+            "recounted": len(self._recounted),
+            **({"latency": self.latency.facts()} if self.latency else {}),
+            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+        }

@@ -1,0 +1,400 @@
+"""The Optuna study: samplers by name, trials in blocks, and a log that is saved whole.
+
+Each block starts a new sampler with a random state drawn from the seed and the block's number, and what a
+sampler must remember is in the study; so a study cut back to the start of a block goes on as if it had never
+stopped. It lives in Optuna's memory, the fastest of its storages, and each block is copied to the journal
+when it is done: Optuna's own backends write to disk at every step of a trial, which takes longer than the
+trial. The file is what `optuna.storages.journal.JournalFileBackend` and optuna-dashboard read.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import IntDistribution
+from optuna.samplers import BaseSampler, NSGAIISampler
+from optuna.samplers.nsgaii import SBXCrossover
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from nas.files import read_whole
+from nas.optimize.scores import Scores
+from nas.query import Goal
+from nas.tables import Population, StageTables
+from search_spaces import Architecture, RequestError, Space
+from search_spaces.architecture import Value
+from search_spaces.errors import did_you_mean, shown
+from search_spaces.space import Options
+
+
+def nsga2(seed: int | None = None) -> NSGAIISampler:
+    """NSGA-II with the population and the crossover that measured best (docs/search.md).
+
+    Optuna's own defaults, a population of 50 and uniform crossover, are there as "NSGAIISampler".
+    """
+    return NSGAIISampler(population_size=100, crossover=SBXCrossover(), seed=seed)
+
+
+def known() -> dict[str, Callable[..., BaseSampler]]:
+    """`nsga2`, and by short name the samplers of the installed Optuna that need no arguments."""
+    found: dict[str, Callable[..., BaseSampler]] = {"nsga2": nsga2}
+    for name, sampler in vars(optuna.samplers).items():
+        if inspect.isclass(sampler) and issubclass(sampler, BaseSampler) and not inspect.isabstract(sampler):
+            parameters = inspect.signature(sampler).parameters.values()
+            if all(parameter.default is not parameter.empty for parameter in parameters):
+                found[_short(name)] = sampler
+    return found
+
+
+def make(name: str, seed: int, block: int) -> BaseSampler:
+    """A sampler with the random state that a seed gives to a block of trials.
+
+    Raises:
+        RequestError: There is no such sampler.
+    """
+    samplers = known()
+    if _short(name) not in samplers:
+        hint = did_you_mean(_short(name), samplers)
+        listed = ", ".join(sorted(samplers))
+        raise RequestError(f"unknown sampler {shown(name)}{hint}; the samplers are {listed}")
+    sampler = samplers[_short(name)]
+    drawn = int(np.random.SeedSequence([seed, block]).generate_state(1)[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return sampler(seed=drawn) if "seed" in inspect.signature(sampler).parameters else sampler()
+
+
+def check(name: str, fronts: bool) -> None:
+    """Have a sampler propose once, for Optuna finds out only then what it lacks.
+
+    Args:
+        name: Name of the sampler.
+        fronts: Whether it must look for fronts.
+
+    Raises:
+        RequestError: There is no such sampler, it needs a package, or it has no fronts.
+    """
+    sampler = make(name, seed=0, block=0)
+    study = optuna.create_study(directions=["maximize"] * (2 if fronts else 1), sampler=sampler)
+    with faults(name):
+        study.ask({"x": IntDistribution(0, 1)})
+
+
+@contextmanager
+def faults(name: str) -> Iterator[None]:
+    """Say in a line what a sampler lacks.
+
+    Raises:
+        RequestError: It lacks something.
+    """
+    try:
+        yield
+    except ImportError as error:
+        way = "pip install 'zero-cost-nas[samplers]'"
+        raise RequestError(f"sampler {shown(name)} needs a package: {error}; {way}") from None
+    except ValueError as error:
+        if "multi-objective" not in str(error):
+            raise
+        raise RequestError(f"sampler {shown(name)} has no fronts; choose another") from None
+
+
+def _short(name: str) -> str:
+    """A sampler's name as users type it: `tpe` for TPESampler."""
+    return name.lower().removesuffix("sampler")
+
+
+class Journal(BaseJournalBackend):
+    """A journal in memory.
+
+    Attributes:
+        logs: The entries, oldest first.
+    """
+
+    def __init__(self, logs: list[dict[str, Any]] | None = None) -> None:
+        self.logs = logs or []
+        self._lines = [_line(log) for log in self.logs]
+
+    @classmethod
+    def load(cls, path: Path) -> Journal:
+        """The journal saved in a file; an empty one where there is no file.
+
+        Raises:
+            RequestError: The file is damaged.
+        """
+        if not path.exists():
+            return cls()
+        logs = []
+        try:
+            content = read_whole(path)
+        except OSError as error:
+            raise RequestError(f"{path} cannot be read: {error.strerror}") from None
+        for number, line in enumerate(content.splitlines(), 1):
+            try:
+                log = json.loads(line)
+                log["op_code"], log["worker_id"]
+            except (ValueError, TypeError, KeyError, RecursionError):
+                raise RequestError(f"{path} is damaged at line {number}; start a new run") from None
+            logs.append(log)
+        return cls(logs)
+
+    def text(self) -> str:
+        """All entries, as `load` reads them."""
+        return "".join(self._lines)
+
+    def cut_from_last(self, attribute: str) -> None:
+        """Drop the last entry that set an attribute of the study, and all entries after it."""
+        marks = [index for index, log in enumerate(self.logs) if attribute in log.get("user_attr", {})]
+        if marks:
+            del self.logs[marks[-1] :], self._lines[marks[-1] :]
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        """Entries from a number on."""
+        return self.logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries."""
+        self.logs.extend(logs)
+        self._lines.extend(map(_line, logs))
+
+
+def _line(log: dict[str, Any]) -> str:
+    return json.dumps(log, separators=(",", ":")) + "\n"
+
+
+BLOCK = 200
+_BLOCK_MARK = "block"
+_ASKED_MARK = "asked"
+_NAME = "search"
+
+
+class Study:
+    """A search under way.
+
+    Attributes:
+        rows: For each trial, the number of the option taken for each choice.
+        scoring: Seconds spent on scoring.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        tables: StageTables,
+        goal: Goal,
+        sampler: str,
+        seed: int,
+        journal: Journal,
+        scores: Scores | None = None,
+    ) -> None:
+        with _quiet():
+            check(sampler, fronts=len(goal.optimise) > 1)  # here, before anything is written
+        self._space, self._tables, self._goal, self._scores = space, tables, goal, scores
+        self._sampler, self._seed, self._journal = sampler, seed, journal
+        self._scales = {
+            name: _Scale.of(options) for name, options in space.choices.items() if len(options) > 1
+        }
+        choices = {name: list(options) for name, options in space.choices.items()}
+        measured = [] if scores is None else [scores.batch]
+        self._asked = json.dumps(
+            [space.name, dict(space.constants), choices, str(goal), sampler, seed, *measured]
+        )
+        self.rows: list[tuple[int, ...]] = []
+        self.scoring = 0.0
+        self._open()
+
+    def _open(self) -> None:
+        """Take up what the journal holds; an empty one gets a new study."""
+        self._memory = InMemoryStorage()
+        with _quiet():
+            try:
+                self._saved = JournalStorage(self._journal)
+                if not self._journal.logs:
+                    directions = [direction for _, direction in self._goal.optimise]
+                    study = optuna.create_study(storage=self._saved, study_name=_NAME, directions=directions)
+                    study.set_user_attr(_ASKED_MARK, self._asked)
+                optuna.copy_study(
+                    from_study_name=_NAME,
+                    from_storage=self._saved,
+                    to_storage=self._memory,
+                    to_study_name=_NAME,
+                )
+                self._study = optuna.load_study(study_name=_NAME, storage=self._memory)
+                self.rows = [self._row(trial.params) for trial in self._completed()]
+                if self._study.user_attrs.get(_ASKED_MARK) != self._asked:
+                    raise ValueError("it is of another search")
+                self._remember()
+            except RequestError:
+                raise
+            except (LookupError, ValueError, TypeError, AttributeError, AssertionError,
+                    ArithmeticError) as error:  # fmt: skip
+                raise RequestError(f"the study is damaged ({shown(error)}); start a new run") from None
+        self._recorded = len(self.rows)
+
+    def _remember(self) -> None:
+        """Tell the scores what the trials were given, so that nothing is measured twice."""
+        if self._scores is None or not self.rows:
+            return
+        meets = self._goal.meets(self._tables.score(self.population))
+        for row, met, trial in zip(self.rows, meets, self._completed(), strict=True):
+            if met:
+                self._scores.known[str(self._network(row))] = trial.values[0]
+
+    @property
+    def population(self) -> Population:
+        """All trials so far, as a population."""
+        return np.array(self.rows, dtype=np.uint16).reshape(len(self.rows), len(self._space.choices))
+
+    def run(
+        self,
+        trials: int,
+        stop: Callable[[], bool] = lambda: False,
+        on_trial: Callable[[], None] = lambda: None,
+        on_block: Callable[[], None] = lambda: None,
+        first: Population | None = None,
+    ) -> None:
+        """Go on until there are `trials` trials, the sampler has nothing left, or `stop` says so.
+
+        Args:
+            stop: Asked after each trial.
+            on_trial: Called after each trial; where scores are measured, the trial is in the journal by then.
+            on_block: Called after each block: what is saved now can be resumed without loss.
+            first: Architectures that the first trials take; at most a block of them.
+        """
+        if len(self.rows) < trials and len(self.rows) % BLOCK:
+            self._journal.cut_from_last(_BLOCK_MARK)
+            self._open()
+
+        def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
+            if self._scores is not None:
+                self._record()
+            on_trial()
+            if stop():
+                study.stop()
+
+        with _quiet():
+            while len(self.rows) < trials and not stop():
+                block, wanted = len(self.rows) // BLOCK, min(BLOCK, trials - len(self.rows))
+                self._saved.set_study_user_attr(self._study_id(self._saved), _BLOCK_MARK, block)
+                self._study.sampler = make(self._sampler, self._seed, block)
+                before = len(self.rows)
+                for row in first if first is not None and not self.rows else ():
+                    self._study.enqueue_trial(self._values(row))
+                with faults(self._sampler):
+                    self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
+                self._record()
+                if len(self.rows) - before < wanted:
+                    break
+                on_block()
+
+    @staticmethod
+    def _study_id(storage: BaseStorage) -> int:
+        return storage.get_study_id_from_name(_NAME)
+
+    def _completed(self) -> list[FrozenTrial]:
+        """The trials done; others may wait from a warm start that was broken off."""
+        return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+    def _record(self) -> None:
+        """Add the trials since the last time, and what the sampler noted on the study, to the journal."""
+        saved = self._study_id(self._saved)
+        for trial in self._completed()[self._recorded :]:
+            self._saved.create_new_trial(saved, template_trial=trial)
+        self._recorded = len(self.rows)
+        known = self._saved.get_study_system_attrs(saved)
+        for name, value in self._memory.get_study_system_attrs(self._study_id(self._memory)).items():
+            if known.get(name) != value:
+                self._saved.set_study_system_attr(saved, name, value)
+
+    def _try(self, trial: Trial) -> tuple[float, ...]:
+        self.rows.append(
+            self._row({name: scale.suggest(trial, name) for name, scale in self._scales.items()})
+        )
+        start = time.perf_counter()
+        columns = self._tables.score(np.array(self.rows[-1:]))
+        figures = {name: float(column[0]) for name, column in columns.items()}
+        if self._scores is not None:
+            figures[self._scores.proxy.name] = self._score(self._scores, self.rows[-1], figures)
+        self.scoring += time.perf_counter() - start
+        for bound in self._goal.bounds:
+            trial.set_constraint(str(bound), bound.violation(figures[bound.figure]))
+        return tuple(figures[figure] for figure, _ in self._goal.optimise)
+
+    def _score(self, scores: Scores, row: tuple[int, ...], figures: Mapping[str, float]) -> float:
+        """The score of a trial; a network outside the bounds is not measured."""
+        if not all(bound.meets(figures[bound.figure]) for bound in self._goal.bounds):
+            return scores.worst
+        return scores.measure(self._network(row))
+
+    def _network(self, row: tuple[int, ...]) -> Architecture:
+        """The network of a row; rows that differ in a choice without effect have the same."""
+        return self._space.of_options(self._tables.canonical(np.array([row]))[0])
+
+    def _values(self, row: Sequence[int]) -> dict[str, Value]:
+        """What a sampler is told of the options of a row; the inverse of `_row`."""
+        options = zip(self._space.choices.items(), row, strict=True)
+        return {name: choices[number] for (name, choices), number in options if name in self._scales}
+
+    def _row(self, values: Mapping[str, Value]) -> tuple[int, ...]:
+        scales = self._scales
+        return tuple(
+            scales[name].option(values[name]) if name in scales else 0 for name in self._space.choices
+        )
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How a choice is put to a sampler: as a number if its options are evenly spaced, else as categories."""
+
+    options: Options
+    step: float
+
+    @classmethod
+    def of(cls, options: Options) -> _Scale:
+        if any(isinstance(option, str) for option in options):
+            return cls(options, 0)
+        steps = np.diff(np.array(options, dtype=float))
+        even = len(steps) > 0 and steps[0] > 0 and np.allclose(steps, steps[0])
+        return cls(options, round(float(steps[0]), 6) if even else 0)
+
+    def suggest(self, trial: Trial, name: str) -> Value:
+        low, high = self.options[0], self.options[-1]
+        if not self.step:
+            taken: Value = trial.suggest_categorical(name, list(self.options))  # type: ignore[assignment]
+            return taken
+        if isinstance(low, int) and isinstance(high, int):
+            return trial.suggest_int(name, low, high, step=int(self.step))
+        return trial.suggest_float(name, float(low), float(high), step=self.step)
+
+    def option(self, value: Value) -> int:
+        """The number of the option that a suggested value means."""
+        if not self.step:
+            return self.options.index(value)
+        number = round((float(value) - float(self.options[0])) / self.step)
+        if not 0 <= number < len(self.options):
+            raise ValueError(f"{value} is no option")
+        return number
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Optuna from reporting each trial."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # samplers that do not use constraints say so each time
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

@@ -1,0 +1,339 @@
+"""What is asked of a space: budgets such as "400M" or "380M:400M", a goal, and the query with both."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from numbers import Integral, Real
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+import search_spaces
+from search_spaces import Architecture, RequestError, Space
+from search_spaces.architecture import Value
+from search_spaces.cost import Column
+from search_spaces.errors import checked_kind, printable, shortened, shown
+
+Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
+"""A budget as users write it: text, a cap, or a band."""
+
+COSTS = ("flops", "macs", "params")
+"""The figures a budget may limit."""
+
+_UNITS_SHOWN = (("K", 3), ("M", 6), ("G", 9), ("T", 12))
+_UNITS = {"": 0, "B": 9, **dict(_UNITS_SHOWN)}
+_LARGEST = 10**18
+_QUANTITY = re.compile(
+    r"(?P<number>[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?P<power>[eE]\+?[0-9]{1,2})?(?P<unit>[KMGBT]?)"
+)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The values a figure may have: at least `least`, at most `most`, both included.
+
+    Attributes:
+        figure: A column of the tables: nn_mass, flops, macs or params.
+        least: Lower end.
+        most: Upper end.
+    """
+
+    figure: str
+    least: float = 0
+    most: float = math.inf
+
+    def __str__(self) -> str:
+        if math.isinf(self.most):
+            return f"{self.figure} at least {exactly(self.least)}"
+        if self.least <= 0:
+            return f"{self.figure} at most {exactly(self.most)}"
+        return f"{self.figure} from {exactly(self.least)} to {exactly(self.most)}"
+
+    def meets(self, values: Any) -> Any:
+        """Whether a value, or each of a column, lies inside."""
+        return (values >= self.least) & (values <= self.most)
+
+    def violation(self, value: float) -> float:
+        """How far a value lies outside, as a share of the end it passes; at most 0 inside.
+
+        >>> Bound("flops", most=400e6).violation(440e6), Bound("flops", 380e6, 400e6).violation(380e6)
+        (0.10000000000000009, 0.0)
+        """
+        above = value / self.most - 1
+        below = 1 - value / self.least if self.least > 0 else -math.inf
+        return max(above, below)
+
+    def share(self, values: Any) -> Any:
+        """A value, or a column, as a share of the cap, or of the floor where there is no cap."""
+        return values / (self.least if math.isinf(self.most) else self.most)
+
+
+def as_text(written: Written) -> str:
+    """A budget as on the command line.
+
+    >>> as_text((380e6, None)), as_text(400_000_000)
+    ('380000000.0:', '400000000')
+    """
+    if isinstance(written, tuple):
+        return ":".join("" if end is None else _written(end) for end in written)
+    return _written(written)
+
+
+def _written(end: object) -> str:
+    try:
+        return str(end)
+    except ValueError:  # of a number with thousands of digits
+        return shown(end)
+
+
+def parse_budget(figure: str, written: Written) -> Bound:
+    """The bound that a budget stands for.
+
+    Raises:
+        RequestError: It is not a budget.
+
+    >>> parse_budget("flops", "380M:400M")
+    Bound(figure='flops', least=380000000, most=400000000)
+    >>> parse_budget("params", "3.7M")
+    Bound(figure='params', least=0, most=3700000)
+    """
+    text = as_text(written)
+    ends = text.strip().split(":")
+    if len(ends) > 2 or not any(ends):
+        raise _not_a_budget(figure, text)
+    most = _parse_end(figure, text, ends[-1]) if ends[-1] else math.inf
+    least = _parse_end(figure, text, ends[0]) if len(ends) == 2 and ends[0] else 0
+    if least > most:
+        raise RequestError(f"--{figure} {_shown(text)}: the band is reversed; write {ends[1]}:{ends[0]}")
+    bound = Bound(figure, math.ceil(least), most if math.isinf(most) else math.floor(most))
+    if bound.least > bound.most:
+        raise RequestError(f"--{figure} {_shown(text)}: there is no whole number in the band; widen it")
+    return bound
+
+
+def _parse_end(figure: str, text: str, end: str) -> Any:
+    match = _QUANTITY.fullmatch(end.strip().upper().replace("E", "e"))
+    if not match:
+        raise _not_a_budget(figure, text)
+    try:
+        number = Decimal(match["number"].replace("_", "") + (match["power"] or ""))
+    except InvalidOperation:
+        raise _not_a_budget(figure, text) from None
+    value = number.scaleb(_UNITS[match["unit"]])
+    if not 1 <= value <= _LARGEST:
+        raise _not_a_budget(figure, text)
+    return value
+
+
+def _shown(text: str) -> str:
+    """A budget as errors name it: as it was typed, in one line."""
+    return shortened(printable(text), 80)
+
+
+def _not_a_budget(figure: str, text: str) -> RequestError:
+    return RequestError(
+        f"--{figure} {_shown(text)}: expected a budget from 1 to 1e18, such as 400M, 3.7M, 1.2G or 400e6,"
+        " or a band, such as 380M:400M"
+    )
+
+
+def exactly(value: float) -> str:
+    """A figure to the last unit; an NN-Mass that is no whole number to one decimal.
+
+    >>> exactly(400_000_000), exactly(3_700_000), exactly(300_000_001), exactly(1287.0)
+    ('400M', '3.7M', '300,000,001', '1,287')
+    """
+    if value < 1e5 and not float(value).is_integer():
+        return f"{value:,.1f}"
+    for unit, power in reversed(_UNITS_SHOWN):
+        if value >= 10**power and int(value) * 10 % 10**power == 0:
+            whole, tenth = divmod(int(value) * 10 // 10**power, 10)
+            return f"{whole:,}.{tenth}{unit}" if tenth else f"{whole:,}{unit}"
+    return f"{int(value):,}"
+
+
+def quantity(value: float) -> str:
+    """A figure in at most six characters, right to four digits.
+
+    >>> quantity(399_123_456), quantity(3_700_000), quantity(999_950), quantity(12)
+    ('399.1M', '3.700M', '1.000M', '12')
+    """
+    rounded = float(f"{value:.3e}")
+    for unit, power in reversed(_UNITS_SHOWN):
+        if rounded >= 10**power:
+            digits = 3 - int(math.log10(rounded / 10**power))
+            return f"{rounded / 10**power:.{digits}f}{unit}"
+    return f"{rounded:g}"
+
+
+Direction: TypeAlias = Literal["maximize", "minimize"]
+MAXIMIZE: Final = "maximize"
+MINIMIZE: Final = "minimize"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Figures to optimise, and bounds that a network must meet.
+
+    Attributes:
+        optimise: Figures with their directions; two of them ask for a Pareto front.
+        bounds: Bounds, all of which must hold.
+    """
+
+    optimise: tuple[tuple[str, Direction], ...]
+    bounds: tuple[Bound, ...] = ()
+
+    def __str__(self) -> str:
+        aims = " and ".join(f"{direction} {figure}" for figure, direction in self.optimise)
+        return aims + "".join(f", {bound}" for bound in self.bounds)
+
+    def meets(self, figures: Mapping[str, Column]) -> NDArray[np.bool_]:
+        """Which of some networks meet all bounds."""
+        meets: NDArray[np.bool_] = np.ones(len(figures["flops"]), bool)
+        for bound in self.bounds:
+            meets &= bound.meets(figures[bound.figure])
+        return meets
+
+    @property
+    def trades_mass(self) -> bool:
+        """Whether it wants much NN-Mass or little of a cost, so that its answers are on a front of them."""
+        return all(
+            figure == "nn_mass" if direction == MAXIMIZE else figure in COSTS
+            for figure, direction in self.optimise
+        )
+
+    def scored_by(self, score: str, more_is_better: bool) -> Goal:
+        """The goal with another score in the place of the figure that it names first."""
+        return replace(self, optimise=((score, MAXIMIZE if more_is_better else MINIMIZE), *self.optimise[1:]))
+
+    @property
+    def order(self) -> list[tuple[str, bool]]:
+        """The columns that ranking sorts by, and whether each ascends; ties go to the cheaper network."""
+        aims = [(figure, direction == MINIMIZE) for figure, direction in self.optimise]
+        named = {figure for figure, _ in aims}
+        ties = [("nn_mass", False), ("flops", True), ("params", True), ("arch", True)]
+        return aims + [(column, ascends) for column, ascends in ties if column not in named]
+
+
+def maximum_mass(budgets: tuple[Bound, ...]) -> Goal:
+    """The largest NN-Mass inside budgets."""
+    return Goal((("nn_mass", MAXIMIZE),), budgets)
+
+
+def cheapest(cost: str, mass: float, budgets: tuple[Bound, ...]) -> Goal:
+    """The least cost at no less than a given NN-Mass: how the paper compresses networks."""
+    return Goal(((cost, MINIMIZE),), (*budgets, Bound("nn_mass", least=mass)))
+
+
+def front(cost: str, budgets: tuple[Bound, ...]) -> Goal:
+    """The Pareto front of NN-Mass against a cost."""
+    return Goal((("nn_mass", MAXIMIZE), (cost, MINIMIZE)), budgets)
+
+
+def checked_cost(name: str, value: object) -> None:
+    """Refuse what is no cost.
+
+    Raises:
+        TypeError: It is no text.
+        RequestError: There is no such cost.
+    """
+    checked_kind(name, value, str, f"a cost, one of {', '.join(COSTS)}")
+    if value not in COSTS:
+        raise RequestError(f"{name}: {shown(value)} is not a cost; the costs are {', '.join(COSTS)}")
+
+
+def _pin(name: object, value: object) -> tuple[str, Value]:
+    """A choice or constant and its value, of numpy's numbers as one of Python."""
+    checked_kind("fix", name, str, "names of choices and constants")
+    checked_kind(f"fix: {name}", value, (str, Real), "a number or a word")
+    if isinstance(value, Real):
+        return str(name), int(value) if isinstance(value, Integral) else float(value)
+    return str(name), str(value)
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which architectures of a space are asked for.
+
+    Attributes:
+        space: Name of the space.
+        budgets: Budgets by cost, as written.
+        fix: Choices pinned and constants set.
+        like: A reference or spec whose NN-Mass is to be reached at the least cost.
+        minimize: The cost that `like` minimises; FLOPs where it is left out.
+        across_widths: Let `like` leave the base width of what it is to be like.
+        pareto: A cost, for a front of NN-Mass against it.
+    """
+
+    space: str
+    budgets: Mapping[str, str] = field(default_factory=dict)
+    fix: Mapping[str, Value] = field(default_factory=dict)
+    like: str | None = None
+    minimize: str | None = None
+    across_widths: bool = False
+    pareto: str | None = None
+
+    def __post_init__(self) -> None:
+        checked_kind("fix", self.fix, Mapping, "names with values, as width_mult=1.0")
+        object.__setattr__(self, "fix", dict(_pin(name, value) for name, value in self.fix.items()))
+        checked_kind("across_widths", self.across_widths, bool, "True or False")
+        if self.like is not None and self.pareto is not None:
+            raise RequestError("--like and --pareto are two different searches; give one of them")
+        if self.like is None and (self.across_widths or self.minimize is not None):
+            raise RequestError("--minimize and --across-widths say how --like compares; give --like as well")
+        for name, cost in (
+            ("minimize", self.minimize),
+            ("pareto", self.pareto),
+            *(("budgets", cost) for cost in self.budgets),
+        ):
+            if cost is not None:
+                checked_cost(name, cost)
+
+    def bounds(self) -> tuple[Bound, ...]:
+        """The budgets, understood."""
+        return tuple(parse_budget(cost, self.budgets[cost]) for cost in COSTS if cost in self.budgets)
+
+    def resolve(self, space: Space | None = None) -> tuple[Space, Goal]:
+        """The space to search and what to look for in it.
+
+        Args:
+            space: The space to ask, if it is not the one registered under the name.
+
+        Raises:
+            RequestError: A part of the question does not make sense.
+        """
+        space = (space or search_spaces.get(self.space)).fix(**self.fix)
+        if self.pareto:
+            return space, front(self.pareto, self.bounds())
+        if self.like is None:
+            return space, maximum_mass(self.bounds())
+        example = self.example(space)
+        if not self.across_widths:
+            space = self._at_width_of(space, example.choices())
+        return space, cheapest(self.minimize or "flops", float(example.figures().nn_mass), self.bounds())
+
+    def example(self, space: Space) -> Architecture:
+        """The architecture that `like` names, with the constants of the space."""
+        try:
+            return dataclasses.replace(space.parse(str(self.like)), **space.constants)
+        except RequestError as error:
+            raise RequestError(f"--like: {error}") from None
+
+    def _at_width_of(self, space: Space, choices: Mapping[str, Value]) -> Space:
+        for name in space.base:
+            if name in self.fix:
+                continue
+            try:
+                space = space.fix(**{name: choices[name]})
+            except RequestError as error:
+                raise RequestError(
+                    f"--like keeps the base width of {self.like}, and {error}; pin another with"
+                    f" --fix {name}=..., or add --across-widths"
+                ) from None
+        return space

@@ -1,0 +1,159 @@
+"""The tables of a search: what it found, best first, and the references ranked by the same rules."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nas.query import COSTS, MAXIMIZE, MINIMIZE, Goal
+from nas.score import score
+from nas.tables import FIGURES, Population, StageTables
+from search_spaces import Architecture, Space
+
+Known: TypeAlias = Mapping[str, float]
+"""The score that a goal names first, by spec, where stage tables do not hold it."""
+
+Ranks: TypeAlias = "Callable[[pd.DataFrame], pd.Series[int]]"
+"""Gives the rank of each row of a table, missing where it is not known."""
+
+
+def candidates(
+    space: Space, tables: StageTables, goal: Goal, population: Population, known: Known | None = None
+) -> pd.DataFrame:
+    """Every architecture of a population that meets the bounds, once, best first.
+
+    Args:
+        population: One row a trial, in the order of the trials.
+        known: The scores of all that meet the bounds, if stage tables do not hold them.
+
+    Returns:
+        rank (from 1), arch (spec), the score by its name if it is `known`, nn_mass, flops, macs, params, for
+        each budget its share used (`flops_share`), found ("trial 7", the first that proposed it), and for a
+        goal of two figures front, as `ranked`.
+    """
+    meets = goal.meets(tables.score(population))
+    networks, first = np.unique(tables.canonical(population[meets]), axis=0, return_index=True)
+    trials = pd.Series([f"trial {trial}" for trial in np.flatnonzero(meets)[first]], dtype=str)
+    return ranked(figures_of(space, tables, goal, networks, known).assign(found=trials), goal)
+
+
+def figures_of(
+    space: Space, tables: StageTables, goal: Goal, population: Population, known: Known | None = None
+) -> pd.DataFrame:
+    """Each row of a population: arch (spec), the score if it is `known`, nn_mass, flops, macs, params, the
+    share used of each budget.
+    """
+    specs = pd.Series([str(space.of_options(row)) for row in population], dtype=str)
+    return _with_shares(
+        pd.DataFrame({"arch": specs, **_scored(specs, goal, known), **tables.score(population)}), goal
+    )
+
+
+def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+    """Architectures best first, with their rank from 1.
+
+    For a goal of two figures also front: whether none is better in one and no worse in the other; these come
+    first, and of several that agree in both figures one counts.
+    """
+    table = sorted_by(table, goal)
+    if len(goal.optimise) > 1:
+        table = table.assign(front=_not_dominated(table, goal))
+        table = table.sort_values("front", ascending=False, kind="stable", ignore_index=True)
+    return table.assign(rank=table.index + 1)[["rank", *table.columns]]
+
+
+def references(
+    named: Mapping[str, Architecture],
+    goal: Goal,
+    found: pd.DataFrame,
+    known: Known | None = None,
+    ranks: Ranks | None = None,
+) -> pd.DataFrame:
+    """Named architectures in the columns of the candidates, with the rank they would have.
+
+    Args:
+        ranks: Gives the true ranks of rows that meet the bounds; without it, they are ranked among `found`.
+
+    Returns:
+        name, rank (missing where a bound is not met, where the score or the rank is not known, and of a front
+        where another is better in all), then as `candidates`.
+    """
+    rows = [{"name": name, "arch": str(reference), **score(reference)} for name, reference in named.items()]
+    table = pd.DataFrame(rows, columns=["name", "arch", *FIGURES])
+    for column, values in _scored(table["arch"], goal, known).items():
+        table.insert(2, column, values)
+    meets = goal.meets({name: table[name].to_numpy() for name in FIGURES})
+    meets &= table[goal.optimise[0][0]].notna().to_numpy()
+    ranked = (ranks or _among(found, goal))(table[meets])
+    table.insert(1, "rank", ranked.reindex(table.index))
+    return sorted_by(_with_shares(table, goal), goal)
+
+
+def _among(found: pd.DataFrame, goal: Goal) -> Ranks:
+    """Ranks among networks, or along their front."""
+    keys = sort_keys(found[found["front"]] if "front" in found else found, goal)
+
+    def ranks(table: pd.DataFrame) -> pd.Series[int]:
+        places = [
+            pd.NA if _beaten(row, found, goal) else bisect_left(keys, key) + 1
+            for row, key in zip(table.to_dict("records"), sort_keys(table, goal), strict=True)
+        ]
+        return pd.Series(places, table.index, dtype="Int64")
+
+    return ranks
+
+
+def _scored(specs: pd.Series[str], goal: Goal, known: Known | None) -> dict[str, pd.Series[float]]:
+    """The column of a score that is known; missing where it was not measured."""
+    (name, _), *_ = goal.optimise
+    return {} if known is None else {name: specs.map(known).astype(float)}
+
+
+def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+    shares = {
+        f"{bound.figure}_share": bound.share(table[bound.figure])
+        for bound in goal.bounds
+        if bound.figure in COSTS
+    }
+    return table.assign(**shares)
+
+
+def sort_keys(table: pd.DataFrame, goal: Goal) -> list[tuple[float | str, ...]]:
+    """What ranking sorts by, least first, a key a row."""
+    columns = (_signed(table, name, MINIMIZE if ascends else MAXIMIZE) for name, ascends in goal.order)
+    columns = (column.fillna(np.inf) if column.dtype == float else column for column in columns)
+    return list(zip(*columns, strict=True))
+
+
+def sorted_by(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
+    """The rows best first."""
+    keys = sort_keys(table, goal)
+    return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
+
+
+def _not_dominated(table: pd.DataFrame, goal: Goal) -> NDArray[np.bool_]:
+    """Whether no row before it is as good in the second figure; rows are ranked by the first."""
+    values = _signed(table, *goal.optimise[1]).to_numpy(float)
+    best_before = np.minimum.accumulate(np.concatenate([[np.inf], values[:-1]]))
+    kept: NDArray[np.bool_] = values < best_before
+    return kept
+
+
+def _beaten(figures: Mapping[Any, Any], found: pd.DataFrame, goal: Goal) -> bool:
+    """Whether a front has a network that is better in one figure and no worse in the other."""
+    if len(goal.optimise) == 1:
+        return False
+    differences = [_signed(found, *aim) - _signed(figures, *aim) for aim in goal.optimise]
+    no_worse = np.logical_and.reduce([difference <= 0 for difference in differences])
+    better = np.logical_or.reduce([difference < 0 for difference in differences])
+    return bool(np.any(no_worse & better))
+
+
+def _signed(table: Any, figure: str, direction: str) -> Any:
+    """A figure such that less is better."""
+    return -table[figure] if direction == MAXIMIZE else table[figure]

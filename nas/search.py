@@ -1,0 +1,147 @@
+"""Search: from a budget to a ranked table of architectures."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from nas.commands import run_command
+
+    run_command("search")
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas import callable_package
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nas.query import Written
+    from search_spaces.architecture import Value
+
+
+def search(
+    space: str,
+    *,
+    flops: Written | None = None,
+    macs: Written | None = None,
+    params: Written | None = None,
+    like: str | None = None,
+    minimize: str | None = None,
+    across_widths: bool = False,
+    pareto: str | None = None,
+    score: str | None = None,
+    score_batch: int | None = None,
+    fix: Mapping[str, Value] | None = None,
+    sampler: str | None = None,
+    trials: int | None = None,
+    seed: int = 0,
+    warm_start: bool = True,
+    per_width: int | None = None,
+    top: int = 10,
+    out: str | Path | None = None,
+) -> pd.DataFrame:
+    """Search a space for the architectures of the largest NN-Mass, or best other score, inside budgets.
+
+    Args:
+        space: Name of a registered space.
+        flops: Budget on FLOPs by fvcore's rules, one multiply-add counted as one: "400M", a number, or a band
+            as "380M:400M" or a tuple.
+        macs: Budget on the multiply-adds of convolutions and linear layers.
+        params: Budget on trainable parameters.
+        like: A reference or spec: look for the cheapest architectures of at least its NN-Mass and of its base
+            width instead.
+        minimize: The cost that `like` minimises, FLOPs by default.
+        across_widths: With `like`, let the base width vary, where NN-Mass promises nothing.
+        pareto: A cost: look for the front of NN-Mass, or of `score`, against it instead.
+        score: Name of a registered proxy (`nas.proxies.names()`) to rank by in the place of NN-Mass, in the
+            direction that it calls better. One that looks at networks is measured once on each architecture
+            inside the budgets, as initialised, with normal noise for images and random labels.
+        score_batch: How many images it looks at, 32 by default.
+        fix: Choices to pin and constants to set, by name.
+        sampler: Name of an Optuna sampler; by default the one that measured best, and tpe where the score is
+            measured.
+        trials: How many architectures are proposed: by default 1,000, or 200 where the score is measured.
+        seed: Seed of the sampler, and of the weights and the noise that a score is measured on; the same seed
+            and versions give the same table.
+        warm_start: Begin with even draws from inside the budgets, where nothing is proven.
+        per_width: Keep so many architectures of each base width at most, with their ranks among all.
+        top: How many of the best rows fvcore recounts, in this process.
+        out: An empty or new folder to keep the run in; by default nothing is written.
+
+    Returns:
+        Architectures that meet the budgets, best first, none twice: rank, the true one where the score is a
+        sum over stages, missing where it is not known; arch, the score if it is another, nn_mass, flops,
+        macs, params, the share of each budget used, how it was found ("proof", or "trial 7"), and whether it
+        was recounted; with `pareto` front, whether it is on the exact front. In `attrs`: "proof", what is
+        proven; and "evidence", what trainings have shown of first rows, and "scores", how another score was
+        measured, or None.
+
+    Raises:
+        RequestError: The request makes no sense, or no architecture was found that meets it.
+        TypeError: An argument is of another kind.
+        nas.verify.MiscountError: fvcore counts otherwise than the closed form.
+        RuntimeError: The score failed on a network.
+
+    >>> table = search("mobilenet", flops="400M", trials=50, sampler="random", top=1)
+    >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
+    (True, np.int64(1))
+    """
+    from nas.exact.problem import Problem
+    from nas.optimize.evidence import caution
+    from nas.optimize.folder import RunFolder
+    from nas.optimize.proof import ROWS
+    from nas.optimize.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
+    from nas.optimize.run import Run
+    from nas.proxies.registry import BATCH
+    from nas.query import as_text
+    from nas.verify import verify
+    from search_spaces import Architecture
+    from search_spaces.errors import checked_kind, checked_path, checked_whole
+
+    checked_kind("space", space, str, "the name of a space")
+    checked_kind("like", like, (str, Architecture, type(None)), "a reference or spec")
+    for name, text in (("minimize", minimize), ("pareto", pareto), ("score", score), ("sampler", sampler)):
+        checked_kind(name, text, (str, type(None)), "a name or None")
+    top = checked_whole("top", top, 0, MOST_ROWS)
+    for name, asked in (("across_widths", across_widths), ("warm_start", warm_start)):
+        checked_kind(name, asked, bool, "True or False")
+    checked_kind("fix", fix, (Mapping, type(None)), "names with values")
+    if out is not None:
+        checked_path("out", out)
+    written = {"flops": flops, "macs": macs, "params": params}
+    score = DEFAULT_SCORE if score is None else score
+    usual_sampler, usual_trials = defaults(score)
+    request = Request(
+        space=space,
+        budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
+        fix=fix or {},
+        like=None if like is None else str(like),
+        minimize=minimize,
+        across_widths=across_widths,
+        pareto=pareto,
+        sampler=usual_sampler if sampler is None else sampler,
+        trials=usual_trials if trials is None else trials,
+        seed=seed,
+        warm_start=warm_start,
+        per_width=per_width,
+        score=score,
+        score_batch=BATCH if score_batch is None else score_batch,
+    )
+    run = Run(request, Problem.of(request))
+    run.folder = None if out is None else RunFolder.create(request, Path(out))
+    with run.folder.locked() if run.folder else nullcontext():
+        run.prove(top)
+        run.explore()
+        run.draw(top)
+        best = run.best(top)
+        verify(best.to_dict("records"))
+        run.finish(best)
+    run.found.attrs["proof"] = run.sentence(len(best) or ROWS)
+    run.found.attrs["evidence"] = caution(request)
+    run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
+    return run.found
+
+
+callable_package(__name__)

@@ -1,0 +1,192 @@
+"""Several studies put together: whether accuracy follows one line in log NN-Mass across base widths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from nas.files import as_png
+from nas.study.report import axis, logarithmic, read_table
+from nas.study.request import StudyFolder
+from nas.study.stats import LEVEL, Line, Values, base_of, spearman, telling, with_interval
+from search_spaces import RequestError
+
+_APART = frozenset({"archs", "named", "seeds", "named_seeds", "recipe", "keep"})
+"""What studies that trained alike may differ in; of the recipe its name, not its values."""
+
+
+def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
+    """The networks of finished studies that trained alike, with the base width of each.
+
+    Raises:
+        RequestError: A study is not finished, or was trained on other data or in another way.
+    """
+    first = folders[0]
+    for folder in folders:
+        if not folder.table.exists():
+            raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
+        same_data = {"data"} if folder.request.order.title == first.request.order.title else set[str]()
+        differing = folder.request.order.differing(first.request.order, but=_APART | same_data)
+        if differing:
+            raise RequestError(
+                f"{folder.path} has {', '.join(differing)}; put together studies that trained alike"
+            )
+    tables = [read_table(folder.table, ("nn_mass",), known=("params", "top1")) for folder in folders]
+    table = pd.concat(tables, ignore_index=True)
+    table = table.drop_duplicates("arch", ignore_index=True)
+    table.insert(1, "base", telling(table["arch"].map(base_of).tolist()))
+    return table
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines of accuracy in a score, one for each base width, and how far apart they lie.
+
+    Attributes:
+        points: Accuracy of each base width above the first one at equal score, in points, if the lines are
+            taken as parallel; nan where the networks do not settle it.
+        half: Half of the 95% interval of each; 0 for the first.
+        p_one: Chance that lines of their own fit so much better than one for all, if one holds (F test).
+        p_parallel: The same of lines of their own against parallel ones.
+    """
+
+    points: dict[str, float]
+    half: dict[str, float]
+    p_one: float
+    p_parallel: float
+
+    @classmethod
+    def fitted(cls, score: Values, accuracy: Values, bases: Sequence[str]) -> Lines:
+        """By least squares, on networks whose score is finite.
+
+        Raises:
+            RequestError: There is one base width, or there are too few networks.
+        """
+        names = list(dict.fromkeys(bases))
+        if len(names) < 2 or len(score) < 2 * len(names) + 1:
+            raise RequestError(
+                f"{len(score)} networks of {len(names)} base width(s): expected at least two, and more"
+                " than two networks of each; add a study of another base width"
+            )
+        belongs = np.array([[base == name for name in names] for base in bases], float)
+        one = _Fit.of(np.column_stack([score, np.ones(len(score))]), accuracy)
+        parallel = _Fit.of(np.column_stack([score, belongs]), accuracy)
+        apart = _Fit.of(np.column_stack([score[:, None] * belongs, belongs]), accuracy)
+        points, half = zip(*(parallel.contrast(1, 1 + place) for place in range(len(names))), strict=True)
+        return cls(
+            points=dict(zip(names, points, strict=True)),
+            half=dict(zip(names, half, strict=True)),
+            p_one=apart.better_than(one),
+            p_parallel=apart.better_than(parallel),
+        )
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A least-squares fit: coefficients, their covariance by the variance, what is left, and its freedom."""
+
+    found: Values
+    covariance: Values
+    rest: float
+    free: int
+
+    @classmethod
+    def of(cls, terms: Values, values: Values) -> _Fit:
+        found, _, rank, _ = np.linalg.lstsq(terms, values, rcond=None)
+        whole = rank == terms.shape[1]
+        return cls(
+            found=np.asarray(found if whole else np.full(terms.shape[1], np.nan), np.float64),
+            covariance=np.asarray(np.linalg.pinv(terms.T @ terms), np.float64),
+            rest=float(np.square(values - terms @ found).sum()),
+            free=len(values) - int(rank),
+        )
+
+    def contrast(self, first: int, second: int) -> tuple[float, float]:
+        """How much the second coefficient is above the first, and half of its 95% interval."""
+        from scipy.stats import t
+
+        if first == second:
+            return 0.0, 0.0
+        which = np.zeros(len(self.found))
+        which[[first, second]] = -1, 1
+        spread = float(which @ self.covariance @ which) * self.rest / self.free
+        return float(which @ self.found), float(t.ppf((1 + LEVEL) / 2, self.free)) * max(spread, 0.0) ** 0.5
+
+    def better_than(self, other: _Fit) -> float:
+        """Chance of leaving so much less than a fit with fewer terms does, if that one holds (F test)."""
+        from scipy.stats import f
+
+        more = other.free - self.free
+        if not (more and self.rest):
+            return float("nan")
+        gained = (other.rest - self.rest) / more / (self.rest / self.free)
+        return float(f.sf(gained, more, self.free))
+
+
+def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
+    """A row a base width: how accuracy follows a score in it, and how far it lies above the first one's.
+
+    Args:
+        table: As `together` gives.
+        score: Its name.
+
+    Returns:
+        base, networks, least and most of the score, rho with its interval, slope (points for each e-fold
+        where the score is drawn as its logarithm), points above the first base width at equal score with half
+        of their interval, whether their ranges of the score overlap, and p of one line and of parallel ones.
+
+    Raises:
+        RequestError: There is one base width, or there are too few networks.
+    """
+    drawn = axis(score, table)
+    kept = np.isfinite(drawn)
+    known, accuracy, bases = drawn[kept], table["top1"].to_numpy(float)[kept], table["base"][kept].tolist()
+    fitted = Lines.fitted(known, accuracy, bases)
+    of_all = table[score].to_numpy(float)[kept]
+    first = of_all[np.array(bases) == bases[0]]
+    rows = []
+    for base in fitted.points:
+        own = np.array(bases) == base
+        rho = with_interval(spearman, known[own], accuracy[own])
+        values = of_all[own]
+        rows.append(
+            {
+                "base": base,
+                "networks": int(own.sum()),
+                "least": values.min(),
+                "most": values.max(),
+                "rho": rho.value,
+                "rho_low": rho.low,
+                "rho_high": rho.high,
+                "slope": _slope(known[own], accuracy[own]),
+                "above": fitted.points[base],
+                "above_half": fitted.half[base],
+                "overlap": bool(values.min() <= first.max() and first.min() <= values.max()),
+                "p_one": fitted.p_one,
+                "p_parallel": fitted.p_parallel,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _slope(score: Values, accuracy: Values) -> float:
+    return Line.fitted(score, accuracy).slope if len(score) > 2 and np.ptp(score) > 0 else float("nan")
+
+
+def lines_figure(table: pd.DataFrame, scores: Sequence[str], title: str) -> bytes:
+    """A PNG: accuracy against some scores, a colour a base width."""
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=(4.2 * len(scores), 3.6), layout="constrained")
+    panels = drawn.subplots(1, len(scores), squeeze=False, sharey=True)[0]
+    for panel, score in zip(panels, scores, strict=True):
+        for base, part in table.groupby("base", sort=False):
+            panel.scatter(part[score], part["top1"], s=18, alpha=0.8, label=base)
+        logarithmic(panel, score)
+    panels[0].set_ylabel("top-1, %")
+    panels[0].legend(fontsize=8)
+    drawn.suptitle(title, fontsize=10)
+    return as_png(drawn)

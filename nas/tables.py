@@ -1,0 +1,286 @@
+"""Stage tables: every figure of every stage under every choice, and the scores of populations from them.
+
+From these few thousand rows come the scores of populations and the exact optima, counts and samples of whole
+spaces (`nas.exact`): no architecture is described again. A population is an array of option numbers, one row
+an architecture and one column a choice, in the order of `space.choices`. Columns that lie together in memory
+(Fortran order) and the narrowest integers are fastest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search_spaces import Space
+from search_spaces.chain import Values
+from search_spaces.cost import MASS_UNITS, Column, total
+from search_spaces.layers import Part
+
+IN_WHOLE_NUMBERS = ("mass_units", "flops", "macs", "params")
+"""`FIGURES` as the tables hold them: NN-Mass in parts of 1 / `search_spaces.cost.MASS_UNITS`."""
+
+
+@dataclass(frozen=True)
+class StageTable:
+    """The figures of one stage, a cell for each state that may enter it and each of its choices.
+
+    Attributes:
+        states: How many states may enter.
+        columns: Which columns of a population hold its choices.
+        options: How many options each of these has.
+        figures: A row a cell, over states and options, a column for each of `IN_WHOLE_NUMBERS`.
+        leaving: For each cell, the number of the state that leaves the stage.
+        canonical: For each cell, the first cell that is the same network.
+    """
+
+    states: int
+    columns: tuple[int, ...]
+    options: tuple[int, ...]
+    figures: NDArray[np.int64]
+    leaving: NDArray[np.intp]
+    canonical: NDArray[np.intp]
+
+    def cells(self, entering: NDArray[np.intp], population: Population) -> NDArray[np.intp]:
+        """The cell that each architecture falls in, from the state that enters."""
+        cell = entering
+        for column, count in zip(self.columns, self.options, strict=True):
+            cell = cell * count + population[:, column]
+        return cell
+
+    def write(self, cells: NDArray[np.intp], population: Population) -> None:
+        """Write the options that cells stand for into a population."""
+        _, *options = np.unravel_index(cells, (self.states, *self.options))
+        for column, numbers in zip(self.columns, options, strict=True):
+            population[:, column] = numbers
+
+
+@dataclass(frozen=True)
+class StageTables:
+    """The stage tables of a space.
+
+    >>> import search_spaces
+    >>> tables = StageTables.of(search_spaces.get("mobilenet"))
+    >>> {name: column.tolist() for name, column in tables.score(np.zeros((1, 15), np.uint8)).items()}
+    {'nn_mass': [0.0], 'flops': [38694048], 'macs': [35046096], 'params': [1526600]}
+    """
+
+    tables: tuple[StageTable, ...]
+
+    @classmethod
+    def of(cls, space: Space) -> StageTables:
+        """Tabulate a space."""
+        return cls(tuple(_tabulate(space)))
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The tables merged for scoring."""
+        return Scorer.of(self.tables)
+
+    def score(self, population: Population) -> dict[str, Column]:
+        """The figures of each row of a population: nn_mass as float64, the rest as int64."""
+        return self.scorer.score(population)
+
+    def canonical(self, population: Population) -> Population:
+        """The same networks, each with the first options that give it: equal rows are equal networks."""
+        state = np.zeros(len(population), np.intp)
+        least = population.copy()
+        for table in self.tables:
+            cells = table.canonical[table.cells(state, population)]
+            table.write(cells, least)
+            state = table.leaving[cells]
+        return least
+
+    def are_canonical(self, population: Population) -> NDArray[np.bool_]:
+        """Whether each row is the first of those that give its network."""
+        state, canonical = np.zeros(len(population), np.intp), np.ones(len(population), bool)
+        for table in self.tables:
+            cells = table.cells(state, population)
+            canonical &= table.canonical[cells] == cells
+            state = table.leaving[cells]
+        return canonical
+
+
+def enumerate_all(space: Space) -> Population:
+    """Every choice of options in a space, as a population; for spaces small enough for memory."""
+    counts = [len(options) for options in space.choices.values()]
+    numbers: Population = np.indices(counts, dtype=np.min_scalar_type(max(counts) - 1))
+    return numbers.reshape(len(counts), -1).T
+
+
+def _tabulate(space: Space) -> Iterator[StageTable]:
+    names = list(space.choices)
+    states: Values = {}
+    count = 1
+    for stage in space.chain():
+        options = tuple(len(space.choices[name]) for name in stage.choices)
+        numbers, *taken = np.indices((count, *options)).reshape(1 + len(options), -1)
+        entering = {name: column[numbers] for name, column in states.items()}
+        chosen = {
+            name: np.asarray(space.choices[name])[i] for name, i in zip(stage.choices, taken, strict=True)
+        }
+        parts, left = stage.describe(entering, chosen)
+        states, first, leaving = _distinct(left, len(numbers))
+        _, same, group = _distinct({"entering": numbers, **stage.canonical(entering, chosen)}, len(numbers))
+        yield StageTable(
+            states=count,
+            columns=tuple(names.index(name) for name in stage.choices),
+            options=options,
+            figures=_in_whole_numbers(parts, len(numbers)),
+            leaving=leaving,
+            canonical=same[group],
+        )
+        count = len(first)
+
+
+def _in_whole_numbers(parts: Sequence[Part], cells: int) -> NDArray[np.int64]:
+    figures = total(part.figures() for part in parts)
+    columns = [np.broadcast_to(getattr(figures, name), cells) for name in IN_WHOLE_NUMBERS]
+    return np.stack(columns, axis=1).astype(np.int64)
+
+
+def _distinct(values: Values, cells: int) -> tuple[Values, NDArray[np.intp], NDArray[np.intp]]:
+    """The distinct combinations of some columns, the first cell that has each, and each cell's number."""
+    numbers = np.zeros(cells, np.intp)
+    columns = {name: np.broadcast_to(np.asarray(column), cells) for name, column in values.items()}
+    for column in columns.values():
+        different, inverse = np.unique(column, return_inverse=True)
+        numbers = numbers * len(different) + inverse
+    _, first, numbers = np.unique(numbers, return_index=True, return_inverse=True)
+    return {name: column[first] for name, column in columns.items()}, first, numbers
+
+
+FIGURES = ("nn_mass", "flops", "macs", "params")
+"""The figures of an architecture, in the order in which tables show them."""
+
+Population: TypeAlias = NDArray[np.integer]
+
+_CELLS = 8192
+"""Rows of four figures that a merged table may have: more do not stay in a core's cache."""
+_CHUNK = 32_768
+"""Architectures scored at once, for the same reason."""
+_CARRIED: Final = -1
+"""The column of a merged table that is no choice but the state that an earlier table left."""
+
+
+@dataclass(frozen=True)
+class MergedTable:
+    """The figures of neighbouring stages together, a cell for each combination of what they depend on.
+
+    Attributes:
+        columns: Columns of a population, or `_CARRIED`.
+        options: How many options each has.
+        figures: A row of figures a cell, as in a stage table.
+        leaving: For each cell the state that leaves, where the next table cannot tell it from columns.
+    """
+
+    columns: tuple[int, ...]
+    options: tuple[int, ...]
+    figures: NDArray[np.int64]
+    leaving: NDArray[np.intp] | None = None
+
+    def cells(self, columns: NDArray[np.integer], carried: NDArray[np.intp]) -> NDArray[np.integer]:
+        """The cell that each architecture falls in."""
+        kind = np.uint16 if len(self.figures) < 2**16 else np.intp
+        cells: NDArray[np.integer] = np.zeros(columns.shape[1], kind)
+        for column, count in zip(self.columns, self.options, strict=True):
+            cells *= kind(count)
+            cells += (carried if column == _CARRIED else columns[column]).astype(kind, copy=False)
+        return cells
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The tables that score a space's populations."""
+
+    tables: tuple[MergedTable, ...]
+
+    @classmethod
+    def of(cls, stages: Sequence[StageTable]) -> Self:
+        """Merge neighbouring stage tables, as long as they stay small."""
+        closed: list[MergedTable] = []
+        group = _Group((), (), np.zeros((1, len(FIGURES)), np.int64), np.zeros(1, np.intp))
+        begun = False
+        for stage in stages:
+            if begun and len(group.leaving) * math.prod(stage.options) > _CELLS:
+                following = group.following(room=_CELLS // math.prod(stage.options))
+                closed.append(group.table(carried=following is None))
+                group = following or _Group.after(group.leaving)
+            group, begun = group.extended(stage), True
+        return cls((*closed, group.table(carried=False)))
+
+    def score(self, population: Population) -> dict[str, Column]:
+        """The figures of each row of a population: nn_mass as float64, the rest as int64.
+
+        That each number is one of an option is not checked.
+        """
+        sums = np.empty((len(FIGURES), len(population)), np.int64)
+        room = min(_CHUNK, len(population))
+        total, figures = np.empty((2, room, len(FIGURES)), np.int64)
+        for start in range(0, len(population), _CHUNK):
+            columns = population[start : start + _CHUNK].T
+            carried = np.zeros(0, np.intp)
+            for number, table in enumerate(self.tables):
+                cells = table.cells(columns, carried)
+                # Other modes than "clip" copy once more; cells are inside the table.
+                out = (figures if number else total)[: len(cells)]
+                np.take(table.figures, cells, axis=0, out=out, mode="clip")
+                if number:
+                    total[: len(cells)] += out
+                if table.leaving is not None:
+                    carried = table.leaving[cells]
+            sums[:, start : start + len(cells)] = total[: len(cells)].T
+        mass, *costs = sums
+        return dict(zip(FIGURES, (mass / MASS_UNITS, *costs), strict=True))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Stages being merged: their figures, and the state that leaves them, over what they depend on."""
+
+    columns: tuple[int, ...]
+    options: tuple[int, ...]
+    figures: NDArray[np.int64]
+    leaving: NDArray[np.intp]
+
+    def extended(self, stage: StageTable) -> _Group:
+        """With one more stage."""
+        own = np.arange(math.prod(stage.options))
+        cells = (self.leaving[:, None] * len(own) + own).ravel()
+        return _Group(
+            self.columns + stage.columns,
+            self.options + stage.options,
+            np.repeat(self.figures, len(own), axis=0) + stage.figures[cells],
+            stage.leaving[cells],
+        )
+
+    @classmethod
+    def after(cls, leaving: NDArray[np.intp]) -> _Group:
+        """The start of a group that an earlier table hands its state."""
+        states = int(leaving.max()) + 1
+        return cls((_CARRIED,), (states,), np.zeros((states, len(FIGURES)), np.int64), np.arange(states))
+
+    def following(self, room: int) -> _Group | None:
+        """The start of the next group, over the columns that decide the state; none if these are too many."""
+        state = self.leaving.reshape(self.options)
+        columns = []
+        for axis, column in enumerate(self.columns):
+            if (state == state.take([0], axis)).all():
+                state = state.take([0], axis)
+            else:
+                columns.append(column)
+        if state.size > room:
+            return None
+        options = tuple(count for count in state.shape if count > 1)
+        return _Group(tuple(columns), options, np.zeros((state.size, len(FIGURES)), np.int64), state.ravel())
+
+    def table(self, carried: bool) -> MergedTable:
+        """What has been merged; columns of one option say nothing."""
+        varied = [(c, count) for c, count in zip(self.columns, self.options, strict=True) if count > 1]
+        columns, options = zip(*varied, strict=True) if varied else ((), ())
+        return MergedTable(columns, options, self.figures, self.leaving if carried else None)
