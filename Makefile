@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 SEARCH ?= --space mobilenet --flops 400M
 
-.PHONY: search test slow attack check benchmarks clean
+.PHONY: search test slow attack check docs benchmarks clean
 
 search: $(VENV)/installed
 	$(RUN) -m nas.search $(SEARCH)
@@ -25,6 +25,14 @@ check: $(VENV)/tested
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+# pdoc lists no module of a package beyond its __all__, and it must not run the commands: these are named one by one.
+FILES := $(wildcard nas/*.py nas/latency/*.py nas/proxies/*.py search_spaces/*.py)
+MODULES := $(filter-out %__ nas.score nas.search,$(subst /,.,$(basename $(FILES))))
+
+docs: $(VENV)/documented
+	OMP_NUM_THREADS=1 $(RUN) -m pdoc --docformat google -o site nas nas.latency nas.optimize nas.proxies \
+		nas.study nas.train search_spaces $(MODULES) '!.*\.__main__'
+
 benchmarks: $(VENV)/tested
 	$(RUN) -m benchmarks
 
@@ -42,4 +50,8 @@ $(VENV)/installed: pyproject.toml $(VENV)/bin/uv
 
 $(VENV)/tested: pyproject.toml $(VENV)/installed
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --editable ".[test]"
+	touch $@
+
+$(VENV)/documented: pyproject.toml $(VENV)/installed
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --editable ".[docs]"
 	touch $@
