@@ -175,7 +175,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 
 def asked(options: argparse.Namespace) -> dict[str, Any]:
-    """What the arguments of `add_question` say, as the arguments of a `nas.query.Question`.
+    """What the arguments of `add_question` say, as the arguments of a `nas.query.Query`.
 
     Raises:
         RequestError: There is no space, or a name is pinned twice.

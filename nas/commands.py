@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
@@ -33,16 +34,26 @@ def main() -> NoReturn:
     if name in COMMANDS:
         del sys.argv[1]
         run_command(name)
-    from nas.cli import error_line
-    from search_spaces.errors import did_you_mean, shown
+    from nas.cli import run
 
+    run(_overview)
+
+
+def _overview(arguments: Sequence[str]) -> int:
+    """Show what commands there are.
+
+    Raises:
+        RequestError: Another command is asked for.
+    """
+    if arguments and arguments[0] not in ("-h", "--help"):
+        from search_spaces import RequestError
+        from search_spaces.errors import did_you_mean, shown
+
+        hint = did_you_mean(arguments[0], COMMANDS)
+        raise RequestError(f"unknown command {shown(arguments[0])}{hint}; there are {', '.join(COMMANDS)}")
     width = max(map(len, COMMANDS))
-    listed = "\n".join(f"  {command:{width}}  {what}" for command, (_, what) in COMMANDS.items())
-    if name in ("", "-h", "--help"):
-        print(f"usage: nas COMMAND ...\n\n{listed}\n\nnas COMMAND --help shows the options of a command.")
-        sys.exit(0 if name else 2)
-    hint = did_you_mean(name, COMMANDS)
-    print(
-        error_line(f"unknown command {shown(name)}{hint}; there are {', '.join(COMMANDS)}"), file=sys.stderr
-    )
-    sys.exit(2)
+    print("usage: nas COMMAND ...\n")
+    for name, (_, what) in COMMANDS.items():
+        print(f"  {name:{width}}  {what}")
+    print("\nnas COMMAND --help shows the options of a command.")
+    return 0 if arguments else 2

@@ -258,7 +258,7 @@ def _pin(name: object, value: object) -> tuple[str, Value]:
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """Which architectures of a space are asked for.
 
     Attributes:

@@ -81,7 +81,7 @@ def search(
     Raises:
         RequestError: The request makes no sense, or no architecture was found that meets it.
         TypeError: An argument is of another kind.
-        nas.verify.MiscountError: fvcore counts otherwise than the closed form.
+        nas.verify.CountMismatchError: fvcore counts otherwise than the closed form.
         RuntimeError: The score failed on a network.
 
     >>> table = search("mobilenet", flops="400M", trials=50, sampler="random", top=1)

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from search_spaces import Space
 from search_spaces.chain import Values
-from search_spaces.cost import MASS_UNITS, Column, total
+from search_spaces.cost import MASS_SCALE, Column, total
 from search_spaces.layers import Part
 
 IN_WHOLE_NUMBERS = ("mass_units", "flops", "macs", "params")
-"""`FIGURES` as the tables hold them: NN-Mass in parts of 1 / `search_spaces.cost.MASS_UNITS`."""
+"""`FIGURES` as the tables hold them: NN-Mass in parts of 1 / `search_spaces.cost.MASS_SCALE`."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class Scorer:
                     carried = table.leaving[cells]
             sums[:, start : start + len(cells)] = total[: len(cells)].T
         mass, *costs = sums
-        return dict(zip(FIGURES, (mass / MASS_UNITS, *costs), strict=True))
+        return dict(zip(FIGURES, (mass / MASS_SCALE, *costs), strict=True))
 
 
 @dataclass(frozen=True)

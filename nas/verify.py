@@ -30,7 +30,7 @@ Row: TypeAlias = Mapping[Any, Any]
 """A row of a table: arch, nn_mass, flops, macs, params and more."""
 
 
-class MiscountError(Exception):
+class CountMismatchError(Exception):
     """The closed form and fvcore disagree: a fault in the description of a space."""
 
 
@@ -92,12 +92,12 @@ def compare(
         shown: nn_mass, flops, macs and params of the architecture, from wherever they came.
 
     Raises:
-        MiscountError: They differ.
+        CountMismatchError: They differ.
     """
     expected = score(architecture)
     for name, value in expected.items():
         if shown is not None and shown[name] != value:
-            raise MiscountError(
+            raise CountMismatchError(
                 f"{architecture}: {name} is {value} in closed form, {shown[name]} in the table"
             )
     operators = {name: int(count) for name, count in architecture.figures().operators.items() if count}
@@ -106,7 +106,7 @@ def compare(
         ("operations by operator", operators, counted["operators"]),
     ):
         if ours != theirs:
-            raise MiscountError(
+            raise CountMismatchError(
                 f"{architecture}: {name} is {ours} in closed form, {theirs} when built and counted"
             )
 
@@ -115,7 +115,7 @@ def verify(rows: Iterable[Row]) -> None:
     """Recount rows of a table in this process.
 
     Raises:
-        MiscountError: One differs from what it shows.
+        CountMismatchError: One differs from what it shows.
     """
     for row in rows:
         architecture = search_spaces.parse(row["arch"])
@@ -134,7 +134,7 @@ def start_process() -> subprocess.Popen[str]:
     )
 
 
-class Recounter:
+class FvcoreVerifier:
     """A process that recounts: it imports torch while this one does something else.
 
     Use it as a context; leaving ends the process.
@@ -169,7 +169,7 @@ class Recounter:
         """The rows, each when its recount is done and agrees.
 
         Raises:
-            MiscountError: One differs from what it shows.
+            CountMismatchError: One differs from what it shows.
             RuntimeError: The process died.
         """
         assert self._process.stdout is not None

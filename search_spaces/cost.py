@@ -18,7 +18,7 @@ import numpy as np
 Column: TypeAlias = Any
 """A number, or a NumPy array of numbers with one entry an architecture. Every formula takes both."""
 
-MASS_UNITS = 720_720 * 4096
+MASS_SCALE = 720_720 * 4096
 """Parts of one NN-Mass in which masses are kept, as whole numbers.
 
 Sums of whole numbers are the same in any order, sums of floats are not. 720,720 is divisible by all numbers
@@ -34,7 +34,7 @@ class Figures:
     """NN-Mass, parameters and operations of a part, for one architecture or a column of them.
 
     Attributes:
-        mass_units: NN-Mass, at least 0, in parts of 1 / `MASS_UNITS`.
+        mass_units: NN-Mass, at least 0, in parts of 1 / `MASS_SCALE`.
         params: Trainable parameters.
         operators: Operations of one image by fvcore's operator names, in evaluation mode, a multiply-add
             counted as one.
@@ -53,7 +53,7 @@ class Figures:
     @property
     def nn_mass(self) -> Column:
         """NN-Mass (Bhardwaj et al., CVPR 2021)."""
-        return self.mass_units / MASS_UNITS
+        return self.mass_units / MASS_SCALE
 
     @property
     def macs(self) -> Column:
@@ -79,12 +79,12 @@ class Figures:
 
 
 def in_units(mass: Column) -> Column:
-    """An NN-Mass as the nearest whole number of parts of 1 / `MASS_UNITS`.
+    """An NN-Mass as the nearest whole number of parts of 1 / `MASS_SCALE`.
 
-    >>> int(in_units(11.2)) * 5 == 56 * MASS_UNITS
+    >>> int(in_units(11.2)) * 5 == 56 * MASS_SCALE
     True
     """
-    return np.rint(np.multiply(mass, MASS_UNITS)).astype(np.int64)[()]
+    return np.rint(np.multiply(mass, MASS_SCALE)).astype(np.int64)[()]
 
 
 def total(figures: Iterable[Figures]) -> Figures:

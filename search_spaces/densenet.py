@@ -14,7 +14,7 @@ import numpy as np
 from search_spaces.blocks import DenseCell, dense_layers, links_of_use
 from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.cost import Column
-from search_spaces.layers import BatchNorm, Conv, Free, Linear, Part, Repeat, conv_norm, halved
+from search_spaces.layers import BatchNorm, Conv, Linear, Part, Repeat, Uncounted, conv_norm, halved
 from search_spaces.registry import register
 from search_spaces.space import Space
 from search_spaces.spec import choice, constant
@@ -32,8 +32,8 @@ def operation(op: Column, channels_in: Column, width: Column, side: int, stride:
     """
     out = halved(side) if stride == 2 else side
     separable = (
-        *(*conv_norm(channels_in, width, 1, side), Free("ReLU")),
-        *(*conv_norm(width, width, 3, out, stride, depthwise=True), Free("ReLU")),
+        *(*conv_norm(channels_in, width, 1, side), Uncounted("ReLU")),
+        *(*conv_norm(width, width, 3, out, stride, depthwise=True), Uncounted("ReLU")),
         *conv_norm(width, width, 1, out),
     )
     return (
@@ -90,7 +90,7 @@ class DenseNet(ChainArchitecture):
                 side = halved(self.resolution, times=index)
 
                 def layer(channels_in: Column) -> tuple[Part, ...]:
-                    norm = (BatchNorm(channels_in, side), Free("ReLU"))
+                    norm = (BatchNorm(channels_in, side), Uncounted("ReLU"))
                     return (*norm, *operation(state["op"], channels_in, width, side))
 
                 first: tuple[Part, ...] = (Conv(3, width, 3, side),)
@@ -100,7 +100,7 @@ class DenseNet(ChainArchitecture):
                         state["op"], before, width, halved(self.resolution, index - 1), stride=2
                     )
                 dense = DenseCell(width, depth, first, dense_layers(width, depth, links, layer), seed=index)
-                return (dense, BatchNorm(width, side), Free("ReLU")), state
+                return (dense, BatchNorm(width, side), Uncounted("ReLU")), state
 
             shared = () if index else ("width_mult", "op")
             choices = (*shared, f"depth_{index + 1}", f"links_{index + 1}")
@@ -109,7 +109,7 @@ class DenseNet(ChainArchitecture):
         def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
             side = halved(self.resolution, times=2) // 2
             features = CHANNELS[-1] * entering["width_mult"] * side**2
-            return (Free("AvgPool2d", 2), Free("Flatten"), Linear(features, self.num_classes)), {}
+            return (Uncounted("AvgPool2d", 2), Uncounted("Flatten"), Linear(features, self.num_classes)), {}
 
         return (*map(cell, range(3)), Stage("head", (), head))
 

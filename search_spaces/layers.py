@@ -153,10 +153,10 @@ class GlobalPool:
 
 
 @dataclass(frozen=True)
-class Free:
+class Uncounted:
     """A module without parameters that fvcore does not count, by its name in `torch.nn`.
 
-    >>> next(Free("Dropout", 0.2).modules())
+    >>> next(Uncounted("Dropout", 0.2).modules())
     Dropout(p=0.2, inplace=False)
     """
 

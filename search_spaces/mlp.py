@@ -14,7 +14,7 @@ import numpy as np
 from search_spaces.blocks import DenseCell, dense_layers, links_of_use
 from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.cost import Column
-from search_spaces.layers import Free, Linear, Part
+from search_spaces.layers import Linear, Part, Uncounted
 from search_spaces.registry import register
 from search_spaces.space import Space
 from search_spaces.spec import choice, constant
@@ -62,9 +62,9 @@ class MLP(ChainArchitecture):
             width, depth, links = chosen["width"], chosen["depth"], chosen["links"]
 
             def layer(features_in: Column) -> tuple[Part, ...]:
-                return (Linear(features_in, width), Free("ReLU"))
+                return (Linear(features_in, width), Uncounted("ReLU"))
 
-            first = (Free("Flatten"), *layer(self.in_features))
+            first = (Uncounted("Flatten"), *layer(self.in_features))
             dense = DenseCell(width, depth, first, dense_layers(width, depth, links, layer), seed=0)
             return (dense,), {"width": width}
 

@@ -14,7 +14,16 @@ import numpy as np
 from search_spaces.blocks import Residual
 from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.cost import Column
-from search_spaces.layers import Free, GlobalPool, Linear, Part, Repeat, conv_norm, halved, round_channels
+from search_spaces.layers import (
+    GlobalPool,
+    Linear,
+    Part,
+    Repeat,
+    Uncounted,
+    conv_norm,
+    halved,
+    round_channels,
+)
 from search_spaces.registry import register
 from search_spaces.space import Space
 from search_spaces.spec import choice, constant
@@ -42,9 +51,11 @@ def inverted_residual(
         entering=channels_in,
         widths=(hidden, hidden, channels_out),
         body=(
-            Repeat(np.not_equal(expansion, 1), (*conv_norm(channels_in, hidden, 1, side), Free("ReLU6"))),
+            Repeat(
+                np.not_equal(expansion, 1), (*conv_norm(channels_in, hidden, 1, side), Uncounted("ReLU6"))
+            ),
             *conv_norm(hidden, hidden, 3, out, stride, depthwise=True),
-            Free("ReLU6"),
+            Uncounted("ReLU6"),
             *conv_norm(hidden, channels_out, 1, out),
         ),
         skips=np.equal(channels_in, channels_out) & (stride == 1),
@@ -75,7 +86,7 @@ def stem_side(resolution: int, stride: int) -> int:
 
 def stem_parts(channels: Column, side: int, stride: int) -> list[Part]:
     """A 3x3 convolution on the image, for an output of `side` x `side` pixels."""
-    return [*conv_norm(3, channels, 3, side, stride), Free("ReLU6")]
+    return [*conv_norm(3, channels, 3, side, stride), Uncounted("ReLU6")]
 
 
 def head_parts(channels_in: Column, channels: Column, side: int, num_classes: int) -> list[Part]:
@@ -87,9 +98,9 @@ def head_parts(channels_in: Column, channels: Column, side: int, num_classes: in
     side = halved(side, times=STRIDES.count(2))
     return [
         *conv_norm(channels_in, channels, 1, side),
-        Free("ReLU6"),
+        Uncounted("ReLU6"),
         GlobalPool(channels, side),
-        Free("Dropout", 0.2),
+        Uncounted("Dropout", 0.2),
         Linear(channels, num_classes),
     ]
 

@@ -18,12 +18,12 @@ from search_spaces.cost import Column
 from search_spaces.layers import (
     BatchNorm,
     Conv,
-    Free,
     GlobalPool,
     Linear,
     MaxPool,
     Part,
     Repeat,
+    Uncounted,
     conv_norm,
     halved,
 )
@@ -45,13 +45,17 @@ def residual(
     changes = np.not_equal(channels_in, channels_out) | (stride != 1)
     out = halved(side) if stride == 2 else side
     shortcut = (Repeat(changes, conv_norm(channels_in, channels_out, 1, out, stride)),)
-    return Residual(channels_in, widths, body, shortcut=shortcut, activation=(Free("ReLU"),))
+    return Residual(channels_in, widths, body, shortcut=shortcut, activation=(Uncounted("ReLU"),))
 
 
 def basic_block(channels_in: Column, width: Column, side: int, stride: int) -> Residual:
     """Two 3x3 convolutions; `side` is that of the input, in pixels."""
     out = halved(side) if stride == 2 else side
-    body = (*conv_norm(channels_in, width, 3, out, stride), Free("ReLU"), *conv_norm(width, width, 3, out))
+    body = (
+        *conv_norm(channels_in, width, 3, out, stride),
+        Uncounted("ReLU"),
+        *conv_norm(width, width, 3, out),
+    )
     return residual(channels_in, (width, width), body, side, stride)
 
 
@@ -59,8 +63,8 @@ def bottleneck(channels_in: Column, width: Column, channels_out: int, side: int,
     """1x1 to the inner width, 3x3, 1x1 to the output; `side` is that of the input, in pixels."""
     out = halved(side) if stride == 2 else side
     body = (
-        *(*conv_norm(channels_in, width, 1, side), Free("ReLU")),
-        *(*conv_norm(width, width, 3, out, stride), Free("ReLU")),
+        *(*conv_norm(channels_in, width, 1, side), Uncounted("ReLU")),
+        *(*conv_norm(width, width, 3, out, stride), Uncounted("ReLU")),
         *conv_norm(width, channels_out, 1, out),
     )
     return residual(channels_in, (width, width, channels_out), body, side, stride)
@@ -105,7 +109,7 @@ class ResNet(ChainArchitecture):
         def stem(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
             convolution = Conv(3, STEM_CHANNELS, 7, halved(self.resolution), stride=2)
             norm = BatchNorm(STEM_CHANNELS, halved(self.resolution))
-            return (convolution, norm, Free("ReLU"), MaxPool()), chosen
+            return (convolution, norm, Uncounted("ReLU"), MaxPool()), chosen
 
         def stage(index: int) -> Stage:
             def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:

@@ -200,13 +200,13 @@ def _problem(
     **asked: Any,
 ) -> Problem:
     from nas.exact.problem import Problem
-    from nas.query import Question, as_text
+    from nas.query import Query, as_text
     from search_spaces import Space
     from search_spaces.errors import checked_kind
 
     checked_kind("space", space, (str, Space), "the name of a space or a search_spaces.Space")
     written = {"flops": flops, "macs": macs, "params": params}
-    question = Question(
+    question = Query(
         space=space if isinstance(space, str) else space.name,
         budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
         fix={} if fix is None else fix,

@@ -40,7 +40,7 @@ _DRAWN_IN_VAIN = 1 << 20
 """After so many draws of which none is inside, there are taken to be none."""
 
 
-class Inside(Protocol):
+class FeasibleSet(Protocol):
     """The networks inside limits."""
 
     @property
@@ -62,22 +62,22 @@ class Inside(Protocol):
         ...
 
 
-def inside(graph: Graph, limits: Sequence[Limit], levels: int = FINE) -> Inside:
+def inside(graph: Graph, limits: Sequence[Limit], levels: int = FINE) -> FeasibleSet:
     """The networks of a graph inside limits.
 
     Args:
         levels: Sums to tell apart, where there are too many networks to list; more if the limits are narrow.
     """
     if graph.size() <= LISTED:
-        return Listed.of(graph, limits)
+        return Enumerated.of(graph, limits)
     finest = FINE if len(limits) < 2 else _LEVELS_TOGETHER
     if any(axis.blurred for axis in _axes(graph, limits, min(levels, finest))):
         few = few_inside(graph, limits)
         if few is not None:
-            return Listed(few)
-    tally = Tally.of(graph, limits, min(levels, finest))
+            return Enumerated(few)
+    tally = CountTable.of(graph, limits, min(levels, finest))
     if levels < finest and any(axis.blurred for axis in tally.axes):
-        return Tally.of(graph, limits, finest)
+        return CountTable.of(graph, limits, finest)
     return tally
 
 
@@ -85,7 +85,7 @@ def few_inside(graph: Graph, limits: Sequence[Limit]) -> Paths | None:
     """All networks inside limits that leave few of a large space; None where they leave many."""
     if any(limit.empty for limit in limits):
         return Paths.none(len(graph.steps))
-    if Tally.of(graph, limits, _ROUGHEST).count > LISTED:
+    if CountTable.of(graph, limits, _ROUGHEST).count > LISTED:
         return None
     try:
         return listed(graph, limits, 2 * LISTED)
@@ -94,7 +94,7 @@ def few_inside(graph: Graph, limits: Sequence[Limit]) -> Paths | None:
 
 
 @dataclass(frozen=True)
-class Listed:
+class Enumerated:
     """Networks listed one by one."""
 
     paths: Paths
@@ -199,7 +199,7 @@ def _axes(graph: Graph, limits: Sequence[Limit], levels: float) -> list[_Axis]:
 
 
 @dataclass(frozen=True)
-class Tally:
+class CountTable:
     """Networks counted by what they use.
 
     Attributes:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from nas.query import Bound
 from nas.tables import FIGURES, Population, StageTable, StageTables
-from search_spaces.cost import MASS_UNITS
+from search_spaces.cost import MASS_SCALE
 
 Values: TypeAlias = Sequence[NDArray[Any]]
 """A value for each cell of each step."""
@@ -28,7 +28,7 @@ Values: TypeAlias = Sequence[NDArray[Any]]
 
 def unit_of(figure: str) -> int:
     """How many of the graph's whole numbers make one of a figure."""
-    return MASS_UNITS if figure == "nn_mass" else 1
+    return MASS_SCALE if figure == "nn_mass" else 1
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from typing import Self
 
 import numpy as np
 
-from nas.exact.feasible_set import FINE, LISTED, Inside, Listed, few_inside, inside
+from nas.exact.feasible_set import FINE, LISTED, Enumerated, FeasibleSet, few_inside, inside
 from nas.exact.graph import Graph, Limit, limits, unit_of
 from nas.exact.optimum import Optimum, best
 from nas.exact.pareto import Front, cheapest_first, front, staircase
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
-from nas.query import MAXIMIZE, Bound, Goal, Question, exactly
+from nas.query import MAXIMIZE, Bound, Goal, Query, exactly
 from nas.tables import FIGURES, Population, StageTables
 from search_spaces import RequestError, Space
 
@@ -106,7 +106,7 @@ class Problem:
     few: Paths | None = None
 
     @classmethod
-    def of(cls, question: Question, space: Space | None = None, feasible: bool = True) -> Self:
+    def of(cls, question: Query, space: Space | None = None, feasible: bool = True) -> Self:
         """Resolve a question.
 
         Args:
@@ -184,10 +184,10 @@ def front_against(problem: Problem, cost: str) -> Proven:
     return Proven(problem.graph.population(paths.cells), masses.tolist(), found.gap, certain)
 
 
-def inside_of(problem: Problem, levels: int = FINE) -> Inside:
+def inside_of(problem: Problem, levels: int = FINE) -> FeasibleSet:
     """The networks inside a problem's bounds."""
     if problem.few is not None:
-        return Listed(problem.few)
+        return Enumerated(problem.few)
     return inside(problem.graph, limits(problem.graph, problem.goal.bounds), levels)
 
 

@@ -16,7 +16,7 @@ _MOST_THREADS = 256
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LatencyConfig:
     """On what networks are measured, and how fast they must be.
 
     Attributes:
@@ -49,7 +49,7 @@ def add_latency(add: argparse._ActionsContainer, most: bool = False) -> None:
         add.add_argument("--max-latency", type=milliseconds, metavar="MS", help=limit)
 
 
-def wanted(options: argparse.Namespace) -> Wanted | None:
+def wanted(options: argparse.Namespace) -> LatencyConfig | None:
     """What the arguments ask for, if they ask for latencies.
 
     Raises:
@@ -66,4 +66,4 @@ def wanted(options: argparse.Namespace) -> Wanted | None:
 
         if not torch.cuda.is_available():
             raise RequestError("--latency cuda: torch sees no GPU here; try --latency cpu")
-    return Wanted(device, options.latency_threads or 1, most or math.inf)
+    return LatencyConfig(device, options.latency_threads or 1, most or math.inf)

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 import search_spaces
-from nas.latency.arguments import Wanted
+from nas.latency.arguments import LatencyConfig
 from nas.latency.measurement import Latency
 from nas.runs import processor, versions
 from search_spaces import RequestError
@@ -27,7 +27,7 @@ class Measured:
         compared: All latencies of further networks, however slow.
     """
 
-    wanted: Wanted
+    wanted: LatencyConfig
     kept: Mapping[str, list[Latency]]
     slow: Mapping[str, Latency] = field(default_factory=dict)
     compared: Mapping[str, list[Latency]] = field(default_factory=dict)
@@ -90,7 +90,7 @@ class Measured:
 
 def measure(
     ranking: Iterable[str],
-    wanted: Wanted,
+    wanted: LatencyConfig,
     top: int | None = None,
     compared: Iterable[str] = (),
     stop: Callable[[], bool] = lambda: False,
@@ -140,7 +140,7 @@ def measure(
     return Measured(wanted, kept, slow, others)
 
 
-def _too_slow(slow: Mapping[str, Latency], wanted: Wanted) -> RequestError:
+def _too_slow(slow: Mapping[str, Latency], wanted: LatencyConfig) -> RequestError:
     fastest = min(slow, key=lambda arch: slow[arch].ms)
     return RequestError(
         f"--max-latency {wanted.most:g}: none of the first {len(slow)} is so fast for a batch of 1 in torch"

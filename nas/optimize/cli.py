@@ -46,7 +46,7 @@ from nas.optimize.request import (
 from nas.proxies.registry import BATCH
 from nas.query import COSTS, parse_budget
 from nas.signals import INTERRUPTED, interruptions
-from nas.verify import Recounter
+from nas.verify import FvcoreVerifier
 from search_spaces import RequestError, Space
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with interruptions() as interrupted, ExitStack() as stack:
         folder = _opened(options, stack) if options.resume else None
         request = folder.request if folder else _request(options)
-        recounter = stack.enter_context(Recounter())  # it imports torch while the first rows are proven
+        recounter = stack.enter_context(FvcoreVerifier())  # it imports torch while the first rows are proven
         from nas.optimize.run import Run
 
         run = Run(request, Problem.of(request), folder)
@@ -133,7 +133,7 @@ def _parser() -> Parser:
 
 
 def _search(
-    run: Run, options: argparse.Namespace, recounter: Recounter, interrupted: Callable[[], bool]
+    run: Run, options: argparse.Namespace, recounter: FvcoreVerifier, interrupted: Callable[[], bool]
 ) -> int:
     assert run.folder is not None
     run.prove(options.top)

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas.exact.problem import Problem, proven_best
-from nas.query import Goal, Question
+from nas.query import Goal, Query
 from nas.tables import FIGURES, Population, enumerate_all
 from search_spaces import Space
 from search_spaces.architecture import Value
@@ -152,7 +152,7 @@ class BestOfWidths(NamedTuple):
 
 
 def best_of_each_width(
-    question: Question, problem: Problem, count: int, rows: int, listing: Listing | None
+    question: Query, problem: Problem, count: int, rows: int, listing: Listing | None
 ) -> BestOfWidths:
     """The `count` best of each base width inside the bounds.
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from nas import proxies
 from nas.proxies.registry import BATCH
-from nas.query import Goal, Question, exactly
+from nas.query import Goal, Query, exactly
 from nas.schema import built
 from search_spaces import RequestError, Space
 from search_spaces.errors import checked_whole
@@ -46,7 +46,7 @@ def defaults(score: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True)
-class Request(Question):
+class Request(Query):
     """Everything that decides a search's result, apart from versions.
 
     Attributes:

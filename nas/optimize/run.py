@@ -25,7 +25,7 @@ from search_spaces import Architecture, RequestError
 from search_spaces.architecture import Value
 
 if TYPE_CHECKING:
-    from nas.latency.arguments import Wanted
+    from nas.latency.arguments import LatencyConfig
     from nas.latency.table import Measured
     from nas.optimize.study import Study
 
@@ -173,7 +173,7 @@ class Run:
 
     def measure(
         self,
-        wanted: Wanted,
+        wanted: LatencyConfig,
         top: int,
         stop: Callable[[], bool] = lambda: False,
         on_network: Callable[[], None] = lambda: None,

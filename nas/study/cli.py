@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 import search_spaces
 from nas.cli import DONE, Parser, assignment, at_least, budgets, pins, progress
-from nas.latency.arguments import Wanted, add_latency, wanted
+from nas.latency.arguments import LatencyConfig, add_latency, wanted
 from nas.optimize.request import MOST_IMAGES, MOST_SEED
 from nas.query import COSTS
 from nas.runs import locked, writing
@@ -204,7 +204,7 @@ def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyReque
     return moved
 
 
-def _conclude(folder: StudyFolder, asked: Wanted | None, interrupted: Callable[[], bool]) -> None:
+def _conclude(folder: StudyFolder, asked: LatencyConfig | None, interrupted: Callable[[], bool]) -> None:
     """Report, or say where that can be done: a machine that trains may have nothing to draw and test with."""
     try:
         from nas.study.outcome import conclude
@@ -267,7 +267,7 @@ def _train(
 
 
 def _show_plan(
-    request: StudyRequest, data: Data, device: torch.device, asked: Wanted | None, threads: int | None
+    request: StudyRequest, data: Data, device: torch.device, asked: LatencyConfig | None, threads: int | None
 ) -> None:
     import numpy as np
     import pandas as pd
@@ -304,7 +304,7 @@ def _show_plan(
     print(rendered(plan.at(_RATES)), end="")
 
 
-def _predict(options: argparse.Namespace, asked: Wanted | None) -> int:
+def _predict(options: argparse.Namespace, asked: LatencyConfig | None) -> int:
     from nas.show import rendered, show
     from nas.study.outcome import latencies
     from nas.study.predict import predicted

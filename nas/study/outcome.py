@@ -11,7 +11,7 @@ import pandas as pd
 
 from nas.cli import progress
 from nas.files import write_whole
-from nas.latency.arguments import Wanted
+from nas.latency.arguments import LatencyConfig
 from nas.latency.table import Measured, measure
 from nas.query import quantity
 from nas.runs import made
@@ -35,7 +35,7 @@ _FEW = 12
 
 
 def latencies(
-    table: pd.DataFrame, asked: Wanted | None, stop: Callable[[], bool] = lambda: False
+    table: pd.DataFrame, asked: LatencyConfig | None, stop: Callable[[], bool] = lambda: False
 ) -> Measured | None:
     """How long the networks of a table take, if that is asked for and not stopped."""
     if asked is None:
@@ -46,7 +46,7 @@ def latencies(
 
 
 def conclude(
-    folder: StudyFolder, asked: Wanted | None = None, stop: Callable[[], bool] = lambda: False
+    folder: StudyFolder, asked: LatencyConfig | None = None, stop: Callable[[], bool] = lambda: False
 ) -> None:
     """Report on a study whose networks are trained.
 
@@ -105,7 +105,7 @@ def conclude(
 
 
 def _measure(
-    folder: StudyFolder, table: pd.DataFrame, asked: Wanted | None, stop: Callable[[], bool]
+    folder: StudyFolder, table: pd.DataFrame, asked: LatencyConfig | None, stop: Callable[[], bool]
 ) -> None:
     """Add latencies to the table of networks: those asked for, or those measured before."""
     measured = latencies(table, asked, stop)

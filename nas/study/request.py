@@ -13,7 +13,7 @@ from nas.runs import begun, read, versions, writing
 from nas.schema import built
 from nas.study.population import Draw
 from nas.study.report import columns_of, read_table
-from nas.train.config import Order
+from nas.train.config import TrainConfig
 from search_spaces import RequestError
 from search_spaces.architecture import Value
 
@@ -45,7 +45,7 @@ class StudyRequest:
     fix: dict[str, Value]
     scores: tuple[str, ...]
     batch: int
-    order: Order
+    order: TrainConfig
     initialisations: int = 0
 
     def __post_init__(self) -> None:
@@ -78,7 +78,7 @@ class StudyRequest:
         kept = dict(values)
         kept.pop("count", None)  # of earlier versions, in which the order did not know how many were named
         named = {"named": kept.pop("named")} if "named" in kept else {}
-        order = Order.of_json({**values["order"], **named})
+        order = TrainConfig.of_json({**values["order"], **named})
         return built(cls, {**kept, "order": order})
 
 

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from nas.cli import DONE, Parser, at_least, between
 from nas.signals import INTERRUPTED, interruptions
-from nas.train.config import DATASETS, MOST_PROCESSES, MOST_SIDE, RECIPES, Keep, Order, check_there, recipe
+from nas.train.config import (
+    DATASETS,
+    MOST_PROCESSES,
+    MOST_SIDE,
+    RECIPES,
+    Keep,
+    TrainConfig,
+    check_there,
+    recipe,
+)
 from nas.train.folder import TrainFolder, warnings_of
 from search_spaces import RequestError
 from search_spaces.errors import shown
@@ -66,7 +75,7 @@ def add_means(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
-def order_of(archs: tuple[str, ...], options: argparse.Namespace) -> Order:
+def order_of(archs: tuple[str, ...], options: argparse.Namespace) -> TrainConfig:
     """The training that the arguments ask for.
 
     Raises:
@@ -75,11 +84,11 @@ def order_of(archs: tuple[str, ...], options: argparse.Namespace) -> Order:
     if not options.dataset:
         raise RequestError(f"give --dataset, one of {', '.join(DATASETS)}")
     name = options.recipe or "quick"
-    plain = Order(archs, options.dataset, "data", name, recipe(name))
+    plain = TrainConfig(archs, options.dataset, "data", name, recipe(name))
     return changed_by(plain, archs, options)
 
 
-def changed_by(order: Order, archs: tuple[str, ...], options: argparse.Namespace) -> Order:
+def changed_by(order: TrainConfig, archs: tuple[str, ...], options: argparse.Namespace) -> TrainConfig:
     """An order with what the arguments name; without `archs`, of the same networks."""
     start = order.values if options.recipe in (None, order.recipe) else recipe(options.recipe)
     wishes: dict[str, Any] = {
@@ -98,7 +107,7 @@ def changed_by(order: Order, archs: tuple[str, ...], options: argparse.Namespace
     return replace(order, **given, values=start.override(_changes(options)))
 
 
-def loaded(order: Order, options: argparse.Namespace, processes: Processes) -> Data:
+def loaded(order: TrainConfig, options: argparse.Namespace, processes: Processes) -> Data:
     """The data set; where it may have to be downloaded, the first process is alone with it at first."""
     from nas.train.data import loaded as read
 
@@ -224,7 +233,7 @@ def _parser() -> Parser:
 
 
 def _train(
-    order: Order,
+    order: TrainConfig,
     kept: TrainFolder | None,
     options: argparse.Namespace,
     device: torch.device,
@@ -264,7 +273,7 @@ def _train(
     return DONE
 
 
-def _created(order: Order, out: Path | None, processes: Processes) -> TrainFolder:
+def _created(order: TrainConfig, out: Path | None, processes: Processes) -> TrainFolder:
     """A new folder, made by the first process and known to all."""
     path, failure = Path(), ""
     if processes.first:
@@ -278,7 +287,7 @@ def _created(order: Order, out: Path | None, processes: Processes) -> TrainFolde
     return TrainFolder(path, order)
 
 
-def _order(options: argparse.Namespace) -> Order:
+def _order(options: argparse.Namespace) -> TrainConfig:
     if options.table is None and not options.arch:
         raise RequestError("give a table to train rows of, or --arch with specs")
     return order_of(_chosen(options), options)
@@ -297,7 +306,7 @@ def _chosen(options: argparse.Namespace) -> tuple[str, ...]:
     return tuple(map(str, by_hand([*rows, *(options.arch or ())])))
 
 
-def _continued(order: Order, options: argparse.Namespace) -> Order:
+def _continued(order: TrainConfig, options: argparse.Namespace) -> TrainConfig:
     """The stored order, its data perhaps elsewhere; anything else asked for must be what is stored.
 
     Raises:

@@ -179,7 +179,7 @@ Keep = Literal["memory", "disk"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class TrainConfig:
     """A training run as it was asked for.
 
     Attributes:
@@ -254,7 +254,7 @@ class Order:
             return self.named_seeds
         return self.seeds
 
-    def differing(self, other: Order, but: Collection[str] = ()) -> list[str]:
+    def differing(self, other: TrainConfig, but: Collection[str] = ()) -> list[str]:
         """What another order asks for differently, in words, apart from some fields."""
         mine, theirs = ({**order.as_json(), **order.as_json()["values"]} for order in (self, other))
         names = [name for name in mine if name not in ("values", *but) and mine[name] != theirs[name]]
@@ -265,7 +265,7 @@ class Order:
         return dataclasses.asdict(self)
 
     @classmethod
-    def of_json(cls, values: dict[str, Any]) -> Order:
+    def of_json(cls, values: dict[str, Any]) -> TrainConfig:
         """The order that `as_json` gave.
 
         Raises:
@@ -347,10 +347,10 @@ def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[st
     return [str(table["arch"].iloc[row - 1]) for row in wanted]
 
 
-def derived(*numbers: int) -> int:
+def derive_seed(*numbers: int) -> int:
     """A seed for what these numbers name, such as a seed, an epoch and a step.
 
-    >>> derived(0, 1) == derived(0, 1), derived(0, 1) == derived(1, 0)
+    >>> derive_seed(0, 1) == derive_seed(0, 1), derive_seed(0, 1) == derive_seed(1, 0)
     (True, False)
     """
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])

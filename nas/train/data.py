@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from nas.cli import progress
 from nas.query import quantity
-from nas.train.config import GENERATED, NAMED, Keep, Order
+from nas.train.config import GENERATED, NAMED, Keep, TrainConfig
 from nas.train.images import DataError, Files, Images, InMemory
 from search_spaces import Architecture, RequestError, parse
 
@@ -81,7 +81,7 @@ _SPREAD_OVER = 10_000
 AnyImages = TypeVar("AnyImages", bound=Images)
 
 
-class Spread(NamedTuple):
+class Normalization(NamedTuple):
     """Mean and standard deviation of each channel, for pixels from 0 to 1; of shape (C,)."""
 
     mean: Tensor
@@ -143,7 +143,7 @@ class Data:
         return replace(self, train=self.train.take(~kept), held_out=self.train.take(kept))
 
     @cached_property
-    def spread(self) -> Spread:
+    def spread(self) -> Normalization:
         """Of the training images, or of so many of them drawn with a fixed seed."""
         order = _shuffled(len(self.train), seed=0)[:_SPREAD_OVER]
         sums = torch.zeros(2, self.channels, dtype=torch.float64)
@@ -152,10 +152,12 @@ class Data:
             sums += torch.stack([values.mean(1), values.square().mean(1)]).cpu() * len(pixels)
         mean, square = sums / len(order)
         deviation = (square - mean.square()).clamp(min=1 / 255**2).sqrt()
-        return Spread(mean.float(), deviation.float())
+        return Normalization(mean.float(), deviation.float())
 
 
-def loaded(order: Order, download: bool = False, workers: int | None = None, quiet: bool = True) -> Data:
+def loaded(
+    order: TrainConfig, download: bool = False, workers: int | None = None, quiet: bool = True
+) -> Data:
     """The data set of an order, with what is held out; see `load`.
 
     Raises:
@@ -310,7 +312,7 @@ def _files(found: ImageFolder, side: int | None, short_side: int | None, workers
     )
 
 
-def all_fitted(order: Order, data: Data) -> list[Architecture]:
+def all_fitted(order: TrainConfig, data: Data) -> list[Architecture]:
     """The architectures of an order, fitted.
 
     Raises:
@@ -319,7 +321,7 @@ def all_fitted(order: Order, data: Data) -> list[Architecture]:
     return [fitted(parse(arch), data, order.stem_stride) for arch in order.archs]
 
 
-def shrunk(order: Order, data: Data) -> str:
+def shrunk(order: TrainConfig, data: Data) -> str:
     """A note on networks that were laid out for larger images than the data's; nothing if there are none."""
     laid_out = [parse(arch) for arch in order.archs]
     sides = [int(network.constants().get("resolution", data.side)) for network in laid_out]

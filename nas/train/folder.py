@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas.files import read_whole, write_whole
 from nas.runs import CHECKPOINTS, SHOWN, begun, locked, read, versions
-from nas.train.config import MOST_PROCESSES, Order
+from nas.train.config import MOST_PROCESSES, TrainConfig
 from search_spaces import RequestError
 from search_spaces.errors import checked_kind, checked_path, checked_whole, listed, shown
 
@@ -44,13 +44,13 @@ class TrainFolder:
         threads: Of torch, with which the run was trained last; nothing before that.
     """
 
-    def __init__(self, path: Path, order: Order, threads: int | None = None) -> None:
+    def __init__(self, path: Path, order: TrainConfig, threads: int | None = None) -> None:
         self.path, self.order, self.threads = path, order, threads
         self.trained, self.summary = path / "trained.csv", path / "summary.csv"
         self.curves = path / "curves.csv"
 
     @classmethod
-    def create(cls, order: Order, path: Path | None) -> TrainFolder:
+    def create(cls, order: TrainConfig, path: Path | None) -> TrainFolder:
         """Make a new folder: at `path`, or one named for the order and the time.
 
         Raises:
@@ -68,7 +68,9 @@ class TrainFolder:
         Raises:
             RequestError: It is not one, or is damaged.
         """
-        return read(path, "training", lambda state: cls(path, Order.of_json(state["order"]), _threads(state)))
+        return read(
+            path, "training", lambda state: cls(path, TrainConfig.of_json(state["order"]), _threads(state))
+        )
 
     @contextmanager
     def locked(self, processes: Processes | None = None) -> Iterator[None]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nas.train.config import Recipe, derived
+from nas.train.config import Recipe, derive_seed
 
 if TYPE_CHECKING:
     from torchvision.transforms import v2
@@ -230,7 +230,7 @@ class _Reader(Dataset[Any]):
         if self._augment is None or not self._augment.any_size:
             pixels = self._view(pixels)
         if self._augment is not None:
-            torch.manual_seed(derived(self._seed, index))
+            torch.manual_seed(derive_seed(self._seed, index))
             pixels = self._augment(pixels)
         if pixels.shape[1:] != (side, side):
             size = f"{pixels.shape[2]}x{pixels.shape[1]}"

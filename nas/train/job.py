@@ -98,7 +98,7 @@ class Accuracy(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobState:
     """How far a job has come.
 
     Attributes:
@@ -183,7 +183,7 @@ class Guess:
         labels = data.test.labels
         return cls(len(data.classes), 100 * int(labels.bincount().max()) / len(labels), len(labels))
 
-    def warning(self, outcome: Outcome) -> str:
+    def warning(self, outcome: JobState) -> str:
         """What is suspicious about a network trained to the end; nothing if all looks well."""
         if outcome.status != DONE or not outcome.epochs:
             return ""
@@ -201,7 +201,7 @@ class Guess:
 
 
 def table(
-    outcomes: Mapping[Job, Outcome],
+    outcomes: Mapping[Job, JobState],
     setting: Mapping[str, Any],
     guess: Guess,
     kept: Mapping[Job, dict[str, Any]] | None = None,
@@ -217,7 +217,7 @@ def table(
     return pd.DataFrame(rows)
 
 
-def _row(job: Job, outcome: Outcome, setting: Mapping[str, Any], guess: Guess) -> dict[str, Any]:
+def _row(job: Job, outcome: JobState, setting: Mapping[str, Any], guess: Guess) -> dict[str, Any]:
     last = outcome.epochs[-1] if outcome.epochs else None
     chosen = outcome.best if outcome.best_test else None
     shown = outcome.test or (last and Accuracy(last.top1, last.top5))
@@ -252,7 +252,7 @@ def _row(job: Job, outcome: Outcome, setting: Mapping[str, Any], guess: Guess) -
     }
 
 
-def curves(outcomes: Mapping[Job, Outcome]) -> pd.DataFrame:
+def curves(outcomes: Mapping[Job, JobState]) -> pd.DataFrame:
     """The rows of curves.csv: an epoch of a job each."""
     columns = ["row", "seed", *(field.name for field in dataclasses.fields(Epoch))]
     rows = [

@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, S
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.schema import check_alike
-from nas.train.config import Recipe, derived
+from nas.train.config import Recipe, derive_seed
 from nas.train.data import Data
 from nas.train.distributed import ALONE, Processes
 from nas.train.images import Batch, Images, augmentation, mixing
@@ -300,14 +300,14 @@ class Training:
 
     def _batches(self) -> Iterator[Batch]:
         """The batches still to come in the epoch under way; of several processes, the part of each."""
-        seed = derived(self.seed, self.epoch)
+        seed = derive_seed(self.seed, self.epoch)
         order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(seed))
         each = self.recipe.batch // self._processes.count
         left = self._processes.share(order, self.recipe.batch)[self.step * each :]
         return self._train.batches(left, each, self._augment, seed)
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        _seed(derived(self.seed, self.epoch, self.step, self._processes.rank), self.device)
+        _seed(derive_seed(self.seed, self.epoch, self.step, self._processes.rank), self.device)
         inputs, targets = _scaled(pixels), labels
         if self._mix is not None:
             inputs, targets = self._mix(inputs, targets)

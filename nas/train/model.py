@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from nas.files import check_regular, write_whole
 from nas.schema import built
 from nas.train.config import Recipe
-from nas.train.data import Data, Spread
-from nas.train.job import DONE, Job, Outcome
+from nas.train.data import Data, Normalization
+from nas.train.job import DONE, Job, JobState
 from search_spaces import Architecture, RequestError, parse
 from search_spaces.errors import shortened, shown
 
@@ -38,7 +38,7 @@ class Classifier(nn.Module):
     deviation: Tensor
 
     def __init__(
-        self, architecture: Architecture, spread: Spread, classes: tuple[str, ...], side: int
+        self, architecture: Architecture, spread: Normalization, classes: tuple[str, ...], side: int
     ) -> None:
         super().__init__()
         self.architecture, self.classes, self.side = architecture, classes, side
@@ -54,9 +54,9 @@ class Classifier(nn.Module):
         return cls(architecture, data.spread, data.classes, data.side)
 
     @property
-    def spread(self) -> Spread:
+    def spread(self) -> Normalization:
         """By what pixels are normalised."""
-        return Spread(self.mean.flatten(), self.deviation.flatten())
+        return Normalization(self.mean.flatten(), self.deviation.flatten())
 
     def forward(self, pixels: Tensor) -> Tensor:
         """The logits of some images."""
@@ -167,7 +167,7 @@ class Checkpoint:
         if channels not in (1, 3) or self.images < 1:
             raise ValueError(f"{channels} channels, {self.images} images")
         with torch.device("meta"):  # a network of any size costs nothing there
-            spread = Spread(torch.zeros(channels), torch.ones(channels))
+            spread = Normalization(torch.zeros(channels), torch.ones(channels))
             empty = Classifier(architecture, spread, tuple(self.classes), self.side).state_dict()
         for weights in (self.weights, self.best):
             if weights is not None:
@@ -205,9 +205,9 @@ class Checkpoint:
                 said = f"{shortened(str(before), 120)}, now {shortened(str(after), 120)}"
                 raise RequestError(f"{path} is of another {name}: {said}; start a new run")
 
-    def so_far(self) -> Outcome:
+    def so_far(self) -> JobState:
         """How far the job has come."""
-        return Outcome.of_values(self.outcome)
+        return JobState.of_values(self.outcome)
 
     def classifier(self, path: Path, best: bool = False) -> Classifier:
         """The module in evaluation mode, with the last weights or those that did best on held-out images.
@@ -220,7 +220,7 @@ class Checkpoint:
             raise RequestError(
                 f"{path}: {lost[0]} is not finite: the training diverged, or the file is damaged"
             )
-        spread = Spread(*(weights[name].flatten() for name in Spread._fields))
+        spread = Normalization(*(weights[name].flatten() for name in Normalization._fields))
         classifier = Classifier(parse(self.arch), spread, tuple(self.classes), self.side)
         classifier.load_state_dict(weights)
         return classifier.eval()

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from nas.signals import interruptions
-from nas.train.config import Order
+from nas.train.config import TrainConfig
 from nas.train.folder import TrainFolder
-from nas.train.job import FAILED, WAITING, Job, Outcome
+from nas.train.job import FAILED, WAITING, Job, JobState
 from nas.train.runtime import Means, OnStep, Report, train
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ class _Worker:
     process: BaseProcess
     ours: Connection
     job: Job | None = None
-    outcome: Outcome = field(default_factory=Outcome)
+    outcome: JobState = field(default_factory=JobState)
 
 
 def train_side_by_side(
     jobs: Sequence[Job],
-    order: Order,
+    order: TrainConfig,
     folder: TrainFolder,
     means: Means,
     devices: Sequence[torch.device],
@@ -99,7 +99,7 @@ def train_side_by_side(
             try:
                 ended, news = worker.ours.recv()
                 assert worker.job is not None
-                if isinstance(news, Outcome):
+                if isinstance(news, JobState):
                     worker.outcome = news
                     report(worker.job, news)
                 else:
@@ -120,13 +120,13 @@ def train_side_by_side(
 
 def _give(worker: _Worker, waiting: list[Job]) -> None:
     """Give a worker the next job; without one it ends."""
-    worker.job, worker.outcome = (waiting.pop(0) if waiting else None), Outcome(WAITING)
+    worker.job, worker.outcome = (waiting.pop(0) if waiting else None), JobState(WAITING)
     worker.ours.send(worker.job)
 
 
 def _work(
     ours: Connection,
-    order: Order,
+    order: TrainConfig,
     folder: TrainFolder,
     means: Means,
     workers: int,

@@ -13,10 +13,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Protocol
 
-from nas.train.job import FAILED, RUNNING, Epoch, Job, Outcome
+from nas.train.job import FAILED, RUNNING, Epoch, Job, JobState
 
 
-class Board:
+class TensorBoardLogger:
     """Writes what epochs come to for TensorBoard to read; where that is missing, nothing."""
 
     def __init__(self, folder: Path) -> None:
@@ -49,7 +49,7 @@ class Board:
 class Progress(Protocol):
     """What is told of a training."""
 
-    def report(self, job: Job, outcome: Outcome) -> None:
+    def report(self, job: Job, outcome: JobState) -> None:
         """A job has come further."""
 
     def on_step(self, job: Job, epochs: float) -> None:
@@ -83,7 +83,7 @@ def shown(epochs: int, quiet: bool = False, every: float = 10.0) -> Iterator[Pro
 
 
 class _Nothing:
-    def report(self, job: Job, outcome: Outcome) -> None:
+    def report(self, job: Job, outcome: JobState) -> None:
         pass
 
     def on_step(self, job: Job, epochs: float) -> None:
@@ -131,7 +131,7 @@ class _Lines:
         self._last = time.monotonic()
         print(line, file=sys.stderr, flush=True)
 
-    def report(self, job: Job, outcome: Outcome) -> None:
+    def report(self, job: Job, outcome: JobState) -> None:
         done, named = len(outcome.epochs), f"row {job.row} seed {job.seed}"
         if outcome.status == FAILED:
             self._say(f"{named} failed: {outcome.reason}")
@@ -152,7 +152,7 @@ class _Bars:
         self._bars, self._epochs = bars, epochs
         self._tasks: dict[str, Any] = {}
 
-    def report(self, job: Job, outcome: Outcome) -> None:
+    def report(self, job: Job, outcome: JobState) -> None:
         task = self._task(job)
         said = f"failed: {outcome.reason}" if outcome.status == FAILED else _said(outcome, self._epochs)
         self._bars.update(task, said=said, completed=len(outcome.epochs))
@@ -167,7 +167,7 @@ class _Bars:
         return self._tasks[job.name]
 
 
-def _said(outcome: Outcome, epochs: int) -> str:
+def _said(outcome: JobState, epochs: int) -> str:
     if not outcome.epochs:
         return f"0/{epochs}"
     last = outcome.epochs[-1]

@@ -15,12 +15,12 @@ import torch
 from nas.files import as_png, write_whole
 from nas.runs import CHECKPOINTS, writing
 from nas.train import job
-from nas.train.config import Order
+from nas.train.config import TrainConfig
 from nas.train.data import Data, all_fitted
 from nas.train.folder import TrainFolder
-from nas.train.job import DONE, FAILED, INTERRUPTED, Guess, Job, Outcome, called
+from nas.train.job import DONE, FAILED, INTERRUPTED, Guess, Job, JobState, called
 from nas.train.model import Checkpoint
-from nas.train.progress import Board
+from nas.train.progress import TensorBoardLogger
 from nas.train.runtime import Means, OnStep, Report, settle, train
 from search_spaces import RequestError
 from search_spaces.errors import shortened
@@ -74,13 +74,13 @@ class TrainRun:
         unsaved: Why the tables could not be written the last time, if so.
     """
 
-    def __init__(self, order: Order, data: Data, means: Means) -> None:
+    def __init__(self, order: TrainConfig, data: Data, means: Means) -> None:
         means.processes.check(order.values.batch, len(data.train))
         self.order, self._means, self.unsaved = order, means, ""
         self._data = data
         self._guess = Guess.of(data)
         self.outcomes = {
-            Job(row, architecture, seed): Outcome()
+            Job(row, architecture, seed): JobState()
             for row, architecture in enumerate(all_fitted(order, data), 1)
             for seed in order.seeds_of(row)
         }
@@ -165,9 +165,9 @@ class TrainRun:
             with writing(folder.path):
                 (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
                 folder.save_state("running")
-        board = Board(folder.path / "tensorboard") if self._means.processes.first else None
+        board = TensorBoardLogger(folder.path / "tensorboard") if self._means.processes.first else None
 
-        def note(one: Job, outcome: Outcome) -> None:
+        def note(one: Job, outcome: JobState) -> None:
             self.outcomes[one] = outcome
             self._save_tables(folder)
             if board and outcome.epochs:
@@ -216,7 +216,7 @@ class TrainRun:
             if row and row["status"] == DONE:
                 self._kept[one] = row
                 if not done:
-                    self.outcomes[one] = Outcome.of_table(epochs.get(key, ()))
+                    self.outcomes[one] = JobState.of_table(epochs.get(key, ()))
             elif row and row["status"] == FAILED and not done:
                 self.outcomes[one] = self.outcomes[one].ended(FAILED, row["reason"])
 

@@ -23,7 +23,7 @@ from nas.train.config import Recipe
 from nas.train.data import Data
 from nas.train.distributed import ALONE, Processes
 from nas.train.images import DataError, InMemory
-from nas.train.job import DONE, FAILED, INTERRUPTED, RUNNING, Accuracy, Job, Outcome
+from nas.train.job import DONE, FAILED, INTERRUPTED, RUNNING, Accuracy, Job, JobState
 from nas.train.loop import Compile, DivergedError, Training
 from nas.train.model import Checkpoint, damaged
 from search_spaces import Architecture
@@ -170,7 +170,7 @@ def seconds_a_step(
     return {number: seconds.get(number, float("inf")) for number in numbers}
 
 
-Report: TypeAlias = Callable[[Job, Outcome], None]
+Report: TypeAlias = Callable[[Job, JobState], None]
 """Told of a job's outcome after each epoch and at its end."""
 OnStep: TypeAlias = Callable[[Job, float], None]
 """Told after each step of a job how many epochs have been done, with the part of the one under way."""
@@ -204,7 +204,7 @@ def train(
     stop: Callable[[], bool],
     report: Report,
     on_step: OnStep = lambda job, epochs: None,
-) -> Outcome:
+) -> JobState:
     """Train a job and keep it at `path`.
 
     Args:
@@ -252,11 +252,11 @@ class _One:
         self, job: Job, data: Data, recipe: Recipe, path: Path, means: Means, kept: Checkpoint | None
     ) -> None:
         self._job, self._data, self._recipe, self._path, self._means = job, data, recipe, path, means
-        self.outcome = kept.so_far() if kept else Outcome()
+        self.outcome = kept.so_far() if kept else JobState()
         self._kept = kept
         self._best: dict[str, Tensor] | None = kept.best if kept else None
 
-    def train(self, stop: Callable[[], bool], report: Report, on_step: OnStep) -> Outcome:
+    def train(self, stop: Callable[[], bool], report: Report, on_step: OnStep) -> JobState:
         means, epochs = self._means, self._recipe.epochs
         self._training = training = Training(
             self._job.architecture,
@@ -304,7 +304,7 @@ class _One:
                 report(self._job, self.outcome)
         return self._finish()
 
-    def _finish(self) -> Outcome:
+    def _finish(self) -> JobState:
         """Touch the test set, if others were held out, and keep the weights."""
         if self._data.held_out is not None:
             model = self._training.tested

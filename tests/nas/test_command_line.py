@@ -13,7 +13,7 @@ import pytest
 
 from nas.cli import at_least, between, error_line, literal, progress, run
 from nas.commands import COMMANDS
-from tests.conftest import PATIENCE, REPOSITORY, environment
+from tests.conftest import PATIENCE, REPOSITORY, Command, environment
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,12 @@ def test_long_work_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> No
     with progress("measuring", 3) as advance:
         advance()
     assert "of 3" not in capsys.readouterr().err.replace("measuring: 1 of 3, 0 s\n", "")
+
+
+def test_one_command_lists_and_runs_all(command: Command) -> None:
+    overview = command("nas", "--help")
+    assert overview.returncode == 0 and all(f"  {name} " in overview.stdout for name in COMMANDS)
+    assert command("nas").returncode == 2
+    wrong = command("nas", "serach")
+    assert (wrong.returncode, wrong.stdout) == (2, "") and "did you mean search?" in wrong.stderr
+    assert command("nas", "score", "mlp:w8").stdout == command("nas.score", "mlp:w8").stdout != ""

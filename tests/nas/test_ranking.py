@@ -18,7 +18,7 @@ from nas.exact.problem import Problem
 from nas.optimize.listing import Listing
 from nas.optimize.proof import ROWS, Count, Proof
 from nas.optimize.request import Request
-from nas.query import Goal, Question
+from nas.query import Goal, Query
 from nas.ranking import figures_of, ranked
 from nas.study.stats import base_of
 from nas.tables import enumerate_all
@@ -76,7 +76,7 @@ def test_the_first_rows_are_the_first_of_all(name: str) -> None:
 def test_what_was_explored_stands_at_its_true_place() -> None:
     found = search("mobilenet", flops="400M", trials=100, sampler="random", top=0)
     assert found["rank"].is_monotonic_increasing and found["rank"].is_unique
-    problem = Problem.of(Question("mobilenet", {"flops": "400M"}))
+    problem = Problem.of(Query("mobilenet", {"flops": "400M"}))
     listing = Listing.of(problem)
     assert listing is not None and len(listing) == 372_108 and len(found) > ROWS
     there = problem.tables.score(listing.networks[found["rank"].to_numpy(int) - 1])
@@ -89,7 +89,7 @@ def test_what_was_explored_stands_at_its_true_place() -> None:
 def test_references_have_their_true_ranks(tmp_path: Path) -> None:
     search("mobilenet", flops="400M", trials=10, sampler="random", top=0, out=tmp_path / "run")
     compared = pd.read_csv(tmp_path / "run" / "references.csv").set_index("name")
-    problem = Problem.of(Question("mobilenet", {"flops": "400M"}))
+    problem = Problem.of(Query("mobilenet", {"flops": "400M"}))
     figures = problem.tables.score(enumerate_all(problem.space))
     inside = figures["flops"] <= 400e6
     for name in ("mobilenet_v2", "nn_mass_a", "nn_mass_b"):
@@ -124,7 +124,7 @@ def test_front_marks_the_exact_front(space: str, budget: dict[str, str], cost: s
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_best_of_each_width(space: str, budget: dict[str, str], count: int) -> None:
     found = search(space, **budget, per_width=count, trials=50, sampler="random", top=0)  # type: ignore[arg-type]
-    problem = Problem.of(Question(space, budget))
+    problem = Problem.of(Query(space, budget))
     listing = Listing.of(problem)
     assert listing is not None
     table = figures_of(problem.space, problem.tables, problem.goal, listing.networks)

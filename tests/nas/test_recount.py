@@ -10,7 +10,7 @@ import torch
 
 import search_spaces
 from nas import score
-from nas.verify import MiscountError, Recounter, compare, recount, verify
+from nas.verify import CountMismatchError, FvcoreVerifier, compare, recount, verify
 from search_spaces import MLP, Architecture
 from search_spaces.chain import Chain, Stage, Values
 from search_spaces.layers import Linear, Part
@@ -42,14 +42,14 @@ def row(made: Architecture) -> dict[str, Any]:
 
 
 def test_a_misdescribed_layer_is_found() -> None:
-    with pytest.raises(MiscountError, match=r"params is \d+ in closed form, \d+ when built and counted"):
+    with pytest.raises(CountMismatchError, match=r"params is \d+ in closed form, \d+ when built and counted"):
         compare(Liar(), recount(Liar()))
 
 
 @pytest.mark.parametrize("figure", ["nn_mass", "flops", "macs", "params"])
 def test_a_row_that_shows_another_figure_is_found(figure: str) -> None:
     verify([row(MLP())])
-    with pytest.raises(MiscountError, match=f"{figure} is .* in the table"):
+    with pytest.raises(CountMismatchError, match=f"{figure} is .* in the table"):
         verify([{**row(MLP()), figure: score(MLP())[figure] + 1}])
 
 
@@ -57,7 +57,7 @@ def test_a_row_that_shows_another_figure_is_found(figure: str) -> None:
 def test_a_difference_of_one_is_found(figure: str) -> None:
     counted = recount(MLP())
     compare(MLP(), counted)
-    with pytest.raises(MiscountError, match=figure):
+    with pytest.raises(CountMismatchError, match=figure):
         compare(MLP(), {**counted, figure: counted[figure] + 1})
 
 
@@ -68,7 +68,7 @@ def test_the_recounting_process_agrees_and_ends(
     """As users start it, and as most tests do."""
     monkeypatch.setattr("nas.verify.start_process", start)
     rows = [row(made) for made in search_spaces.get("mlp").references.values()]
-    with Recounter() as recounter:
+    with FvcoreVerifier() as recounter:
         recounter.start(rows)
         assert list(recounter.verify()) == rows
         process = recounter._process
@@ -76,7 +76,7 @@ def test_the_recounting_process_agrees_and_ends(
 
 
 def test_a_dead_recounting_process_is_our_fault() -> None:
-    with Recounter() as recounter:
+    with FvcoreVerifier() as recounter:
         recounter._process.kill()
         with pytest.raises(RuntimeError, match="ended with exit code"):
             recounter.start([row(MLP())])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nas.optimize.request import Request
 from nas.schema import built
-from nas.train.config import RECIPES, Order
+from nas.train.config import RECIPES, TrainConfig
 from search_spaces import RequestError
 
 
@@ -93,7 +93,10 @@ ODD = st.recursive(
 def test_no_value_of_a_stored_request_is_taken_unseen(draw: st.DataObject, odd: object) -> None:
     """Any value in the place of any other gives a request that can be stored, or an error of one kind."""
     stored: list[tuple[Any, Any]] = [
-        (Order, Order(("mlp:mlp_8",), "folder", "data", "quick", RECIPES["quick"], (0, 1)).as_json()),
+        (
+            TrainConfig,
+            TrainConfig(("mlp:mlp_8",), "folder", "data", "quick", RECIPES["quick"], (0, 1)).as_json(),
+        ),
         (Request, Request("mlp", {"flops": "1M"}, fix={"width": 8}).as_json()),
     ]
     kind, values = draw.draw(st.sampled_from(stored))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import search_spaces
 from nas.tables import FIGURES, StageTables, enumerate_all
-from search_spaces.cost import MASS_UNITS
+from search_spaces.cost import MASS_SCALE
 from tests.nas.exact.made_up import everything, stage_tables
 
 
@@ -20,7 +20,7 @@ def test_scores_are_the_sums_over_the_stages(tables: StageTables, cells: int, ch
         patch.setattr("nas.tables._CELLS", cells)
         patch.setattr("nas.tables._CHUNK", chunk)
         scored = tables.score(rows)
-    assert np.array_equal(scored["nn_mass"], figures[:, 0] / MASS_UNITS)
+    assert np.array_equal(scored["nn_mass"], figures[:, 0] / MASS_SCALE)
     for name, column in zip(FIGURES[1:], figures.T[1:], strict=True):
         assert np.array_equal(scored[name], column)
 

@@ -413,7 +413,7 @@ def test_a_space_that_miscounts_stops_the_run(begin: Begin, tmp_path: Path) -> N
     layers.write_text(layers.read_text().replace("params=weights + self.features_out", "params=weights"))
     done = begin(tmp_path, "nas.search", "--space", "mlp", "--trials", "20", anew=True).ended()
     assert done.returncode == 1
-    assert "MiscountError" in done.stderr and "params is" in done.stderr
+    assert "CountMismatchError" in done.stderr and "params is" in done.stderr
     assert "counted by fvcore" not in done.stdout
 
 

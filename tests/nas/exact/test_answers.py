@@ -14,10 +14,10 @@ from scipy.stats import chisquare
 
 import search_spaces
 from nas import exact, score
-from nas.exact.feasible_set import Tally
+from nas.exact.feasible_set import CountTable
 from nas.exact.graph import limits
 from nas.exact.problem import Problem, front_against, inside_of, proven_best, proven_front
-from nas.query import COSTS, Question, parse_budget
+from nas.query import COSTS, Query, parse_budget
 from nas.ranking import figures_of, ranked
 from nas.tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space
@@ -175,8 +175,8 @@ def test_the_same_seed_draws_the_same() -> None:
 def test_draws_of_a_real_space_are_even(levels: int) -> None:
     """Pearson's chi-squared test over all networks inside; by bad luck p is below 1e-4 once in 10,000."""
     space = search_spaces.get("mobilenet").fix(width_mult=1.0, depth_3=3, depth_4=4, depth_7=1)
-    problem = Problem.of(Question("mobilenet", {"flops": "300M:350M"}), space)
-    tally = Tally.of(problem.graph, limits(problem.graph, problem.goal.bounds), levels)
+    problem = Problem.of(Query("mobilenet", {"flops": "300M:350M"}), space)
+    tally = CountTable.of(problem.graph, limits(problem.graph, problem.goal.bounds), levels)
     every = inside(all_of(space), {"flops": "300M:350M"})
     assert len(every) > 50
     paths = tally.draw(200 * len(every), np.random.default_rng(0))
@@ -225,7 +225,7 @@ def test_equals_rank_as_in_a_table_of_all(asked: dict[str, Any], budgets: dict[s
     kept |= {"width_4": (80,), "width_5": (80, 88), "depth_4": (6, 7, 8), "depth_5": (4, 5, 6)}
     kept |= {"depth_3": (5, 6), "expansion_4": (3, 4), "expansion_5": (3, 4)}
     space = replace(wide, choices=kept)
-    problem = Problem.of(Question("mobilenet-wide", budgets, **asked), space)
+    problem = Problem.of(Query("mobilenet-wide", budgets, **asked), space)
     every = all_of(space)
     every = every[problem.goal.meets(every)]
     equal = every.groupby(["nn_mass", "flops", "params"]).size()
@@ -239,7 +239,7 @@ def test_equals_rank_as_in_a_table_of_all(asked: dict[str, Any], budgets: dict[s
 
 def test_a_front_shows_the_first_of_equals_and_knows_its_members() -> None:
     space = search_spaces.get("resnet")
-    problem = Problem.of(Question("resnet", {"flops": "2G"}, pareto="params"))
+    problem = Problem.of(Query("resnet", {"flops": "2G"}, pareto="params"))
     every = inside(all_of(space), {"flops": "2G"}).sort_values(["params", "nn_mass"], ascending=[True, False])
     points = every[every["nn_mass"] > every["nn_mass"].cummax().shift(fill_value=-1)]
     proven = proven_front(problem)
@@ -261,7 +261,7 @@ TIGHT = {"flops": "400000050:400000060", "params": "3700000:3700100"}
 @pytest.mark.slow
 def test_narrow_bands_on_two_costs_are_listed() -> None:
     """A network in 60 billion."""
-    problem = Problem.of(Question("mobilenet-wide", TIGHT))
+    problem = Problem.of(Query("mobilenet-wide", TIGHT))
     assert problem.few is not None and len(problem.few) == inside_of(problem).count > 1000
     assert problem.goal.meets(problem.tables.score(problem.graph.population(problem.few.cells))).all()
     best = proven_best(problem, 3)
@@ -279,7 +279,7 @@ def test_a_band_between_the_values_that_there_are_has_no_network() -> None:
 def test_narrow_bands_of_a_space_that_is_not_listed_whole() -> None:
     """Of densenet's 6e9 networks a handful."""
     bands = {"flops": "600M:600010K", "params": "4M:4001K"}
-    problem = Problem.of(Question("densenet", bands))
+    problem = Problem.of(Query("densenet", bands))
     inside = inside_of(problem)
     assert problem.few is not None and inside.count == exact.count("densenet", **bands) > 3
     paths = inside.draw(20 * inside.count, np.random.default_rng(0))

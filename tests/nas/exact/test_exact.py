@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import chisquare
 
 from nas.exact import halves, pareto
-from nas.exact.feasible_set import Inside, Listed, Tally
+from nas.exact.feasible_set import CountTable, Enumerated, FeasibleSet
 from nas.exact.graph import Graph, Limit
 from nas.exact.optimum import Optimum, best
 from nas.exact.pareto import front
@@ -55,7 +55,7 @@ def meets(figures: NDArray[np.int64], bands: list[Band], wider: int = 0) -> NDAr
 def test_the_graph_has_every_network_once(tables: StageTables) -> None:
     graph = Graph.of(tables)
     rows, figures = everything(tables)
-    listed = Listed.of(graph, [])
+    listed = Enumerated.of(graph, [])
     assert graph.size() == listed.count == len(rows)
     population = graph.population(listed.paths.cells)
     assert sorted(map(tuple, population.tolist())) == sorted(map(tuple, rows.tolist()))
@@ -174,7 +174,7 @@ def test_a_limit_knows_which_values_there_are() -> None:
     between = Limit.of(graph, 1, least=11, most=13)
     assert between.spacing == 4 and between.empty
     assert not len(best(graph, Objective(0), [between]).paths)
-    assert Tally.of(graph, [between], 10).count == 0
+    assert CountTable.of(graph, [between], 10).count == 0
 
 
 @given(bounded(), st.integers(1, 3))
@@ -224,13 +224,13 @@ def test_the_count_is_that_of_brute_force(question: tuple[StageTables, list[Band
     limits = limits_of(graph, bands)
     _, figures = everything(tables)
     expected = int(meets(figures, bands).sum())
-    tally = Tally.of(graph, limits, levels=10**6)
+    tally = CountTable.of(graph, limits, levels=10**6)
     assume(tally.rounding == 0)
-    assert Listed.of(graph, limits).count == tally.count == expected
+    assert Enumerated.of(graph, limits).count == tally.count == expected
     for limit in limits:
         values = np.unique(figures[meets(figures, bands)][:, limit.column])
         assert np.array_equal(tally.values(limit.column), values)
-        assert np.array_equal(Listed.of(graph, limits).values(limit.column), values)
+        assert np.array_equal(Enumerated.of(graph, limits).values(limit.column), values)
 
 
 @given(bounded(), st.integers(2, 40))
@@ -239,7 +239,7 @@ def test_a_rounded_count_is_right_within_its_rounding(
 ) -> None:
     tables, bands = question
     graph = Graph.of(tables)
-    tally = Tally.of(graph, limits_of(graph, bands), levels)
+    tally = CountTable.of(graph, limits_of(graph, bands), levels)
     _, figures = everything(tables)
     off = max(((axis.margin + 1) * axis.unit for axis in tally.axes if axis.margin), default=0)
     least, most = (meets(figures, bands, wider).sum() for wider in (-off, off))
@@ -253,7 +253,7 @@ def test_draws_lie_inside(question: tuple[StageTables, list[Band]], levels: int,
     limits = limits_of(graph, bands)
     rows, figures = everything(tables)
     inside = set(map(tuple, rows[meets(figures, bands)].tolist()))
-    for networks in (Listed.of(graph, limits), Tally.of(graph, limits, levels)):
+    for networks in (Enumerated.of(graph, limits), CountTable.of(graph, limits, levels)):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("nas.exact.feasible_set._DRAWN_IN_VAIN", 5000)
             drawn = networks.draw(20, np.random.default_rng(seed))
@@ -261,7 +261,7 @@ def test_draws_lie_inside(question: tuple[StageTables, list[Band]], levels: int,
         assert inside.issuperset(map(tuple, graph.population(drawn).tolist()))
 
 
-def evenness(graph: Graph, networks: Inside, expected: set[tuple[int, ...]]) -> float:
+def evenness(graph: Graph, networks: FeasibleSet, expected: set[tuple[int, ...]]) -> float:
     """The p-value of Pearson's test that all networks are equally likely."""
     drawn = networks.draw(100 * len(expected), np.random.default_rng(0))
     rows, counts = np.unique(graph.population(drawn), axis=0, return_counts=True)
@@ -278,8 +278,8 @@ def test_draws_are_even(question: tuple[StageTables, list[Band]], levels: int) -
     inside = set(map(tuple, rows[meets(figures, bands)].tolist()))
     if len(inside) > 1:
         for networks in (
-            Listed.of(graph, limits_of(graph, bands)),
-            Tally.of(graph, limits_of(graph, bands), levels),
+            Enumerated.of(graph, limits_of(graph, bands)),
+            CountTable.of(graph, limits_of(graph, bands), levels),
         ):
             assert evenness(graph, networks, inside) > 1e-6
 
@@ -318,6 +318,6 @@ def test_an_end_that_is_not_proven_shows_in_the_gap(monkeypatch: pytest.MonkeyPa
 def test_counts_without_limits_and_at_the_very_top_are_whole() -> None:
     tables = StageTables(tuple(plain_table([0, 1], [0, 10**9 + stage], stage) for stage in range(4)))
     graph = Graph.of(tables)
-    assert Tally.of(graph, [], 8).count == 16
+    assert CountTable.of(graph, [], 8).count == 16
     largest = int(graph.extent("flops")[1])
-    assert Tally.of(graph, [Limit.of(graph, 1, least=largest)], 8).count >= 1
+    assert CountTable.of(graph, [Limit.of(graph, 1, least=largest)], 8).count >= 1

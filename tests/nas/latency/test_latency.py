@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.latency import stopwatch
-from nas.latency.arguments import Wanted
+from nas.latency.arguments import LatencyConfig
 from nas.latency.measurement import Latency, is_median, is_quartile
 from nas.latency.stopwatch import latencies, of_module
 from nas.latency.table import measure
@@ -142,7 +142,7 @@ def test_onnxruntime_has_the_threads_that_it_is_given(monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("no_onnxruntime")
 def test_onnxruntime_is_left_out_where_it_is_not_installed() -> None:
-    found = measure(["mlp:mlp_8"], Wanted("cpu", 1))
+    found = measure(["mlp:mlp_8"], LatencyConfig("cpu", 1))
     table = found.columns(pd.DataFrame({"arch": ["mlp:mlp_16", "mlp:mlp_8"]}))
     assert list(filter(is_median, table.columns)) == MEDIANS[:2]
     assert table["cpu_ms"].notna().tolist() == [False, True]
@@ -171,36 +171,38 @@ class TestLimit:
     ranking = (slow[0], fast[0], slow[1], fast[1])
 
     @pytest.fixture
-    def between(self) -> Wanted:
+    def between(self) -> LatencyConfig:
         """A limit that the slow ones miss by far and the fast ones meet by far."""
-        found = measure([self.slow[0], self.fast[0]], Wanted("cpu", 1)).kept
+        found = measure([self.slow[0], self.fast[0]], LatencyConfig("cpu", 1)).kept
         most, least = (latencies[0].ms for latencies in found.values())
         assert most > 9 * least
-        return Wanted("cpu", 1, math.sqrt(most * least))
+        return LatencyConfig("cpu", 1, math.sqrt(most * least))
 
-    def test_the_order_is_kept(self, between: Wanted) -> None:
+    def test_the_order_is_kept(self, between: LatencyConfig) -> None:
         found = measure(self.ranking, between)
         assert tuple(found.kept) == self.fast and tuple(found.slow) == self.slow
         assert "Of the first 4, 2 took more than" in found.sentence()
         assert found.facts()["too_slow"] == 2 and found.facts()["measured"] == 4
 
-    def test_it_ends_with_enough(self, between: Wanted) -> None:
+    def test_it_ends_with_enough(self, between: LatencyConfig) -> None:
         found = measure(self.ranking, between, top=1)
         assert tuple(found.kept) == self.fast[:1] and tuple(found.slow) == self.slow[:1]
 
-    def test_what_is_compared_may_be_slow(self, between: Wanted) -> None:
+    def test_what_is_compared_may_be_slow(self, between: LatencyConfig) -> None:
         found = measure(self.fast, between, compared=self.slow[:1])
         assert tuple(found.kept) == self.fast and tuple(found.compared) == self.slow[:1]
         table = found.columns(pd.DataFrame({"arch": self.ranking}))
         assert table["cpu_ms"].notna().tolist() == [True, True, False, True]
 
-    def test_none_is_fast_enough(self, between: Wanted) -> None:
+    def test_none_is_fast_enough(self, between: LatencyConfig) -> None:
         with pytest.raises(RequestError, match=r"first 2 is so fast .* the fastest is mobilenet:w0"):
             measure(self.slow, between)
 
     def test_it_stops_when_it_is_told_to(self) -> None:
         asked = iter([False, True, True])
-        assert tuple(measure(self.fast, Wanted("cpu", 1), stop=lambda: next(asked)).kept) == self.fast[:1]
+        assert (
+            tuple(measure(self.fast, LatencyConfig("cpu", 1), stop=lambda: next(asked)).kept) == self.fast[:1]
+        )
 
 
 def test_a_search_shows_what_its_candidates_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

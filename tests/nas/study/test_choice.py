@@ -16,7 +16,7 @@ from nas.study.request import StudyRequest
 from nas.study.selection import Within, best_by_chance, judged
 from nas.study.standing import standing
 from nas.study.stats import LEAST, NEAR, alike, order_within, within_bands
-from nas.train.config import Order, recipe
+from nas.train.config import TrainConfig, recipe
 from nas.train.folder import load
 from search_spaces import MLP, RequestError
 from tests.conftest import Command
@@ -152,7 +152,7 @@ def test_networks_that_are_one_once_fitted_are_one(command: Command, images: Pat
 
 
 def test_a_study_of_an_earlier_version_is_read() -> None:
-    order = Order(("mlp:mlp_8",) * 3, "seg20", "data", "mlp", recipe("mlp"), named=2)
+    order = TrainConfig(("mlp:mlp_8",) * 3, "seg20", "data", "mlp", recipe("mlp"), named=2)
     request = StudyRequest("mlp", "uniform", 0, {}, {}, ("nn_mass",), 8, order)
     old = request.as_json()
     del old["order"]["named"], old["order"]["named_seeds"]

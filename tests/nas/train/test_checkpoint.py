@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from nas.train.config import Order
+from nas.train.config import TrainConfig
 from nas.train.data import Data, fitted
 from nas.train.folder import TrainFolder
 from nas.train.job import Job
@@ -35,7 +35,7 @@ ODD: tuple[object, ...] = (
 def checkpoints(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A checkpoint of a training that is done, and one of one under way."""
     folder = TrainFolder.create(
-        Order(("mlp:w4_d3_t2",), "folder", str(images), "quick", replace(PLAIN, epochs=2), (0, 1)),
+        TrainConfig(("mlp:w4_d3_t2",), "folder", str(images), "quick", replace(PLAIN, epochs=2), (0, 1)),
         tmp_path_factory.mktemp("checkpoints") / "run",
     )
     run, steps = TrainRun(folder.order, data, Means(CPU)), iter(range(100))

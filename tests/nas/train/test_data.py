@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import search_spaces
-from nas.train.config import Order
+from nas.train.config import TrainConfig
 from nas.train.data import Data, all_fitted, fitted, load
 from nas.train.small_sets import plain_pickle
 from search_spaces import MLP, MobileNet, RequestError, ResNet
@@ -46,7 +46,7 @@ def test_networks_are_rebuilt_for_the_data(data: Data) -> None:
 def test_a_stem_is_rebuilt_where_it_is_open(data: Data, images: Path) -> None:
     """The MLP and the ResNet, whose stems are not, are trained beside the others as they are."""
     archs = ("mobilenet:w0.5", "mobilenet-wide:mobilenet_v2", "mlp:mlp_8", "resnet:resnet18")
-    order = Order(archs, "folder", str(images), "quick", RECIPE)
+    order = TrainConfig(archs, "folder", str(images), "quick", RECIPE)
     stems = {stride: all_fitted(replace(order, stem_stride=stride), data) for stride in (None, 1, 2)}
     assert stems[None] == stems[2] == [fitted(search_spaces.parse(arch), data) for arch in archs]
     assert [one.constants().get("stem_stride") for one in stems[1]] == [1, 1, None, None]

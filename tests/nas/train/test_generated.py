@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nas.train.cli import main
-from nas.train.config import GENERATED, RECIPES, Order
+from nas.train.config import GENERATED, RECIPES, TrainConfig
 from nas.train.data import BANDS, TEST, TRAIN, fitted, generated, load
 from nas.train.loop import Training
 from search_spaces import MLP, RequestError
@@ -73,4 +73,4 @@ def test_networks_for_images_are_refused_before_a_folder_is_made(
 
 def test_points_have_no_size_to_choose() -> None:
     with pytest.raises(RequestError, match="--image-size 4: seg20 has one size of its own"):
-        Order(("mlp:mlp_8",), "seg20", "data", "mlp", RECIPES["mlp"], side=4)
+        TrainConfig(("mlp:mlp_8",), "seg20", "data", "mlp", RECIPES["mlp"], side=4)

@@ -10,7 +10,7 @@ import pytest
 
 import search_spaces
 from nas.train import progress
-from nas.train.config import Order
+from nas.train.config import TrainConfig
 from nas.train.data import Data, fitted, shrunk
 from nas.train.job import Job, called
 from nas.train.run import draw
@@ -47,7 +47,7 @@ def test_a_long_silence_is_broken(reached: float | None, said: str, monkeypatch:
 
 def test_networks_laid_out_for_larger_images_are_named(data: Data) -> None:
     def note(*archs: str, stem_stride: int | None = None) -> str:
-        return shrunk(Order(archs, "folder", "data", "quick", PLAIN, stem_stride=stem_stride), data)
+        return shrunk(TrainConfig(archs, "folder", "data", "quick", PLAIN, stem_stride=stem_stride), data)
 
     said = note("mobilenet:mobilenet_v2", "mlp:mlp_8")
     assert said.startswith("1 of 2 networks were laid out for 224 pixels and are trained at 8")

@@ -19,12 +19,12 @@ import search_spaces
 from nas.train import job
 from nas.train.cli import main
 from nas.train.cli import main as command
-from nas.train.config import RECIPES, Order
+from nas.train.config import RECIPES, TrainConfig
 from nas.train.data import Data, loaded
 from nas.train.distributed import Processes
 from nas.train.folder import TrainFolder
 from nas.train.images import Files
-from nas.train.job import Accuracy, Guess, Job, Outcome
+from nas.train.job import Accuracy, Guess, Job, JobState
 from nas.train.loop import Epoch, accuracy
 from nas.train.model import Checkpoint
 from nas.train.run import TrainRun
@@ -37,12 +37,12 @@ from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SIDE, SMALL, same
 MEANS = Means(CPU)
 
 
-def order(images: Path, *archs: str, **changes: object) -> Order:
-    made = Order(archs, "folder", str(images), "quick", replace(PLAIN, epochs=2))
+def order(images: Path, *archs: str, **changes: object) -> TrainConfig:
+    made = TrainConfig(archs, "folder", str(images), "quick", replace(PLAIN, epochs=2))
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def trained(asked: Order, path: Path, means: Means = MEANS) -> TrainRun:
+def trained(asked: TrainConfig, path: Path, means: Means = MEANS) -> TrainRun:
     """A run in a new folder, or the one that is there gone on with."""
     run = TrainRun(asked, loaded(asked), means)
     run.run(TrainFolder.open(path) if path.exists() else TrainFolder.create(asked, path))
@@ -85,7 +85,7 @@ def test_the_stem_that_was_trained_is_the_one_kept(images: Path, tmp_path: Path)
     assert opened.differing(replace(asked, stem_stride=2)) == ["stem_stride 1 and not 2"]
     older = opened.as_json()
     del older["stem_stride"]
-    assert Order.of_json(older) == replace(asked, stem_stride=None)
+    assert TrainConfig.of_json(older) == replace(asked, stem_stride=None)
 
 
 def test_known_networks_are_trained_and_loaded(images: Path, tmp_path: Path) -> None:
@@ -165,12 +165,12 @@ def test_what_is_suspicious_is_marked(
 def test_a_loss_that_grows_is_marked() -> None:
     epochs = [Epoch(number, 0.5 * number, "test", 80.0, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2)]
     guess = Guess(classes=10, top1=10.0, images=10_000)
-    assert guess.warning(Outcome("done", tuple(epochs))) == "training loss larger than in epoch 1"
-    assert guess.warning(Outcome("done", tuple(reversed(epochs)))) == ""
-    assert guess.warning(Outcome("running", tuple(epochs))) == ""
+    assert guess.warning(JobState("done", tuple(epochs))) == "training loss larger than in epoch 1"
+    assert guess.warning(JobState("done", tuple(reversed(epochs)))) == ""
+    assert guess.warning(JobState("running", tuple(epochs))) == ""
     low = replace(epochs[0], top1=10.5)
-    assert guess.warning(Outcome("done", (low,))) == "top-1 within noise of guessing (10.0%)"
-    assert guess.warning(Outcome("done", (low,), Accuracy(11.0, 50.0))) == ""
+    assert guess.warning(JobState("done", (low,))) == "top-1 within noise of guessing (10.0%)"
+    assert guess.warning(JobState("done", (low,), Accuracy(11.0, 50.0))) == ""
 
 
 def test_references_keep_their_names(
@@ -414,9 +414,9 @@ def test_a_batch_needs_images(images: Path) -> None:
 
 def test_outcomes_survive_being_stored() -> None:
     epochs = tuple(Epoch(number, 1.5, "test", 10.0 * number, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2))
-    outcome = Outcome("done", epochs, Accuracy(1.0, 2.0), Accuracy(3.0, 4.0), "yes", "")
-    assert Outcome.of_values(json.loads(json.dumps(outcome.as_values()))) == outcome
-    assert Outcome.of_values(Outcome().as_values()) == Outcome()
+    outcome = JobState("done", epochs, Accuracy(1.0, 2.0), Accuracy(3.0, 4.0), "yes", "")
+    assert JobState.of_values(json.loads(json.dumps(outcome.as_values()))) == outcome
+    assert JobState.of_values(JobState().as_values()) == JobState()
     assert outcome.best == epochs[1]
 
 
@@ -424,9 +424,9 @@ def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
     small = search_spaces.parse("mlp:mlp_8")
     epoch = Epoch(1, 1.5, "test", 50.0, 90.0, 2.0, 50.0, 0.1, 12.5)
     outcomes = {
-        Job(1, small, 0): Outcome("done", (epoch,)),
-        Job(1, small, 1): Outcome("failed", (epoch,), reason="no"),
-        Job(2, small, 0): Outcome(),
+        Job(1, small, 0): JobState("done", (epoch,)),
+        Job(1, small, 1): JobState("failed", (epoch,), reason="no"),
+        Job(2, small, 0): JobState(),
     }
     setting = {"dataset": "folder", "recipe": "quick", "device": "cuda", "threads": 1}
     table = job.table(outcomes, setting, Guess(2, 50.0, 100))
@@ -438,8 +438,8 @@ def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_orders_survive_being_stored(name: str) -> None:
-    asked = Order(("mlp:mlp_8",), "folder", "data", name, RECIPES[name], (0, 1), keep="disk", side=32)
-    assert Order.of_json(json.loads(json.dumps(asked.as_json()))) == asked
+    asked = TrainConfig(("mlp:mlp_8",), "folder", "data", name, RECIPES[name], (0, 1), keep="disk", side=32)
+    assert TrainConfig.of_json(json.loads(json.dumps(asked.as_json()))) == asked
     assert asked.differing(replace(asked, holdout=0.5)) == ["holdout 0.0 and not 0.5"]
     assert asked.differing(asked) == []
 
