@@ -14,7 +14,7 @@ import torch
 import nas
 from nas.export import FORMATS, export, main
 from nas.train.cli import main as train
-from nas.train.data import Spread
+from nas.train.data import Normalization
 from nas.train.model import Classifier
 from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet, Torchvision
 from tests.conftest import Command, refused
@@ -22,7 +22,7 @@ from tests.nas.train.conftest import images
 
 __all__ = ["images"]
 
-SPREAD = Spread(torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.4]))
+SPREAD = Normalization(torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.4]))
 FAMILIES = {
     "densenet": DenseNet(width_mult=1, depths=(3, 2, 2), links=(5, 0, 0), resolution=8, num_classes=3),
     "mlp": MLP(in_features=3 * 8 * 8, num_classes=3),
