@@ -24,7 +24,7 @@ __all__ = ["exact", "load", "score", "search"]
 
 
 class CallablePackage(ModuleType):
-    """A package named for its one function, which it is called as: `nas.search(...)`, `nas.optimize.run`."""
+    """A package named for its one function, as which it is called: `nas.score(...)`, `nas.search(...)`."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """What the function of the package's name gives."""

@@ -36,11 +36,10 @@ def score(architecture: Architecture | str) -> dict[str, float]:
     >>> score("mobilenet:mobilenet_v2")
     {'nn_mass': 1287.0, 'flops': 314193216, 'macs': 300774272, 'params': 3504872}
     """
-    import search_spaces
     from search_spaces.errors import checked_kind
 
-    wanted = "one architecture, or its text as SPACE:SPEC"
-    checked_kind("architecture", architecture, (str, search_spaces.Architecture), wanted)
+    expected = "one architecture, or its text as SPACE:SPEC"
+    checked_kind("architecture", architecture, (str, search_spaces.Architecture), expected)
     if isinstance(architecture, str):
         architecture = search_spaces.parse(architecture)
     figures = architecture.figures()

@@ -24,7 +24,7 @@ from nas.exact.relaxation import Relaxation
 LISTED = 1_000_000
 """The largest space whose networks are listed one by one."""
 FINE, ROUGH = 1 << 21, 1 << 16
-"""Sums told apart under one limit: for the exact number, where it can be had, and for two or three digits."""
+"""Distinct sums under one limit: for the exact number, where it can be had, and for two or three digits."""
 _ROUGHEST = 1 << 12
 """Sums distinguished to see whether there are few."""
 _LEVELS_TOGETHER = 1 << 18

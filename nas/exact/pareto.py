@@ -25,7 +25,7 @@ _MASS = FIGURES.index("nn_mass")
 _TIES = (FIGURES.index("flops"), FIGURES.index("params"))
 _PIECES = 16
 _FINEST = 512
-"""Into so many pieces a front is cut at most; where that is not enough, the gap is told."""
+"""Into so many pieces a front is cut at most; where that is not enough, the gap is reported."""
 _ROOMS = (1 << 12, 1 << 15)
 
 

@@ -340,7 +340,7 @@ class Study:
         return self._space.of_options(self._tables.canonical(np.array([row]))[0])
 
     def _values(self, row: Sequence[int]) -> dict[str, Value]:
-        """What a sampler is told of the options of a row; the inverse of `_row`."""
+        """The values that a sampler is given for the options of a row; the inverse of `_row`."""
         options = zip(self._space.choices.items(), row, strict=True)
         return {name: choices[number] for (name, choices), number in options if name in self._scales}
 

@@ -1,4 +1,4 @@
-"""The command `python -m nas.study`: train a population, and report which scores told the good networks."""
+"""The command `nas study`: train a population, and report how well scores predict accuracy."""
 
 from __future__ import annotations
 

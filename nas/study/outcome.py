@@ -20,14 +20,14 @@ from nas.study import report
 from nas.study.compare import lines, lines_figure, together
 from nas.study.report import read_table
 from nas.study.request import FINISHED, STUDIES, StudyFolder
-from nas.study.selection import ANY, best_by_chance, judged
+from nas.study.selection import ANY, SPLITS, best_by_chance, judged
 from nas.study.standing import short_spec, standing, standing_figure
 from nas.study.stats import Difference, paired, within_bands
 from nas.train.folder import warnings_of
 from search_spaces import RequestError
 
-_TOLD = ("nn_mass", "nn_mass within a width", "params", ANY)
-"""Rules that are said in the terminal."""
+_SHOWN = ("nn_mass", "nn_mass within a width", "params", ANY)
+"""Rules that are printed in the terminal."""
 _LEAST = 3
 """Networks without which there is nothing to correlate."""
 _FEW = 12
@@ -188,20 +188,20 @@ def _judge_rules(table: pd.DataFrame, names: Sequence[str], path: Path, tell: bo
     write_whole(path / "rules.csv", found.to_csv(index=False))
     if not tell:
         return
-    told = found[found["rule"].isin(_TOLD)]
-    print("First choice from one half of the networks, by rules that saw the other half:")
+    shown = found[found["rule"].isin(_SHOWN)]
+    print(f"Regret of top-1 selection on a held-out half ({SPLITS} random splits), in points:")
     show(
         pd.DataFrame(
             {
-                "rule": told["rule"].replace(ANY, "any, by lot"),
-                "points below the best": told["regret"].map("{:.2f}".format),
-                "better ones": told["beaten"].map("{:.0%}".format),
+                "rule": shown["rule"].replace(ANY, "random"),
+                "regret": shown["regret"].map("{:.2f}".format),
+                "fraction better": shown["beaten"].map("{:.0%}".format),
             }
         )
     )
     rules = found[found["rule"] != ANY]
     best = rules.iloc[0]
-    by_chance = f"if none said anything, the best would come to {best_by_chance(table, names):.2f}"
+    by_chance = f"the best under permuted accuracies: {best_by_chance(table, names):.2f}"
     print(
         rendered(f"Best of {len(rules)} rules: {best['rule']}, {best['regret']:.2f} points; {by_chance}"),
         end="",

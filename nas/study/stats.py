@@ -317,12 +317,12 @@ def paired(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pair(small: pd.Series, large: pd.Series) -> dict[str, object]:
-    told = {
+    row: dict[str, object] = {
         f"{name}_{which}": network[name]
         for name in ("arch", "nn_mass", "params", "top1")
         for which, network in (("small", small), ("large", large))
     }
-    return told | {
+    return row | {
         "times": large["params"] / small["params"],
         "difference": large["top1"] - small["top1"],
         "error": float(np.hypot(*(one["top1_std"] / np.sqrt(one["seeds"]) for one in (small, large)))),

@@ -112,10 +112,10 @@ def loaded(order: TrainConfig, options: argparse.Namespace, processes: Processes
     from nas.train.data import loaded as read
 
     workers = options.workers or max(min(16, os.cpu_count() or 1) // processes.count, 1)
-    if options.download and processes.first:
+    if options.download and processes.is_main:
         read(order, download=True, workers=workers)
-    processes.told(None)
-    return read(order, workers=workers, quiet=not processes.first)
+    processes.broadcast(None)
+    return read(order, workers=workers, quiet=not processes.is_main)
 
 
 def device_of(name: str | None) -> torch.device:
@@ -251,13 +251,13 @@ def _train(
     data = loaded(replace(order, keep="disk") if devices else order, options, processes)
     means = Means(device, processes, options.compile, options.checkpoint_minutes, options.threads)
     training = TrainRun(order, data, means)
-    if processes.first and (note := shrunk(order, data)):
+    if processes.is_main and (note := shrunk(order, data)):
         print(f"note: {note}", file=sys.stderr)
     folder = kept or _created(order, options.out, processes)
     folder.order = order  # the data may be elsewhere now
-    with shown(order.values.epochs, quiet=not processes.first) as progress:
+    with shown(order.values.epochs, quiet=not processes.is_main) as progress:
         training.run(folder, interrupted, progress.report, progress.on_step, devices, options.workers)
-    if not processes.first:
+    if not processes.is_main:
         return INTERRUPTED if interrupted() else DONE
     resume = f"python -m nas.train --resume {shlex.quote(str(folder.path))}"
     if training.unsaved:
@@ -276,12 +276,12 @@ def _train(
 def _created(order: TrainConfig, out: Path | None, processes: Processes) -> TrainFolder:
     """A new folder, made by the first process and known to all."""
     path, failure = Path(), ""
-    if processes.first:
+    if processes.is_main:
         try:
             path = TrainFolder.create(order, out).path
         except RequestError as error:
             failure = str(error)
-    path, failure = processes.told((path, failure))
+    path, failure = processes.broadcast((path, failure))
     if failure:
         raise RequestError(failure)
     return TrainFolder(path, order)
@@ -328,7 +328,7 @@ def _tell_finished(folder: TrainFolder, processes: Processes) -> int:
     """Show what a finished run has reached; nothing of it is changed."""
     import pandas as pd
 
-    if processes.first:
+    if processes.is_main:
         _print(pd.DataFrame(list(folder.rows().values())))
         print(f"finished: nothing is left to train in {folder.path}")
     return DONE

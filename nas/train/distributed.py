@@ -23,7 +23,7 @@ class Processes:
     """A process among those that train one network.
 
     Attributes:
-        rank: Its number; the first one, 0, writes and speaks.
+        rank: Its number; the main process, 0, writes files and messages.
         count: How many there are.
     """
 
@@ -43,14 +43,14 @@ class Processes:
         return cls(dist.get_rank(), dist.get_world_size())
 
     @property
-    def first(self) -> bool:
-        """Whether this is the one that writes and speaks."""
+    def is_main(self) -> bool:
+        """Whether this is the main process, which writes files and messages."""
         return self.rank == 0
 
-    def share(self, order: Tensor, batch: int) -> Tensor:
+    def shard(self, order: Tensor, batch: int) -> Tensor:
         """The process's part of each batch of an order, of all but what does not fill a batch.
 
-        >>> Processes(rank=1, count=2).share(torch.arange(9), 4)
+        >>> Processes(rank=1, count=2).shard(torch.arange(9), 4)
         tensor([2, 3, 6, 7])
         """
         each = batch // self.count
@@ -75,7 +75,7 @@ class Processes:
                 f"batch {batch} does not divide among {self.count} processes; try --set batch={more}"
             )
 
-    def together(self, model: nn.Module, device: torch.device) -> nn.Module:
+    def wrap_ddp(self, model: nn.Module, device: torch.device) -> nn.Module:
         """The model with its gradients averaged over the processes."""
         if self.count == 1:
             return model
@@ -102,13 +102,13 @@ class Processes:
         """Whether it is so in any of them."""
         return flag if self.count == 1 else bool(self.sum(torch.tensor(int(flag))).item())
 
-    def told(self, value: T) -> T:
-        """The first process's value, in all of them."""
+    def broadcast(self, value: T) -> T:
+        """The main process's value, in all processes."""
         if self.count == 1:
             return value
-        told = [value]
-        dist.broadcast_object_list(told, device=torch.device("cpu"))
-        return told[0]
+        values = [value]
+        dist.broadcast_object_list(values, device=torch.device("cpu"))
+        return values[0]
 
 
 ALONE = Processes()

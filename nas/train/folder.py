@@ -81,12 +81,12 @@ class TrainFolder:
         """
         with ExitStack() as stack:
             failure = ""
-            if processes is None or processes.first:
+            if processes is None or processes.is_main:
                 try:
                     stack.enter_context(locked(self.path))
                 except RequestError as error:
                     failure = str(error)
-            if failure := processes.told(failure) if processes else failure:
+            if failure := processes.broadcast(failure) if processes else failure:
                 raise RequestError(failure)
             yield
 

@@ -23,7 +23,7 @@ _OF_DATA = ("resolution", "in_features", "num_classes", "stem_stride")
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to.
+    """The results of one epoch.
 
     Attributes:
         number: From 1.

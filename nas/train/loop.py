@@ -127,7 +127,7 @@ _TESTED_AT_ONCE = 250
 
 
 class DivergedError(Exception):
-    """The loss is no number any more."""
+    """The loss is not finite."""
 
 
 class Training:
@@ -303,7 +303,7 @@ class Training:
         seed = derive_seed(self.seed, self.epoch)
         order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(seed))
         each = self.recipe.batch // self._processes.count
-        left = self._processes.share(order, self.recipe.batch)[self.step * each :]
+        left = self._processes.shard(order, self.recipe.batch)[self.step * each :]
         return self._train.batches(left, each, self._augment, seed)
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
@@ -326,7 +326,7 @@ class Training:
         forward = self._compiled() if compiling else Forward(self.model)
         if self._processes.any(bool(forward.failure)):
             forward = Forward(self.model, failure=forward.failure or "in another process")
-        return replace(forward, run=self._processes.together(forward.run, self.device))
+        return replace(forward, run=self._processes.wrap_ddp(forward.run, self.device))
 
     def _compiled(self) -> Forward:
         pixels = self.model.example(self.recipe.batch // self._processes.count)

@@ -47,7 +47,7 @@ class TensorBoardLogger:
 
 
 class Progress(Protocol):
-    """What is told of a training."""
+    """A listener to the progress of a training."""
 
     def report(self, job: Job, outcome: JobState) -> None:
         """A job has come further."""
@@ -58,7 +58,7 @@ class Progress(Protocol):
 
 @contextmanager
 def shown(epochs: int, quiet: bool = False, every: float = 10.0) -> Iterator[Progress]:
-    """Show what is told: as bars where standard error is a terminal, else as lines; or not at all.
+    """Show progress: as bars where standard error is a terminal, else as lines; or not at all.
 
     Args:
         epochs: Of each training.

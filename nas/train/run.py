@@ -161,11 +161,11 @@ class TrainRun:
         workers: int | None,
     ) -> None:
         self.settle_threads(folder, len(devices or (self._means.device,)))
-        if self._means.processes.first:
+        if self._means.processes.is_main:
             with writing(folder.path):
                 (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
                 folder.save_state("running")
-        board = TensorBoardLogger(folder.path / "tensorboard") if self._means.processes.first else None
+        board = TensorBoardLogger(folder.path / "tensorboard") if self._means.processes.is_main else None
 
         def note(one: Job, outcome: JobState) -> None:
             self.outcomes[one] = outcome
@@ -187,7 +187,7 @@ class TrainRun:
                 path = folder.checkpoint(one.name)
                 note(one, train(one, data, self.order.values, path, self._means, stop, note, on_step))
         ended = all(outcome.status in (DONE, FAILED) for outcome in self.outcomes.values())
-        if self._means.processes.first:
+        if self._means.processes.is_main:
             self._save_tables(folder)
             try:
                 names = {one.row: called(one.architecture) for one in self.outcomes}
@@ -221,7 +221,7 @@ class TrainRun:
                 self.outcomes[one] = self.outcomes[one].ended(FAILED, row["reason"])
 
     def _save_tables(self, folder: TrainFolder) -> None:
-        if not self._means.processes.first:
+        if not self._means.processes.is_main:
             return
         try:
             trained = self.table

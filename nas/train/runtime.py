@@ -69,12 +69,12 @@ def settle(
     """
     number: int = asked or torch.get_num_threads()
     if not asked and device.type == "cpu":
-        if processes.first:
+        if processes.is_main:
             most = max(torch.get_num_threads() // (processes.count * at_a_time), 1)
             number = _chosen(networks, data, recipe, processes.count, most, before)
-        number = processes.told(number)
+        number = processes.broadcast(number)
     torch.set_num_threads(number)
-    if before not in (None, number) and device.type == "cpu" and processes.first:
+    if before not in (None, number) and device.type == "cpu" and processes.is_main:
         print(
             f"note: this run was trained with {before} threads and goes on with {number}: results may differ"
             f" in their last bits from those of an unbroken training; --threads {before} keeps them",
@@ -325,7 +325,7 @@ class _One:
     def _save(self, training: dict[str, object] | None) -> None:
         """Write the checkpoint, in the first process; if that fails, it fails in all of them."""
         failure = ""
-        if self._means.processes.first:
+        if self._means.processes.is_main:
             model = self._training.tested
             checkpoint = Checkpoint(
                 arch=str(self._job.architecture),
@@ -342,7 +342,7 @@ class _One:
                 checkpoint.save(self._path)
             except OSError as error:
                 failure = f"the checkpoint cannot be written: {error}"
-        if failure := self._means.processes.told(failure):
+        if failure := self._means.processes.broadcast(failure):
             raise OSError(failure)
 
 

@@ -179,7 +179,7 @@ def test_no_rule_is_no_fault(copy: Path, capsys: pytest.CaptureFixture[str]) -> 
     mass = pd.DataFrame({"arch": archs, "nn_mass": [np.nan, *range(8)], "nn_mass_seconds": 0.0})
     mass.assign(params=np.nan, params_seconds=0.0).to_csv(copy / "scores.csv", index=False)
     said = statement(copy, capsys)
-    assert "First choice" not in said and "Kept in" in said and not (copy / "rules.csv").exists()
+    assert "Regret of top-1" not in said and "Kept in" in said and not (copy / "rules.csv").exists()
 
 
 def test_known_networks_and_other_seeds_go_together() -> None:

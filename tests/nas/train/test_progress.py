@@ -33,7 +33,7 @@ def test_a_long_silence_is_broken(reached: float | None, said: str, monkeypatch:
 
     def hear(line: str, **given: object) -> None:
         heard.append(line)
-        if len(heard) == 2:
+        if len(heard) >= 2:
             enough.set()
 
     monkeypatch.setattr(progress, "print", hear, raising=False)
@@ -41,6 +41,7 @@ def test_a_long_silence_is_broken(reached: float | None, said: str, monkeypatch:
         if reached is not None:
             lines.on_step(Job(1, SMALL, 0), reached)
             heard.clear()
+            enough.clear()  # it may be set by lines from before the step
         assert enough.wait(PATIENCE)
     assert any(line.startswith(said) for line in heard)
 
