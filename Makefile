@@ -7,7 +7,7 @@ SEARCH ?= --space mobilenet --flops 400M
 .PHONY: search test slow attack check docs benchmarks clean
 
 search: $(VENV)/installed
-	$(RUN) -m nas.search $(SEARCH)
+	$(VENV)/bin/nas search $(SEARCH)
 
 test: $(VENV)/tested
 	$(RUN) -m pytest -n auto --dist worksteal
