@@ -1,4 +1,4 @@
-"""Values read from a disk, checked against the annotations of the dataclass that they are to become."""
+"""Dataclasses kept as plain values, and such values checked against the annotations of their dataclass."""
 
 from __future__ import annotations
 
@@ -8,14 +8,57 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from search_spaces.errors import shown
 
 T = TypeVar("T")
 
 _LARGEST = 2**63
-_hints = cache(get_type_hints)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A dataclass that is kept as JSON; values that earlier versions wrote stay readable.
+
+    >>> @dataclasses.dataclass(frozen=True)
+    ... class Step(Stored):
+    ...     size: int
+    ...     _OLD_NAMES = {"length": "size"}
+    >>> Step(3).as_json(), Step.of_json({"length": 3})
+    ({'size': 3}, Step(size=3))
+    """
+
+    _OLD_NAMES: ClassVar[Mapping[str, str]] = {}
+    """A renamed field's earlier name, to its name."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields as plain values; the inverse of `of_json`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of_json(cls, values: object) -> Self:
+        """What `as_json` gave, of this version or an earlier one.
+
+        Raises:
+            TypeError: The values are not those of the class.
+            search_spaces.RequestError: The class refuses them.
+        """
+        return built(cls, values)
+
+    @classmethod
+    def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Values under the names of today, whatever version wrote them; `built` asks at any depth."""
+        renamed = {old: name for old, name in cls._OLD_NAMES.items() if name not in values}
+        return {renamed.get(name, name): value for name, value in values.items()}
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The annotations of the fields of a dataclass or named tuple."""
+    hints = get_type_hints(kind)
+    names = kind._fields if issubclass(kind, tuple) else [field.name for field in dataclasses.fields(kind)]
+    return {name: hints[name] for name in names}
 
 
 def built(kind: type[T], values: object) -> T:
@@ -74,6 +117,8 @@ def _fields(kind: Any, value: Any, name: str) -> Any:
         value = dict(zip(kind._fields, value, strict=False)) if len(value) == len(kind._fields) else None
     if not isinstance(value, Mapping):
         raise TypeError(f"{name} is {shown(value)}, expected {kind.__name__}")
+    if issubclass(kind, Stored):
+        value = kind.upgraded(value)
     if unknown := [key for key in value if key not in hints]:
         raise TypeError(f"{name} has no {shown(unknown[0])}")
     return kind(**{key: _checked(hints[key], part, key) for key, part in value.items()})

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from nas import proxies
 from nas.proxies.registry import BATCH
 from nas.query import Goal, Query, exactly
-from nas.schema import built
+from nas.schema import Stored
 from search_spaces import RequestError, Space
 from search_spaces.errors import checked_whole
 
@@ -46,7 +45,7 @@ def defaults(score: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True)
-class Request(Query):
+class Request(Query, Stored):
     """Everything that decides a search's result, apart from versions.
 
     Attributes:
@@ -102,18 +101,10 @@ class Request(Query):
             goal = goal.scored_by(self.score, proxy.more_is_better)
         return space, goal
 
-    def as_json(self) -> dict[str, Any]:
-        """The request as plain values; the inverse of `of_json`."""
-        return dataclasses.asdict(self)
-
     @classmethod
-    def of_json(cls, values: Mapping[str, Any]) -> Self:
-        """The request that `as_json` gave.
-
-        Raises:
-            TypeError: The values are not those of a request.
-        """
-        return built(cls, {"warm_start": False, **values})  # runs from before there was one
+    def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Values under the names of today, whatever version wrote them."""
+        return super().upgraded({"warm_start": False, **values})  # runs from before there was one
 
     def arguments(self) -> str:
         """The request as arguments of the command."""

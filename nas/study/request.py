@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from nas.files import write_whole
 from nas.runs import begun, read, versions, writing
-from nas.schema import built
+from nas.schema import Stored
 from nas.study.population import Draw
 from nas.study.report import columns_of, read_table
 from nas.train.config import TrainConfig
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class StudyRequest:
+class StudyRequest(Stored):
     """A study as it was asked for.
 
     Attributes:
@@ -64,22 +65,14 @@ class StudyRequest:
         """Seeds of the initialisations over which scores are means."""
         return tuple(range(self.initialisations)) or self.order.seeds
 
-    def as_json(self) -> dict[str, Any]:
-        """The request as plain values; the inverse of `of_json`."""
-        return {**dataclasses.asdict(self), "order": self.order.as_json()}
-
     @classmethod
-    def of_json(cls, values: dict[str, Any]) -> StudyRequest:
-        """The request that `as_json` gave.
-
-        Raises:
-            TypeError: The values are not those of a request.
-        """
-        kept = dict(values)
+    def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Values under the names of today, whatever version wrote them."""
+        kept = dict(super().upgraded(values))
         kept.pop("count", None)  # of earlier versions, in which the order did not know how many were named
-        named = {"named": kept.pop("named")} if "named" in kept else {}
-        order = TrainConfig.of_json({**values["order"], **named})
-        return built(cls, {**kept, "order": order})
+        if "named" in kept:
+            kept["order"] = {**kept["order"], "named": kept.pop("named")}
+        return kept
 
 
 STUDIES = Path("results/studies")

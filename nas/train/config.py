@@ -13,7 +13,7 @@ import pandas as pd
 
 import search_spaces
 from nas.files import check_regular
-from nas.schema import built
+from nas.schema import Stored
 from search_spaces import Architecture, RequestError, parse
 from search_spaces.errors import did_you_mean, shown
 from search_spaces.spec import read_number
@@ -179,7 +179,7 @@ Keep = Literal["memory", "disk"]
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Stored):
     """A training run as it was asked for.
 
     Attributes:
@@ -259,19 +259,6 @@ class TrainConfig:
         mine, theirs = ({**order.as_json(), **order.as_json()["values"]} for order in (self, other))
         names = [name for name in mine if name not in ("values", *but) and mine[name] != theirs[name]]
         return [f"{name} {mine[name]} and not {theirs[name]}" for name in names]
-
-    def as_json(self) -> dict[str, Any]:
-        """The order as plain values; the inverse of `of_json`."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def of_json(cls, values: dict[str, Any]) -> TrainConfig:
-        """The order that `as_json` gave.
-
-        Raises:
-            TypeError: The values are not those of an order.
-        """
-        return built(cls, values)
 
 
 _FILES = {

@@ -6,14 +6,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.optimize.request import Request
-from nas.schema import built
+from nas.schema import Stored, built
 from nas.train.config import RECIPES, TrainConfig
 from search_spaces import RequestError
 
@@ -86,6 +86,27 @@ ODD = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=3,
 )
+
+
+@dataclass(frozen=True)
+class Renamed(Stored):
+    size: int
+    _OLD_NAMES: ClassVar = {"length": "size"}
+
+
+@dataclass(frozen=True)
+class Holder(Stored):
+    parts: tuple[Renamed, ...]
+
+
+def test_a_renamed_field_is_read_under_its_old_name_at_any_depth() -> None:
+    holder = Holder((Renamed(3), Renamed(4)))
+    assert Holder.of_json({"parts": [{"length": 3}, {"size": 4}]}) == holder
+    assert Holder.of_json(json.loads(json.dumps(holder.as_json()))) == holder
+    with pytest.raises(TypeError, match="length"):
+        Renamed.of_json({"length": 3, "size": 3})
+    with pytest.raises(TypeError, match="_OLD_NAMES"):
+        Renamed.of_json({"size": 3, "_OLD_NAMES": {}})
 
 
 @settings(max_examples=50)
