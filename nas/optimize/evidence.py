@@ -66,13 +66,13 @@ EVIDENCE = {
         trained=(
             Trained(
                 budget="105M",
-                folder="rehearsal/equal-cost",
+                folder="pilot/equal-cost",
                 first=Margin("mobilenet:w0.35_d2-2-5-6-5-5-3_r32_c10_s1", -8.2, 1.3),
                 of_its_width=Margin("mobilenet:w0.5_d1-1-1-5-2-5-2_r32_c10_s1", -0.4, 1.3),
             ),
             Trained(
                 budget="400M",
-                folder="rehearsal/equal-cost-400M",
+                folder="pilot/equal-cost-400M",
                 first=Margin("mobilenet:w0.85_d2-1-2-6-5-5-3_r32_c10_s1", -5.4),
                 of_its_width=Margin("mobilenet:w1.1_d1-1-2-6-1-5-2_r32_c10_s1", -0.2),
             ),

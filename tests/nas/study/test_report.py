@@ -61,7 +61,7 @@ def copy(study: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["rehearsal/compression", "rehearsal/equal-mass"])
+@pytest.mark.parametrize("name", ["pilot/compression", "rehearsal/equal-mass"])
 def test_a_committed_study_is_reported_again_as_it_is(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,8 +183,8 @@ def test_no_rule_is_no_fault(copy: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_known_networks_and_other_seeds_go_together() -> None:
-    one = StudyFolder.open(RESULTS / "rehearsal" / "equal-cost")
-    found = together([one, StudyFolder.open(RESULTS / "rehearsal" / "equal-cost-400M")])
+    one = StudyFolder.open(RESULTS / "pilot" / "equal-cost")
+    found = together([one, StudyFolder.open(RESULTS / "pilot" / "equal-cost-400M")])
     assert found["nn_mass"].isna().sum() == 2 and "torchvision" in set(found["base"])
 
 
@@ -193,7 +193,7 @@ def test_across_fits_in_80_columns(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("nas.study.stats.RESAMPLES", 20)
-    cells = [str(RESULTS / "rehearsal" / name) for name in ("cells-k1", "cells-k2")]
+    cells = [str(RESULTS / "pilot" / name) for name in ("cells-k1", "cells-k2")]
     assert main(["--across", *cells, "--out", str(tmp_path / "both")]) == 0
     said = capsys.readouterr().out
     (row,) = [line for line in said.splitlines() if "width_mult 2" in line and "M" in line]
