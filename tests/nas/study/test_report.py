@@ -61,7 +61,7 @@ def copy(study: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["pilot/compression", "rehearsal/equal-mass"])
+@pytest.mark.parametrize("name", ["pilot/compression", "pilot/equal-mass"])
 def test_a_committed_study_is_reported_again_as_it_is(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
