@@ -39,8 +39,8 @@ BUDGETS_NOTE = f"Budgets: 400M, 3.7M, 1.2G, 400e6, or a band as 380M:400M. {FLOP
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and whose options are written out."""
 
-    def __init__(self, command: str, **settings: Any) -> None:
-        super().__init__(f"python -m {command}", allow_abbrev=False, **settings)
+    def __init__(self, program: str, **settings: Any) -> None:
+        super().__init__(program, allow_abbrev=False, **settings)
 
     def parse_args(self, arguments: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """The arguments; an empty one is an error, as is one that is unknown."""

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from importlib import import_module
+from collections.abc import Callable, Sequence
+from pkgutil import resolve_name
 from typing import NoReturn
 
 COMMANDS = {
-    "search": ("nas.optimize.cli", "rank the networks of a space that meet a budget"),
-    "score": ("nas.score", "NN-Mass and costs of given networks"),
-    "exact": ("nas.exact.cli", "proven optima, Pareto fronts, counts and random samples"),
-    "train": ("nas.train.cli", "train rows of a table, or given networks"),
-    "study": ("nas.study.cli", "train a population, and compare scores with accuracy"),
-    "export": ("nas.export", "write a trained network as ONNX, safetensors, ..."),
+    "search": ("nas.optimize.cli:main", "rank the networks of a space that meet a budget"),
+    "score": ("nas.score:main", "NN-Mass and costs of given networks"),
+    "exact": ("nas.exact.cli:main", "proven optima, Pareto fronts, counts and random samples"),
+    "train": ("nas.train.cli:main", "train rows of a table, or given networks"),
+    "study": ("nas.study.cli:main", "train a population, and compare scores with accuracy"),
+    "report": ("nas.study.results_cli:report", "recompute tables and figures of finished studies"),
+    "compare": ("nas.study.results_cli:compare", "put finished studies together"),
+    "predict": ("nas.study.results_cli:predict", "predict accuracy from a finished study"),
+    "export": ("nas.export:main", "write a trained network as ONNX, safetensors, ..."),
 }
-"""The module of each command, whose `main(arguments)` returns the exit code; and what it does."""
+"""The function of each command, which takes the arguments and returns the exit code; and what it does."""
+
+
+def command(name: str) -> Callable[[Sequence[str]], int]:
+    """The function of a command; its module is imported now."""
+    function: Callable[[Sequence[str]], int] = resolve_name(COMMANDS[name][0])
+    return function
 
 
 def run_command(name: str) -> NoReturn:
@@ -25,7 +34,7 @@ def run_command(name: str) -> NoReturn:
     guard()  # before the slow imports
     from nas.cli import run
 
-    run(import_module(COMMANDS[name][0]).main)
+    run(command(name))
 
 
 def main() -> NoReturn:

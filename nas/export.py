@@ -228,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("nas.export", description="Write a trained network as files for other programs.")
+    parser = Parser("nas export", description="Write a trained network as files for other programs.")
     add = parser.add_argument
     add("folder", type=Path, help="folder of a training run")
     add("--row", type=at_least(1), default=1, help="the network's row in its trained.csv (1)")

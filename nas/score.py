@@ -56,7 +56,7 @@ callable_package(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score architectures and print them in the order given."""
-    parser = Parser("nas.score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
+    parser = Parser("nas score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
     parser.add_argument("--space", help="space of the architectures that do not name theirs")
     what = "architectures, such as w0.6_d2-3-4-5-4-3-1, nn_mass_b or resnet:resnet50"
     parser.add_argument("archs", nargs="*", metavar="SPEC|REFERENCE", help=what)

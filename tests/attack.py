@@ -41,7 +41,7 @@ import pytest
 import torch
 
 from nas.cli import Parser, progress
-from nas.commands import COMMANDS
+from nas.commands import command
 from tests.nas.train.conftest import write_images
 from tests.processes import REPOSITORY, Order, Server, environment
 
@@ -217,6 +217,9 @@ BASES = {
     "nas.train": "--arch mlp:w8_d3_t2_i768_c3 --dataset folder --data {data} --device cpu --set epochs=1",
     "nas.study": "--space mlp --fix in_features=768 --count 8 --dataset folder --data {data} --device cpu"
     " --scores nn_mass --set epochs=1",
+    "nas report": "{study}",
+    "nas compare": "{study} {study}",
+    "nas predict": "{study} {search}/candidates.csv",
     "nas.export": "{trained}",
     "nas.study.published": "{published}/networks.csv",
 }
@@ -393,17 +396,24 @@ WRONG_TOGETHER = {
         "--space mlp --dataset seg20 --named-seeds 3",
         "--space mlp --dataset seg20 --score nn_mass",
         "--space mlp --dataset seg20 --latency-threads 3",
-        "--predict table.csv",
-        "--resume {study} --predict none.csv",
-        "--resume {study} --predict {search}/candidates.csv --score nope",
+        "--resume {study} --predict {search}/candidates.csv",
+        "--across {study} {study}",
         "--resume {study} --count 9",
         "--resume {study} --out there",
         "--resume {search}",
         "--resume {trained}",
-        "--across {study}",
-        "--across nowhere",
-        "--across {study} nowhere",
-        "--across {search} {trained}",
+    ),
+    "nas report": ("", "nowhere", "{study} nowhere", "{search}", "{trained}", "{study} --latency-threads 3"),
+    "nas compare": ("", "{study}", "nowhere", "{study} nowhere", "{search} {trained}"),
+    "nas predict": (
+        "",
+        "{study}",
+        "nowhere {search}/candidates.csv",
+        "{search} {search}/candidates.csv",
+        "{study} none.csv",
+        "{study} {search}/candidates.csv --score nope",
+        "{study} {search}/candidates.csv --score zen",
+        "{study} {search}/candidates.csv --latency-threads 3",
     ),
     "nas.export": (
         "",
@@ -446,6 +456,13 @@ def requests() -> list[Case]:
     ]
 
 
+def _main(module: str) -> Callable[[Sequence[str]], int]:
+    if module == "nas.study.published":
+        main: Callable[[Sequence[str]], int] = importlib.import_module(f"{module}.__main__").main
+        return main
+    return command(module[len("nas.") :])  # "nas.train" or "nas report"
+
+
 def _parser(module: str) -> Parser:
     """The parser of a command: it is made when the command begins."""
 
@@ -458,7 +475,7 @@ def _parser(module: str) -> Parser:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Parser, "parse_args", stop)
         try:
-            importlib.import_module(COMMANDS[module.removeprefix("nas.")][0]).main([])
+            _main(module)([])
         except Found as found:
             parser: Parser = found.args[0]
     return parser
@@ -484,7 +501,7 @@ def _wrong(action: argparse.Action, parser: Parser) -> Iterator[tuple[str, ...]]
 def _request(module: str, words: list[str], commands: Commands, ground: Ground, folder: Path) -> str:
     given = [_filled(word, ground) for word in words]
     before = {file: _state(file) for file in _kept(ground)}
-    ended = commands.run(folder, [module, *given], PATIENCE)
+    ended = commands.run(folder, [*module.split(), *given], PATIENCE)
     if ended.code is None:
         return "hangs"
     if ended.code != 2:
@@ -575,13 +592,14 @@ TARGETS: dict[str, tuple[str, str, str]] = {
     "an image": ("data", "train/red/003.png", "{train} --out new"),
     "a class": ("data", "test/green", "{train} --out new"),
     "a study's run.json": ("study", "run.json", "nas.study --resume {study}"),
+    "a study's run.json, reported": ("study", "run.json", "nas report {study}"),
     "a study's scores": ("study", "scores.csv", "nas.study --resume {study}"),
     "a study's networks": (
         "study",
         "networks.csv",
-        "nas.study --resume {study} --predict {search}/candidates.csv",
+        "nas predict {study} {search}/candidates.csv",
     ),
-    "a study's networks, across": ("study", "networks.csv", "nas.study --across {study} {study}"),
+    "a study's networks, across": ("study", "networks.csv", "nas compare {study} {study}"),
     "a study's training": ("study", "training/run.json", "nas.study --resume {study}"),
     "a study's trained networks": ("study", "training/trained.csv", "nas.study --resume {study}"),
     "published networks": (

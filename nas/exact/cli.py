@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> Parser:
-    parser = Parser("nas.exact", description="Exact answers about a whole space.", epilog=BUDGETS_NOTE)
+    parser = Parser("nas exact", description="Exact answers about a whole space.", epilog=BUDGETS_NOTE)
     add_question(parser)
     ask = parser.add_mutually_exclusive_group()
     ask.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")

@@ -99,7 +99,7 @@ def _opened(options: argparse.Namespace, stack: ExitStack) -> RunFolder:
 
 def _parser() -> Parser:
     parser = Parser(
-        "nas.search",
+        "nas search",
         description="Find the architectures of the largest NN-Mass, or best other score, inside a budget,"
         " without training any.",
         epilog=BUDGETS_NOTE,

@@ -16,10 +16,11 @@ from nas.cli import DONE, Parser, assignment, at_least, budgets, pins, progress
 from nas.latency.arguments import LatencyConfig, add_latency, wanted
 from nas.optimize.request import MOST_IMAGES, MOST_SEED
 from nas.query import COSTS
-from nas.runs import locked, writing
+from nas.runs import locked
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.population import MOST_NETWORKS, Draw
 from nas.study.request import StudyFolder, StudyRequest
+from nas.study.results_cli import NEEDED, conclude, resume
 from nas.train.cli import add_data, add_means, changed_by, device_of, devices_of, loaded, numbers, order_of
 from search_spaces import Architecture, RequestError
 
@@ -32,7 +33,8 @@ _RATES = (20, 50, 100)
 """TFLOP/s that a GPU of a data centre may reach with small networks; a plan shows the time at each."""
 
 _MOST_INITIALISATIONS = 10_000
-_FOR_REPORTS = ("rich", "scipy", "matplotlib")
+_MOVED = {"--across": "nas compare FOLDER ...", "--predict": "nas predict STUDY TABLE"}
+"""Options of earlier versions, and the commands that replace them."""
 
 _ASKED = (
     *("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch", "named_seeds"),
@@ -40,17 +42,15 @@ _ASKED = (
 )
 """Options that say what a study is of, without those of its training."""
 
-_ON_WHAT = ("dataset", "data", "images", "holdout", "image_size", "keep")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Study as the arguments say; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    if options.across:
-        return _across(options)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for option, instead in _MOVED.items():
+        if option in (one.partition("=")[0] for one in given):
+            raise RequestError(f"{option} is a command of its own: {instead}")
+    options = _parser().parse_args(given)
     asked = wanted(options)
-    if options.predict:
-        return _predict(options, asked)
     if options.plan and options.out:
         raise RequestError("--plan keeps nothing; leave out --out")
     with interruptions() as interrupted, ExitStack() as held:
@@ -79,19 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 held.enter_context(locked(folder.path))
             folder.test_images = len(data.test)
             if not _train(folder, data, device, devices, options, interrupted):
-                print(f"interrupted; go on with: {_way_on(folder)}", file=sys.stderr)
+                print(f"interrupted; go on with: {resume(folder)}", file=sys.stderr)
                 return INTERRUPTED
         _conclude(folder, asked, interrupted)
         return INTERRUPTED if interrupted() else DONE
 
 
-def _way_on(folder: StudyFolder) -> str:
-    return f"python -m nas.study --resume {shlex.quote(str(folder.path))}"
-
-
 def _parser() -> Parser:
     parser = Parser(
-        "nas.study",
+        "nas study",
         description="Train a population of networks, and see how well scores tell which are good.",
     )
     what = parser.add_argument_group("which networks").add_argument
@@ -115,24 +111,7 @@ def _parser() -> Parser:
     how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
     how("--out", type=Path, metavar="FOLDER", help="where to keep the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="go on with the study in this folder")
-    how("--predict", type=Path, metavar="TABLE",
-        help="predict the accuracy of a table's networks from the study that --resume names")  # fmt: skip
-    how("--score", help="score that --predict goes by (nn_mass)")
-    how("--across", type=Path, nargs="+", metavar="FOLDER",
-        help="put finished studies together: is accuracy one line across base widths?")  # fmt: skip
     return parser
-
-
-def _across(options: argparse.Namespace) -> int:
-    from nas.study.outcome import conclude_together
-
-    other = ("resume", "predict", "score", "latency", *_ON_WHAT, "recipe", "set", "seeds")
-    besides = _given(options, (*_ASKED, *other))
-    besides += ["--plan"] if options.plan else []
-    if besides:
-        raise RequestError(f"--across reads finished studies; leave out {', '.join(besides)}")
-    conclude_together([StudyFolder.open(path) for path in options.across], options.out)
-    return DONE
 
 
 def _request(options: argparse.Namespace) -> StudyRequest:
@@ -150,8 +129,6 @@ def _request(options: argparse.Namespace) -> StudyRequest:
             "--named-seeds sets networks named by --arch apart from those drawn of a --space; give both, or"
             " --seeds"
         )
-    if options.score:
-        raise RequestError("--score is what --predict goes by; --scores names the scores to compare")
     names = tuple(proxies.get(name).name for name in options.scores or proxies.names())
     draw: Draw = options.draw or "spread"
     seed = options.draw_seed or 0
@@ -207,15 +184,12 @@ def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyReque
 def _conclude(folder: StudyFolder, asked: LatencyConfig | None, interrupted: Callable[[], bool]) -> None:
     """Report, or say where that can be done: a machine that trains may have nothing to draw and test with."""
     try:
-        from nas.study.outcome import conclude
-
-        with writing(folder.path):
-            conclude(folder, asked, interrupted)
+        conclude(folder, asked, interrupted)
     except ModuleNotFoundError as missing:
-        if missing.name not in _FOR_REPORTS:
+        if missing.name not in NEEDED:
             raise
-        needs = f"the report needs {missing.name}: where that is installed, {_way_on(folder)}"
-        print(f"all are trained; {needs}")
+        where = f"nas report {shlex.quote(str(folder.path))}"
+        print(f"all are trained; the report needs {missing.name}: where that is installed, {where}")
 
 
 def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
@@ -261,7 +235,7 @@ def _train(
         training.run(kept, interrupted, progress_of.report, progress_of.on_step, devices, options.workers)
     if training.unsaved:
         raise RequestError(
-            f"the tables cannot be written: {training.unsaved}; mend that, then {_way_on(folder)}"
+            f"the tables cannot be written: {training.unsaved}; mend that, then {resume(folder)}"
         )
     return not interrupted()
 
@@ -302,31 +276,3 @@ def _show_plan(
     by = f"{device} with {counted(threads, 'thread')}" if device.type == "cpu" else device
     print(rendered(f"{plan} on {by}, tests and scores not counted"), end="")
     print(rendered(plan.at(_RATES)), end="")
-
-
-def _predict(options: argparse.Namespace, asked: LatencyConfig | None) -> int:
-    from nas.show import rendered, show
-    from nas.study.outcome import latencies
-    from nas.study.predict import predicted
-    from nas.study.report import read_table, reservation
-    from nas.train.config import from_table
-
-    if not options.resume:
-        raise RequestError("--predict needs the study to predict from; name its folder with --resume")
-    folder = StudyFolder.open(options.resume)
-    if not folder.table.exists():
-        raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
-    known = read_table(folder.table, (), known=("top1",))
-    table = predicted(from_table(options.predict, None, None), known, options.score or "nn_mass")
-    doubt = reservation(known, folder.test_images) if {"seeds", "top1_std"} <= set(known) else ""
-    measured = latencies(table, asked)
-    family = str(table["arch"].iloc[0]).partition(":")[0]
-    show(measured.columns(table) if measured else table, family=family)
-    if measured:
-        print(rendered(measured.sentence()), end="")
-    if table["outside"].any():
-        count = int(table["outside"].sum())
-        print(f"{count} lie outside the scores, or the base widths, that the line was fitted on")
-    if doubt:
-        print(rendered(f"warning: {doubt}. Nothing follows from this line."), end="")
-    return DONE

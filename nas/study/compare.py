@@ -27,7 +27,7 @@ def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
     first = folders[0]
     for folder in folders:
         if not folder.table.exists():
-            raise RequestError(f"{folder.path} is not finished; go on with --resume {folder.path}")
+            raise RequestError(f"{folder.path} is not finished; go on with: nas study --resume {folder.path}")
         same_data = {"data"} if folder.request.order.title == first.request.order.title else set[str]()
         differing = folder.request.order.differing(first.request.order, but=_APART | same_data)
         if differing:

@@ -216,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser(
-        "nas.train",
+        "nas train",
         description="Train networks and keep a table of what they reach.",
         epilog=_EPILOG,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -96,7 +97,9 @@ def test_only_a_broken_standard_output_is_no_fault() -> None:
 def test_a_command_is_interrupted_in_its_first_imports(number: signal.Signals, tmp_path: Path) -> None:
     # A module of that name ahead of the real one: the signal arrives while it is imported.
     (tmp_path / "numpy.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\nwhile True: pass\n")
-    for words in [*([f"nas.{name}"] for name in COMMANDS), *(["nas", name] for name in COMMANDS)]:
+    modules = [f"nas.{name}" for name in COMMANDS if importlib.util.find_spec(f"nas.{name}")]
+    assert len(modules) == 6
+    for words in [*([name] for name in modules), *(["nas", name] for name in COMMANDS)]:
         done = subprocess.run(
             [sys.executable, "-m", *words],
             capture_output=True,

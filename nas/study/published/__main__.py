@@ -33,7 +33,7 @@ _NEAR = 1.1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check the table, fit it, keep the fits and show them; returns the exit code."""
     parser = Parser(
-        "nas.study.published",
+        "python -m nas.study.published",
         description="How well NN-Mass, costs, width and depth fit published accuracies.",
     )
     parser.add_argument("table", type=Path, help="the networks, as results/published/networks.csv")

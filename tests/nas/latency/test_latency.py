@@ -27,6 +27,7 @@ from nas.optimize.cli import main as search
 from nas.score import main as score
 from nas.show import show
 from nas.study.cli import main as study
+from nas.study.results_cli import predict, report
 from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet
 from search_spaces.architecture import Architecture
 from tests.conftest import refused
@@ -297,10 +298,10 @@ def test_a_study_shows_what_its_networks_take(
     assert table["cpu_ms"].gt(0).all() and (table["latency_threads"] == 1).all()
     assert json.loads((tmp_path / "study" / "run.json").read_text())["latency"]["threads"] == 1
     capsys.readouterr()
-    assert study(["--resume", "study", "--predict", "study/networks.csv", "--latency", "cpu"]) == 0
+    assert predict(["study", "study/networks.csv", "--latency", "cpu"]) == 0
     said = capsys.readouterr().out
     assert "ms_64" in said and "from" in said and max(map(len, said.splitlines())) <= 80
-    assert study(["--resume", "study"]) == 0
+    assert report(["study"]) == 0
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "study" / "networks.csv"), table)
 
 

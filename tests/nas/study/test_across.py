@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas import score
-from nas.study.cli import main
 from nas.study.compare import Lines, lines, together
 from nas.study.population import drawn
 from nas.study.request import StudyFolder
+from nas.study.results_cli import compare
 from nas.study.stats import APART, SAME_MASS, Difference, mean_interval, paired
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, Command, refused
@@ -126,7 +126,7 @@ def test_drawn_pairs_are_pairs() -> None:
 
 
 def test_the_command_puts_studies_together(command: Command, tmp_path: Path) -> None:
-    done = command("nas.study", "--across", *map(str, STUDIES), "--out", "both")
+    done = command("nas", "compare", *map(str, STUDIES), "--out", "both")
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80 and "one line for all: p =" in done.stdout
     assert len(pd.read_csv(tmp_path / "both" / "networks.csv")) == 60
@@ -167,10 +167,10 @@ def test_what_does_not_go_together_gets_one_line(
         ([eight, "untrained"], "column top1 has something that is no number"),
         ([eight, "elsewhere"], "dataset folder and not fashionmnist"),
         ([eight, "longer"], "epochs 6 and not 5; put together studies that trained alike"),
-        ([eight, "begun"], "begun is not finished; go on with --resume begun"),
+        ([eight, "begun"], "begun is not finished; go on with: nas study --resume begun"),
         ([eight, "nowhere"], "nowhere is not the folder of a study"),
         ([eight], "of 1 base width(s): expected at least two"),
-        ([eight, sixteen, "--space", "mlp"], "--across reads finished studies; leave out --space"),
+        ([eight, sixteen, "--space", "mlp"], "unrecognized arguments: --space mlp"),
     ):
-        assert said in refused(main, ["--across", *arguments], capsys)
+        assert said in refused(compare, arguments, capsys)
     assert not (tmp_path / "results").exists()

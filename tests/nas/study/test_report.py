@@ -18,6 +18,7 @@ from nas.study.plan import Plan
 from nas.study.predict import predicted
 from nas.study.report import reservation
 from nas.study.request import StudyFolder
+from nas.study.results_cli import compare, predict, report
 from nas.train.loop import Training
 from search_spaces import MLP, DenseNet, RequestError, parse
 from tests.conftest import REPOSITORY, refused
@@ -69,7 +70,8 @@ def test_a_committed_study_is_reported_again_as_it_is(
     monkeypatch.setattr("nas.study.selection.SHUFFLES", 1)
     shutil.copytree(RESULTS / name, tmp_path / "copy")
     before = files(tmp_path / "copy")
-    said = statement(tmp_path / "copy", capsys, "--device", "cuda:99")
+    assert report([str(tmp_path / "copy")]) == 0
+    said = capsys.readouterr().out
     after = files(tmp_path / "copy")
     assert "Kept in" in said and after.keys() == before.keys()
     same = {path for path in before if before[path] == after[path]}
@@ -84,10 +86,60 @@ def test_a_committed_study_is_reported_again_as_it_is(
 @pytest.mark.parametrize("folder", COMMITTED, ids=lambda path: path.name)
 def test_committed_studies_are_reported_again_byte_for_byte(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "copy")
-    assert main(["--resume", str(tmp_path / "copy")]) == 0
+    assert report([str(tmp_path / "copy")]) == 0
     before, after = files(folder), files(tmp_path / "copy")
     tables = [name for name in before if not name.endswith(".png")]  # pixels depend on matplotlib
     assert after.keys() == before.keys() and all(before[name] == after[name] for name in tables)
+
+
+def test_two_studies_are_reported_again_byte_for_byte(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("pilot/compression", "pilot/equal-cost-400M")
+    copies = [tmp_path / Path(name).name for name in names]
+    for name, copy in zip(names, copies, strict=True):
+        shutil.copytree(RESULTS / name, copy)
+        for file in copy.glob("*.csv"):
+            if file.name not in ("scores.csv", "latency.csv"):
+                file.unlink()
+    assert report([*map(str, copies), str(copies[0])]) == 0
+    said = capsys.readouterr().out
+    assert [said.count(f"Kept in {copy}") for copy in copies] == [1, 1]
+    for name, copy in zip(names, copies, strict=True):
+        before, after = files(RESULTS / name), files(copy)
+        tables = [file for file in before if not file.endswith(".png")]  # pixels depend on matplotlib
+        assert after.keys() == before.keys() and all(before[file] == after[file] for file in tables)
+
+
+def test_what_cannot_be_reported_gets_one_line(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = files(copy)
+    (tmp_path / "empty").mkdir()
+    for other, said in (("nowhere", "is not the folder of a study"), ("empty", "no study was begun in it")):
+        assert said in refused(report, [str(copy), str(tmp_path / other)], capsys)
+    assert "give --latency cpu as well" in refused(report, [str(copy), "--latency-threads", "2"], capsys)
+    assert "the following arguments are required: FOLDER" in refused(report, [], capsys)
+    with FileLock(copy / ".lock"):
+        assert "copy is in use by" in refused(report, [str(copy)], capsys)
+    (copy / ".lock").unlink(missing_ok=True)
+    assert files(copy) == before
+    (copy / "scores.csv").unlink()
+    said = refused(report, [str(copy)], capsys)
+    assert f"networks are left to score or to train; go on with: python -m nas.study --resume {copy}" in said
+
+
+def test_predictions_of_a_study_are_shown(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = str(copy / "networks.csv")
+    assert predict([str(copy), table, "--score", "params"]) == 0
+    said = capsys.readouterr().out
+    assert "top-1" in said or "top1" in said
+    assert "--score zen needs a network" in refused(predict, [str(copy), table, "--score", "zen"], capsys)
+    assert "there is no such file" in refused(predict, [str(copy), "none.csv"], capsys)
+    assert "is not the folder of a study" in refused(predict, ["nowhere", table], capsys)
+    (copy / "networks.csv").rename(copy / "other.csv")
+    said = refused(predict, [str(copy), str(copy / "other.csv")], capsys)
+    assert "is not finished; go on with: python -m nas.study --resume" in said
 
 
 def test_a_finished_study_needs_no_data_and_leaves_its_training_alone(
@@ -194,7 +246,7 @@ def test_across_fits_in_80_columns(
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("nas.study.stats.RESAMPLES", 20)
     cells = [str(RESULTS / "pilot" / name) for name in ("cells-k1", "cells-k2")]
-    assert main(["--across", *cells, "--out", str(tmp_path / "both")]) == 0
+    assert compare([*cells, "--out", str(tmp_path / "both")]) == 0
     said = capsys.readouterr().out
     (row,) = [line for line in said.splitlines() if "width_mult 2" in line and "M" in line]
     assert row.endswith("+3.53 ±3.30*") and max(map(len, said.splitlines()[:-1])) <= 80

@@ -256,7 +256,7 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
     assert (
         other.returncode == 2 and "recipe quick and not cifar; " in other.stderr and "--count" in other.stderr
     )
-    predictions = command("nas.study", "--resume", "study", "--predict", "study/networks.csv")
+    predictions = command("nas", "predict", "study", "study/networks.csv")
     assert predictions.returncode == 0 and "from" in predictions.stdout, predictions.stderr
 
 
@@ -272,12 +272,13 @@ def test_the_command_from_draw_to_prediction(command: Command, images: Path, tmp
             "'2' is not a whole number",
         ),
         (["--resume", "nowhere"], "nowhere is not the folder of a study"),
-        (["--predict", "t.csv"], "name its folder with --resume"),
+        (["--resume", "s", "--predict", "t.csv"], "--predict is a command of its own: nas predict STUDY"),
+        (["--across=s", "t"], "--across is a command of its own: nas compare FOLDER"),
         (
             ["--arch", "mlp:mlp_8", "--dataset", "folder", "--count", "5"],
             "--count say what is drawn; add --space",
         ),
-        (["--space", "mlp", "--dataset", "folder", "--score", "zen"], "--scores names the scores to compare"),
+        (["--space", "mlp", "--dataset", "folder", "--score", "zen"], "did you mean --scores?"),
         (
             ["--space", "mlp", "--count", "3", "--dataset", "seg20", "--images", "9"],
             "batch 256 of 9 training",
@@ -319,8 +320,10 @@ def test_it_trains_where_reports_cannot_be_made(
 ) -> None:
     bare = begin(tmp_path, "nas.study", *without_reports(images), without=NEEDED_TO_REPORT).ended()
     assert bare.returncode == 0, bare.stderr
-    assert "all are trained; the report needs" in bare.stdout and "--resume study" in bare.stdout
-    done = command("nas.study", "--resume", "study")
+    assert "all are trained; the report needs" in bare.stdout and "nas report study" in bare.stdout
+    refused = begin(tmp_path, "nas", "report", "study", without=NEEDED_TO_REPORT).ended()
+    assert refused.returncode == 2 and "error: the report needs " in refused.stderr
+    done = command("nas", "report", "study")
     assert done.returncode == 0 and "3 networks" in done.stdout, done.stderr
 
 
@@ -333,4 +336,4 @@ def test_a_new_interpreter_trains_where_reports_cannot_be_made(images: Path, tmp
         cwd=tmp_path, env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert bare.returncode == 0, bare.stderr
-    assert "all are trained; the report needs" in bare.stdout and "--resume study" in bare.stdout
+    assert "all are trained; the report needs" in bare.stdout and "nas report study" in bare.stdout
