@@ -26,11 +26,11 @@ check: $(VENV)/tested
 	$(RUN) -m mypy
 
 # pdoc lists no module of a package beyond its __all__, and it must not run the commands: these are named one by one.
-FILES := $(wildcard nas/*.py nas/latency/*.py nas/proxies/*.py search_spaces/*.py)
+FILES := $(wildcard nas/*.py nas/proxies/*.py search_spaces/*.py)
 MODULES := $(filter-out %__ nas.score nas.search,$(subst /,.,$(basename $(FILES))))
 
 docs: $(VENV)/documented
-	OMP_NUM_THREADS=1 $(RUN) -m pdoc --docformat google -o site nas nas.latency nas.optimize nas.proxies \
+	OMP_NUM_THREADS=1 $(RUN) -m pdoc --docformat google -o site nas nas.optimize nas.proxies \
 		nas.study nas.train search_spaces $(MODULES) '!.*\.__main__'
 
 benchmarks: $(VENV)/tested

@@ -32,7 +32,7 @@ def networks() -> dict[str, Architecture]:
 
 def measured() -> Iterator[dict[str, Any]]:
     """A row a measurement; the networks take turns, so that a busy while meets all of them."""
-    from nas.latency.stopwatch import latencies
+    from nas.latency import latencies
 
     there = networks()
     for turn in range(ROUNDS):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import search_spaces
 from nas import callable_package
 from nas.cli import DONE, FLOPS_NOTE, FORMATS, Parser, progress
-from nas.latency.arguments import add_latency, wanted
+from nas.latency import add_latency, wanted
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.format == "table" and table["name"].isna().all():
         table = table.drop(columns="name")
     if asked:
-        from nas.latency.table import measure
+        from nas.latency import measure
 
         with progress("measuring", len(rows)) as advance:
             measured = measure(table["arch"], asked, on_network=advance)

@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from nas.latency.measurement import is_median, is_quartile, milliseconds, title
+from nas.latency import is_median, is_quartile, milliseconds, title
 from nas.query import quantity
 
 _TITLES = {

@@ -27,7 +27,7 @@ from nas.cli import (
     progress,
 )
 from nas.exact.problem import Problem
-from nas.latency.arguments import add_latency, wanted
+from nas.latency import add_latency, wanted
 from nas.optimize.evidence import caution
 from nas.optimize.folder import RunFolder
 from nas.optimize.request import (

@@ -25,8 +25,7 @@ from search_spaces import Architecture, RequestError
 from search_spaces.architecture import Value
 
 if TYPE_CHECKING:
-    from nas.latency.arguments import LatencyConfig
-    from nas.latency.table import Measured
+    from nas.latency import LatencyConfig, Measured
     from nas.optimize.study import Study
 
 _SURE = (DEFAULT_SAMPLER, MEASURED_SAMPLER, "random")
@@ -189,7 +188,7 @@ class Run:
         Raises:
             RequestError: None is fast enough.
         """
-        from nas.latency.table import measure
+        from nas.latency import measure
 
         with self.measured("latency"):
             ranking = self.best(top if self._of_front else max(top, _MEASURED))["arch"]

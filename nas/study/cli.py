@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 import search_spaces
 from nas.cli import DONE, Parser, assignment, at_least, budgets, pins, progress
-from nas.latency.arguments import LatencyConfig, add_latency, wanted
+from nas.latency import LatencyConfig, add_latency, wanted
 from nas.optimize.request import MOST_IMAGES, MOST_SEED
 from nas.query import COSTS
 from nas.runs import locked

@@ -11,8 +11,7 @@ import pandas as pd
 
 from nas.cli import progress
 from nas.files import write_whole
-from nas.latency.arguments import LatencyConfig
-from nas.latency.table import Measured, measure
+from nas.latency import LatencyConfig, Measured, measure
 from nas.query import quantity
 from nas.runs import made
 from nas.show import rendered, show

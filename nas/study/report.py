@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype
 
 from nas import proxies, score
 from nas.files import as_png, check_regular
-from nas.latency.measurement import is_median
+from nas.latency import is_median
 from nas.study.standing import between_seeds
 from nas.study.stats import LEAST, LEVEL, kendall, r_squared, spearman, with_interval
 from search_spaces import RequestError, parse

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from nas.cli import DONE, Parser
-from nas.latency.arguments import LatencyConfig, add_latency, wanted
+from nas.latency import LatencyConfig, add_latency, wanted
 from nas.runs import locked, writing
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.request import StudyFolder

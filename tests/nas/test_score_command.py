@@ -105,8 +105,8 @@ def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
 HEAVY = {
     "nas": {"torch", "fvcore", "optuna", "pandas"},
     "nas.verify": {"torch", "fvcore", "optuna", "pandas"},
+    "nas.latency": {"torch", "fvcore", "optuna", "onnxruntime", "pandas"},
     "nas.score": {"torch", "fvcore", "optuna"},
-    "nas.latency.table": {"torch", "fvcore", "optuna", "onnxruntime"},
     "nas.optimize.run": {"torch", "fvcore"},
 }
 """Modules, each with what is not there once it and those before it have been imported."""

@@ -8,8 +8,9 @@ import itertools
 import json
 import math
 import re
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nas.latency import stopwatch
-from nas.latency.arguments import LatencyConfig
-from nas.latency.measurement import Latency, is_median, is_quartile
-from nas.latency.stopwatch import latencies, of_module
-from nas.latency.table import measure
+from nas import latency
+from nas.latency import Latency, LatencyConfig, is_median, is_quartile, latencies, measure
 from nas.optimize.cli import main as search
 from nas.score import main as score
 from nas.show import show
@@ -47,10 +45,10 @@ QUICK = ["--space", "mlp", "--flops", "9K", "--sampler", "random", "--trials", "
 
 @pytest.fixture(autouse=True)
 def _briefly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Measure for no longer than it takes to see that it is done; in an empty folder, 80 columns wide."""
-    monkeypatch.setattr(stopwatch, "_SECONDS", 0.02)
-    monkeypatch.setattr(stopwatch, "_ROUND", 0.01)
-    monkeypatch.setattr(stopwatch, "_PATIENCE", 100.0)
+    """Measure briefly, however far runs differ; in an empty folder, 80 columns wide."""
+    monkeypatch.setattr(latency, "_SECONDS", 0.02)
+    monkeypatch.setattr(latency, "_THRESHOLD", math.inf)
+    monkeypatch.setattr(latency, "_PATIENCE", 100.0)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
 
@@ -69,7 +67,7 @@ class Watched(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inner = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4).eval())
+        self.inner = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
         self.seen: set[tuple[bool, bool, bool, int]] = set()
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -81,28 +79,38 @@ class Watched(nn.Module):
         return outputs
 
 
+@dataclass
+class Built:
+    """As much of an architecture as is measured, with inputs of some size."""
+
+    module: nn.Module
+    input_shape: tuple[int, ...]
+
+    def build(self) -> nn.Module:
+        """The one module."""
+        return self.module
+
+
+def in_torch(module: nn.Module, threads: int = 1, size: int = 4) -> Latency:
+    """The latency of a batch of 1."""
+    return next(latencies(Built(module, (size,)), "cpu", threads))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-def test_measuring_leaves_everything_as_it_was(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopwatch, "_SECONDS", 0.2)
-    module = Watched().train()
-    module.inner[1].eval()
-    modes = [part.training for part in module.modules()]
-    before = torch.get_num_threads()
-    found = of_module(module, torch.ones(3, 4), threads)
-    assert module.seen == {(False, False, True, threads)}
-    assert [part.training for part in module.modules()] == modes and True in modes and False in modes
-    assert torch.get_num_threads() == before and torch.is_grad_enabled()
-    assert (found.engine, found.device, found.threads, found.batch) == ("torch", "cpu", threads, 3)
-    assert found.ms > 0 and found.runs >= 5
-    # Of runs that other work held up there may be too few rounds for quartiles.
-    assert math.isnan(found.low) or found.low <= found.ms <= found.high
-
-
-def test_a_module_that_fails_is_left_as_it_was() -> None:
+def test_a_module_runs_in_evaluation_mode_with_the_threads_asked_for(threads: int) -> None:
     module, before = Watched().train(), torch.get_num_threads()
+    found = in_torch(module, threads)
+    assert module.seen == {(False, False, True, threads)}
+    assert torch.get_num_threads() == before and torch.is_grad_enabled()
+    assert (found.engine, found.device, found.threads, found.batch) == ("torch", "cpu", threads, 1)
+    assert found.runs >= 4 and 0 < found.low <= found.ms <= found.high
+
+
+def test_a_module_that_fails_leaves_the_threads_as_they_were() -> None:
+    before = torch.get_num_threads()
     with pytest.raises(RuntimeError):
-        of_module(module, torch.ones(3, 5), 2)
-    assert module.training and torch.get_num_threads() == before
+        in_torch(Watched(), 2, size=5)
+    assert torch.get_num_threads() == before and torch.is_grad_enabled()
 
 
 @pytest.mark.parametrize(
@@ -151,16 +159,28 @@ def test_onnxruntime_is_left_out_where_it_is_not_installed() -> None:
 
 
 def test_a_batch_that_would_take_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopwatch, "_PATIENCE", 1e-9)
+    monkeypatch.setattr(latency, "_PATIENCE", 1e-9)
     (one,) = [one for one in latencies(SMALL[1], "cpu", 1) if one.engine == "torch"]
     assert one.batch == 1 and one.runs > 0
 
 
 def test_few_runs_have_no_quartiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stopwatch, "_PATIENCE", 1e-9)
-    monkeypatch.setattr(stopwatch, "_ROUND", 1e-9)
-    one = of_module(nn.Linear(2, 2), torch.ones(1, 2), 1)
-    assert one.runs == 1 and one.ms > 0 and math.isnan(one.low) and math.isnan(one.spread)
+    monkeypatch.setattr(latency, "_PATIENCE", 1e-9)
+    one = in_torch(nn.Linear(4, 4))
+    assert one.runs > 0 and one.ms > 0 and math.isnan(one.low) and math.isnan(one.spread)
+
+
+def test_a_measurement_goes_on_until_runs_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(nn.Module):
+        def forward(self, inputs: Tensor) -> Tensor:
+            time.sleep(0.001)
+            return inputs
+
+    monkeypatch.setattr(latency, "_SECONDS", 1e-9)
+    monkeypatch.setattr(latency, "_PATIENCE", 0.5)
+    few = in_torch(Slow())
+    monkeypatch.setattr(latency, "_THRESHOLD", 0.0)
+    assert in_torch(Slow()).runs > few.runs
 
 
 @pytest.mark.usefixtures("no_onnxruntime")
@@ -175,7 +195,7 @@ class TestLimit:
     def between(self) -> LatencyConfig:
         """A limit that the slow ones miss by far and the fast ones meet by far."""
         found = measure([self.slow[0], self.fast[0]], LatencyConfig("cpu", 1)).kept
-        most, least = (latencies[0].ms for latencies in found.values())
+        most, least = (of_one[0].ms for of_one in found.values())
         assert most > 9 * least
         return LatencyConfig("cpu", 1, math.sqrt(most * least))
 
@@ -239,14 +259,14 @@ def test_a_search_leaves_out_what_is_too_slow(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two candidates each second one is too slow, whatever this machine does meanwhile."""
-    times = stopwatch.latencies
+    times = latency.latencies
     turn = itertools.count()
 
     def each_second_slow(*asked: Any) -> Iterator[Latency]:
         slow = next(turn) % 2 == 0
         return (replace(one, ms=one.ms + 1e6) if slow else one for one in times(*asked))
 
-    monkeypatch.setattr(stopwatch, "latencies", each_second_slow)
+    monkeypatch.setattr(latency, "latencies", each_second_slow)
     given = [*QUICK, "--top", "2", "--max-latency", "1e5"]
     assert search([*given, "--out", "run", "--format", "csv"]) == 0
     said = capsys.readouterr()
