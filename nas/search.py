@@ -60,8 +60,7 @@ def search(
             inside the budgets, as initialised, with normal noise for images and random labels.
         score_batch: How many images it looks at, 32 by default.
         fix: Choices to pin and constants to set, by name.
-        sampler: Name of an Optuna sampler; by default the one that measured best, and tpe where the score is
-            measured.
+        sampler: One of nsga2, tpe, random, qmc; by default nsga2, or tpe where the score is measured.
         trials: How many architectures are proposed: by default 1,000, or 200 where the score is measured.
         seed: Seed of the sampler, and of the weights and the noise that a score is measured on; the same seed
             and versions give the same table.
@@ -89,7 +88,6 @@ def search(
     (True, np.int64(1))
     """
     from nas.exact.problem import Problem
-    from nas.optimize.evidence import caution
     from nas.optimize.folder import RunFolder
     from nas.optimize.proof import ROWS
     from nas.optimize.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
@@ -139,7 +137,7 @@ def search(
         verify(best.to_dict("records"))
         run.finish(best)
     run.found.attrs["proof"] = run.sentence(len(best) or ROWS)
-    run.found.attrs["evidence"] = caution(request)
+    run.found.attrs["evidence"] = request.caution
     run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found
 

@@ -256,7 +256,7 @@ WRONG_TOGETHER = {
         "--space mobilenet --like mobilenetv2",
         "--space mlp --pareto params --per-width 2",
         "--space mlp --pareto params --score params",
-        "--space mlp --pareto params --sampler cmaes",
+        "--space mlp --pareto params --sampler NSGAIISampler",
         "--space mlp --pareto speed",
         "--space mlp --score nnmass",
         "--space mlp --score-batch 8",

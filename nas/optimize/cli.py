@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import search_spaces
 from nas.cli import (
@@ -28,7 +28,6 @@ from nas.cli import (
 )
 from nas.exact.problem import Problem
 from nas.latency import add_latency, wanted
-from nas.optimize.evidence import caution
 from nas.optimize.folder import RunFolder
 from nas.optimize.request import (
     DEFAULT_SAMPLER,
@@ -41,6 +40,7 @@ from nas.optimize.request import (
     MOST_SEED,
     MOST_TRIALS,
     Request,
+    Sampler,
     defaults,
 )
 from nas.proxies.registry import BATCH
@@ -118,7 +118,7 @@ def _parser() -> Parser:
     per_width = "keep so many architectures of each base width at most, as NN-Mass compares no widths (all)"
     add("--per-width", type=at_least(1, MOST_ROWS), metavar="K", help=per_width)
     sampler = f"({DEFAULT_SAMPLER}; {MEASURED_SAMPLER} if a score is measured)"
-    add("--sampler", help=f"Optuna's sampler: tpe, nsga2, random, ... {sampler}")
+    add("--sampler", help=f"Optuna's sampler: {', '.join(get_args(Sampler))} {sampler}")
     trials = f"architectures to propose ({DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured)"
     add("--trials", type=at_least(1, MOST_TRIALS), help=trials)
     add("--seed", type=at_least(0, MOST_SEED), help="seed of the sampler, and of what is measured (0)")
@@ -269,7 +269,7 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
     _say(run.sentence(len(best)))
     if not run.goal.bounds and run.request.score == DEFAULT_SCORE and not run.request.pareto:
         _say("No budget was given, so these are the largest networks of the space; add --flops 400M.")
-    elif known := caution(run.request):
+    elif known := run.request.caution:
         _say(known)
     if run.request.pareto:
         _say("Ranks count along the front, the largest first; -: not on it, or outside the budget.")
@@ -305,7 +305,7 @@ def _print_json(run: Run, options: argparse.Namespace) -> None:
                 "rows": records(run.best(options.top)),
                 "references": records(run.compared),
                 "proof": run.proven(),
-                "caution": caution(run.request),
+                "caution": run.request.caution,
                 "scores": run.scores.sentence() if run.scores else None,
                 "latency": run.latency.facts() if run.latency else None,
                 "folder": str(run.folder.path),
@@ -320,7 +320,7 @@ def _print_csv(run: Run, options: argparse.Namespace) -> None:
 
     best = run.best(options.top)
     show(best, "csv")
-    notes = (run.sentence(len(best)), caution(run.request), run.scores and run.scores.sentence())
+    notes = (run.sentence(len(best)), run.request.caution, run.scores and run.scores.sentence())
     for note in filter(None, notes):
         print(note, file=sys.stderr)
 

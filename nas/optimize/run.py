@@ -13,11 +13,10 @@ import pandas as pd
 
 from nas.exact.feasible_set import ROUGH
 from nas.exact.problem import Problem, inside_of
-from nas.optimize.evidence import caution
 from nas.optimize.folder import RunFolder
 from nas.optimize.listing import first_of_each_width
 from nas.optimize.proof import ROWS, Count, Proof, shortly
-from nas.optimize.request import DEFAULT_SAMPLER, MEASURED_SAMPLER, Request
+from nas.optimize.request import Request
 from nas.optimize.scores import Scores
 from nas.ranking import candidates, references
 from nas.tables import Population
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from nas.latency import LatencyConfig, Measured
     from nas.optimize.study import Study
 
-_SURE = (DEFAULT_SAMPLER, MEASURED_SAMPLER, "random")
 """Samplers that need no package and have fronts."""
 _WARM = 100
 """Even draws that a search begins with at most, where nothing is proven: half a block of trials."""
@@ -65,8 +63,8 @@ class Run:
         self.finished = folder is not None and folder.holds(request)
         self._recounted: set[str] = set()
         self._shown = 0
-        if folder or request.sampler not in _SURE:
-            _ = self._study  # what is wrong with a journal or a sampler is found out here, before all else
+        if folder:
+            _ = self._study  # a damaged journal is found out here, before all else
         self._kept = self.trials if folder else 0
         if folder and self._kept < folder.trials_done:
             raise RequestError(f"{folder.log} is damaged: it has lost trials; start a new run")
@@ -338,7 +336,7 @@ class Run:
             "explored": len(self.explored),
             "candidates": len(self.found),
             "proof": self.proven() if status == "finished" else None,
-            "evidence": caution(self.request),
+            "evidence": self.request.caution,
             "scores": self.scores.sentence() if self.scores else None,
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
             "recounted": len(self._recounted),

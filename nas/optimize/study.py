@@ -9,7 +9,6 @@ trial. The file is what `optuna.storages.journal.JournalFileBackend` and optuna-
 
 from __future__ import annotations
 
-import inspect
 import json
 import time
 import warnings
@@ -21,8 +20,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.distributions import IntDistribution
-from optuna.samplers import BaseSampler, NSGAIISampler
+from optuna.samplers import BaseSampler, NSGAIISampler, QMCSampler, RandomSampler, TPESampler
 from optuna.samplers.nsgaii import SBXCrossover
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
@@ -34,84 +32,30 @@ from nas.query import Goal
 from nas.tables import Population, StageTables
 from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
-from search_spaces.errors import did_you_mean, shown
+from search_spaces.errors import shown
 from search_spaces.space import Options
 
 
-def nsga2(seed: int | None = None) -> NSGAIISampler:
-    """NSGA-II with the population and the crossover that measured best (docs/search.md).
-
-    Optuna's own defaults, a population of 50 and uniform crossover, are there as "NSGAIISampler".
-    """
+def _nsga2(seed: int) -> BaseSampler:
+    """NSGA-II with the population and the crossover that measured best (docs/search.md)."""
     return NSGAIISampler(population_size=100, crossover=SBXCrossover(), seed=seed)
 
 
-def known() -> dict[str, Callable[..., BaseSampler]]:
-    """`nsga2`, and by short name the samplers of the installed Optuna that need no arguments."""
-    found: dict[str, Callable[..., BaseSampler]] = {"nsga2": nsga2}
-    for name, sampler in vars(optuna.samplers).items():
-        if inspect.isclass(sampler) and issubclass(sampler, BaseSampler) and not inspect.isabstract(sampler):
-            parameters = inspect.signature(sampler).parameters.values()
-            if all(parameter.default is not parameter.empty for parameter in parameters):
-                found[_short(name)] = sampler
-    return found
+MAKERS: dict[str, Callable[..., BaseSampler]] = {
+    "nsga2": _nsga2,
+    "tpe": TPESampler,
+    "random": RandomSampler,
+    "qmc": QMCSampler,
+}
+"""The samplers of `nas.optimize.request.SAMPLERS`; each takes a seed."""
 
 
 def make(name: str, seed: int, block: int) -> BaseSampler:
-    """A sampler with the random state that a seed gives to a block of trials.
-
-    Raises:
-        RequestError: There is no such sampler.
-    """
-    samplers = known()
-    if _short(name) not in samplers:
-        hint = did_you_mean(_short(name), samplers)
-        listed = ", ".join(sorted(samplers))
-        raise RequestError(f"unknown sampler {shown(name)}{hint}; the samplers are {listed}")
-    sampler = samplers[_short(name)]
-    drawn = int(np.random.SeedSequence([seed, block]).generate_state(1)[0])
+    """A sampler with the random state that a seed gives to a block of trials."""
+    derived = int(np.random.SeedSequence([seed, block]).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return sampler(seed=drawn) if "seed" in inspect.signature(sampler).parameters else sampler()
-
-
-def check(name: str, fronts: bool) -> None:
-    """Have a sampler propose once, for Optuna finds out only then what it lacks.
-
-    Args:
-        name: Name of the sampler.
-        fronts: Whether it must look for fronts.
-
-    Raises:
-        RequestError: There is no such sampler, it needs a package, or it has no fronts.
-    """
-    sampler = make(name, seed=0, block=0)
-    study = optuna.create_study(directions=["maximize"] * (2 if fronts else 1), sampler=sampler)
-    with faults(name):
-        study.ask({"x": IntDistribution(0, 1)})
-
-
-@contextmanager
-def faults(name: str) -> Iterator[None]:
-    """Say in a line what a sampler lacks.
-
-    Raises:
-        RequestError: It lacks something.
-    """
-    try:
-        yield
-    except ImportError as error:
-        way = "pip install 'zero-cost-nas[samplers]'"
-        raise RequestError(f"sampler {shown(name)} needs a package: {error}; {way}") from None
-    except ValueError as error:
-        if "multi-objective" not in str(error):
-            raise
-        raise RequestError(f"sampler {shown(name)} has no fronts; choose another") from None
-
-
-def _short(name: str) -> str:
-    """A sampler's name as users type it: `tpe` for TPESampler."""
-    return name.lower().removesuffix("sampler")
+        return MAKERS[name](seed=derived)
 
 
 class Journal(BaseJournalBackend):
@@ -196,8 +140,6 @@ class Study:
         journal: Journal,
         scores: Scores | None = None,
     ) -> None:
-        with _quiet():
-            check(sampler, fronts=len(goal.optimise) > 1)  # here, before anything is written
         self._space, self._tables, self._goal, self._scores = space, tables, goal, scores
         self._sampler, self._seed, self._journal = sampler, seed, journal
         self._scales = {
@@ -262,7 +204,7 @@ class Study:
         on_block: Callable[[], None] = lambda: None,
         first: Population | None = None,
     ) -> None:
-        """Go on until there are `trials` trials, the sampler has nothing left, or `stop` says so.
+        """Go on until there are `trials` trials, or `stop` says so.
 
         Args:
             stop: Asked after each trial.
@@ -289,8 +231,7 @@ class Study:
                 before = len(self.rows)
                 for row in first if first is not None and not self.rows else ():
                     self._study.enqueue_trial(self._values(row))
-                with faults(self._sampler):
-                    self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
+                self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
                 self._record()
                 if len(self.rows) - before < wanted:
                     break

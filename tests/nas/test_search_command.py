@@ -181,9 +181,9 @@ NONSENSE = {
     "a name that is too long": (["--space", "mlp", "--out", "n" * 5000], "File name too long"),
     "empty score": (["--space", "mlp", "--score="], "--score '': an empty argument"),
     "empty sampler": (["--space", "mlp", "--sampler", ""], "--sampler '': an empty argument"),
-    "sampler without fronts": (
-        ["--space", "mlp", "--pareto", "params", "--sampler", "cmaes"],
-        "sampler 'cmaes' has no fronts",
+    "sampler of earlier versions": (
+        ["--space", "mlp", "--sampler", "cmaes"],
+        "the samplers are nsga2, tpe, random, qmc",
     ),
     "choices of a budget": (
         ["--space", "mlp", "--choices", "--params", "x"],

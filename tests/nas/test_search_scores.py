@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
@@ -16,10 +17,10 @@ import search_spaces
 from nas import proxies, search
 from nas.exact.problem import Problem
 from nas.optimize.folder import RunFolder
-from nas.optimize.request import MEASURED_TRIALS, Request
+from nas.optimize.request import MEASURED_TRIALS, Request, Sampler
 from nas.optimize.run import Run
 from nas.optimize.scores import Scores
-from nas.optimize.study import BLOCK, Journal, Study, known
+from nas.optimize.study import BLOCK, Journal, Study
 from nas.proxies import Subject, registry
 from nas.proxies.registry import register
 from search_spaces import Architecture
@@ -184,7 +185,7 @@ def test_a_log_of_another_batch_is_refused(tmp_path: Path, seen: Counter[str]) -
         begun(request(trials=10, score_batch=8), folder)
 
 
-@pytest.mark.parametrize("sampler", sorted(known()))
+@pytest.mark.parametrize("sampler", get_args(Sampler))
 def test_every_sampler_bears_networks_that_are_not_measured(sampler: str) -> None:
     wanted = Request("mlp", {"params": "60K"}, trials=25, score="depth", sampler=sampler, warm_start=False)
     run = Run(wanted, Problem.of(wanted))
