@@ -111,7 +111,7 @@ def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch
     batch = recipe.batch if device.type == "cuda" else min(recipe.batch, affordable)
     few = data.train.take(torch.arange((_STEPS + 1) * batch) % len(data.train))
     recipe = replace(recipe, epochs=1, batch=batch)
-    training = Training(architecture, replace(data, train=few), recipe, 0, device, compiling="off")
+    training = Training(architecture, replace(data, train=few), recipe, 0, device)
     marks: list[float] = []
 
     def note() -> bool:

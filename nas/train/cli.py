@@ -67,7 +67,7 @@ def add_means(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     add("--parallel", nargs="?", type=at_least(1, MOST_PROCESSES), const=0, metavar="N", help=parallel)
     add("--threads", type=at_least(1, MOST_PROCESSES), metavar="N",
         help="threads that torch computes with on a CPU (the fastest number in a few steps)")  # fmt: skip
-    add("--compile", choices=("auto", "on", "off"), default="auto", help="use torch.compile (auto)")
+    add("--compile", action="store_true", help="use torch.compile")
     reading = "processes that read images (one a processor)"
     add("--workers", type=at_least(1, MOST_PROCESSES), metavar="N", help=reading)
     add("--checkpoint-minutes", type=between(1e-6, 1e6, "of minutes"), default=10.0, metavar="N",

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -67,12 +67,6 @@ class WaitingClock:
         return event
 
 
-Compile = Literal["auto", "on", "off"]
-
-WORTH_IT = 5_000
-"""Steps from which "auto" compiles on a GPU; it takes so long that it must be won back."""
-
-
 @dataclass(frozen=True)
 class Forward:
     """How a model is run in training.
@@ -88,11 +82,6 @@ class Forward:
     compiled: bool = False
     seconds: float = 0.0
     failure: str = ""
-
-
-def wanted(how: Compile, device: torch.device, steps: int) -> bool:
-    """Whether a training of so many steps is to be compiled."""
-    return how == "on" or (how == "auto" and device.type == "cuda" and steps >= WORTH_IT)
 
 
 def compiled(model: nn.Module, one_step: Callable[[Callable[[Tensor], Tensor]], None]) -> Forward:
@@ -148,7 +137,7 @@ class Training:
         seed: int,
         device: torch.device,
         processes: Processes = ALONE,
-        compiling: Compile = "auto",
+        compiling: bool = False,
     ) -> None:
         processes.check(recipe.batch, len(data.train))
         self.recipe, self.seed, self.device, self._processes = recipe, seed, device, processes
@@ -169,7 +158,7 @@ class Training:
         )
         self.epoch, self.step = 0, 0
         self._loss, self._seconds, self._waited = torch.zeros((), device=device), 0.0, 0.0
-        self.forward = self._forward(wanted(compiling, device, recipe.epochs * self.steps))
+        self.forward = self._forward(compiling)
 
     @property
     def steps(self) -> int:

@@ -24,7 +24,7 @@ from nas.train.data import Data
 from nas.train.distributed import ALONE, Processes
 from nas.train.images import DataError, InMemory
 from nas.train.job import DONE, FAILED, INTERRUPTED, RUNNING, Accuracy, Job, JobState
-from nas.train.loop import Compile, DivergedError, Training
+from nas.train.loop import DivergedError, Training
 from nas.train.model import Checkpoint, damaged
 from search_spaces import Architecture
 
@@ -160,7 +160,6 @@ def seconds_a_step(
                 still,
                 0,
                 torch.device("cpu"),
-                compiling="off",
             )
             training.train_epoch(note)
     except (DivergedError, RuntimeError):
@@ -190,7 +189,7 @@ class Means:
 
     device: torch.device
     processes: Processes = ALONE
-    compiling: Compile = "auto"
+    compiling: bool = False
     minutes: float = 10.0
     threads: int | None = None
 

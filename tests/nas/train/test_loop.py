@@ -189,7 +189,7 @@ def test_compiling_leaves_no_trace_however_many(data: Data, monkeypatch: pytest.
     monkeypatch.setattr(torch, "compile", lambda model: real(model, backend=compiler))
     for depth in range(2, 12):
         mlp = fitted(MLP(depth=depth), data)
-        made = Training(mlp, data, RECIPE, 0, CPU, compiling="on")
+        made = Training(mlp, data, RECIPE, 0, CPU, compiling=True)
         assert made.forward.compiled and len(graphs) == depth - 1
         assert same(weights(made), weights(Training(mlp, data, RECIPE, 0, CPU)))
     assert made.run_epoch() is not None
@@ -206,7 +206,7 @@ def test_where_compiling_fails_training_goes_on_without(data: Data, monkeypatch:
             raise RuntimeError("no compiler\nand more")
 
     monkeypatch.setattr(torch, "compile", Broken)
-    made = Training(fitted(SMALL, data), data, RECIPE, 0, CPU, compiling="on")
+    made = Training(fitted(SMALL, data), data, RECIPE, 0, CPU, compiling=True)
     assert not made.forward.compiled and made.forward.failure == "RuntimeError: no compiler"
     assert same(weights(made), weights(training(data)))
     assert made.run_epoch() is not None
