@@ -1,4 +1,4 @@
-"""What is done with search spaces: score, count, search, train.
+"""What is done with search spaces: score, count, search, train; and the tables of a run read again.
 
 Names are imported when they are first used: `import nas` costs nothing, and a command of this package catches
 Ctrl-C before anything slow is imported.
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nas import exact
+    from nas.read import read
     from nas.score import score
     from nas.search import search
     from nas.train.folder import load
 
-__all__ = ["exact", "load", "score", "search"]
+__all__ = ["exact", "load", "read", "score", "search"]
 
 
 class CallablePackage(ModuleType):

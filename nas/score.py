@@ -8,40 +8,81 @@ if __name__ == "__main__":
     run_command("score")
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import search_spaces
 from nas import callable_package
 from nas.cli import DONE, FLOPS_NOTE, FORMATS, Parser, progress
 from nas.latency import add_latency, wanted
+from nas.networks import Many, One, listed
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from search_spaces import Architecture
 
 
-def score(architecture: Architecture | str) -> dict[str, float]:
-    """NN-Mass and costs of an architecture.
+@overload
+def score(
+    networks: One, *, scores: Sequence[str] = (), score_batch: int | None = None, seed: int = 0
+) -> dict[str, float]: ...
+
+
+@overload
+def score(
+    networks: Many, *, scores: Sequence[str] = (), score_batch: int | None = None, seed: int = 0
+) -> pd.DataFrame: ...
+
+
+def score(
+    networks: One | Many, *, scores: Sequence[str] = (), score_batch: int | None = None, seed: int = 0
+) -> dict[str, float] | pd.DataFrame:
+    """NN-Mass and costs of one architecture or of many.
 
     Args:
-        architecture: An architecture, or "space:spec" or "space:reference".
+        networks: An architecture, or "space:spec" or "space:reference"; or a list of these, or a table with a
+            column `arch`.
+        scores: Names of further proxies (`nas.proxies.names()`). Those that look at a network measure it as
+            initialised, with normal noise for images and random labels.
+        score_batch: How many images they look at, 32 by default.
+        seed: Seed of the weights and of the noise.
 
     Returns:
-        nn_mass (float); flops, macs and params (int), by fvcore's rules: one multiply-add is one operation.
+        Of one architecture a dict: nn_mass (float); flops, macs and params (int), by fvcore's rules: one
+        multiply-add is one operation; and the further scores. Of many a DataFrame with a row each, in their
+        order: arch and the same.
 
     Raises:
-        RequestError: The text stands for no architecture.
-        TypeError: It is neither an architecture nor text.
+        RequestError: A text stands for no architecture, or there is no such score.
+        TypeError: An argument is of another kind.
 
     >>> score("mobilenet:mobilenet_v2")
     {'nn_mass': 1287.0, 'flops': 314193216, 'macs': 300774272, 'params': 3504872}
+    >>> score(["mlp:mlp_8", "mlp:w16"], scores=["depth"])[["arch", "nn_mass", "depth"]].values.tolist()
+    [['mlp:w8_d12_t10', 21.381818181818183, 12.0], ['mlp:w16_d12_t10', 21.818181818181817, 12.0]]
     """
-    from search_spaces.errors import checked_kind
+    from nas.optimize.request import MOST_IMAGES, MOST_SEED
+    from search_spaces.errors import checked_kind, checked_whole
 
-    expected = "one architecture, or its text as SPACE:SPEC"
-    checked_kind("architecture", architecture, (str, search_spaces.Architecture), expected)
-    if isinstance(architecture, str):
-        architecture = search_spaces.parse(architecture)
+    checked_kind("scores", scores, (list, tuple), "a list of names")
+    for name in scores:
+        checked_kind("scores", name, str, "a list of names")
+    batch = None if score_batch is None else checked_whole("score_batch", score_batch, 2, MOST_IMAGES)
+    seed = checked_whole("seed", seed, 0, MOST_SEED)
+    architectures = [
+        search_spaces.parse(one) if isinstance(one, str) else one for one in listed("networks", networks)
+    ]
+    further = _further(architectures, scores, batch, seed) if scores else [{} for _ in architectures]
+    rows = [{**_figures(one), **more} for one, more in zip(architectures, further, strict=True)]
+    if isinstance(networks, search_spaces.Architecture | str):
+        return rows[0]
+    import pandas as pd
+
+    return pd.DataFrame(rows).assign(arch=list(map(str, architectures)))[["arch", *rows[0]]]
+
+
+def _figures(architecture: Architecture) -> dict[str, float]:
     figures = architecture.figures()
     return {
         "nn_mass": float(figures.nn_mass),
@@ -49,6 +90,26 @@ def score(architecture: Architecture | str) -> dict[str, float]:
         "macs": int(figures.macs),
         "params": int(figures.params),
     }
+
+
+def _further(
+    architectures: Sequence[Architecture], scores: Sequence[str], batch: int | None, seed: int
+) -> list[dict[str, float]]:
+    """What proxies say of each architecture, without those that closed forms above say already."""
+    from nas import proxies
+    from nas.proxies import Subject
+    from nas.proxies.registry import BATCH
+    from nas.tables import FIGURES
+
+    found = [proxies.get(name) for name in dict.fromkeys(scores) if proxies.get(name).name not in FIGURES]
+    bare = all(proxy.closed_form for proxy in found)
+    if bare and batch is not None:
+        raise RequestError(f"score_batch is {batch}, but {', '.join(scores)} look at no images; leave it out")
+    rows = []
+    for one in architectures:
+        subject = Subject.bare(one) if bare else Subject.of_noise(one, batch or BATCH, seed)
+        rows.append({proxy.name: float(proxies.measure(proxy.name, subject).value) for proxy in found})
+    return rows
 
 
 callable_package(__name__)

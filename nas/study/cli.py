@@ -21,7 +21,8 @@ from nas.signals import INTERRUPTED, interruptions
 from nas.study.population import MOST_NETWORKS, Draw
 from nas.study.request import StudyFolder, StudyRequest
 from nas.study.results_cli import NEEDED, conclude, resume
-from nas.train.cli import add_data, add_means, changed_by, device_of, devices_of, loaded, numbers, order_of
+from nas.train.cli import add_data, add_means, changed_by, hardware_of, numbers, order_of
+from nas.train.session import device_of, devices_of, loaded
 from search_spaces import Architecture, RequestError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             request = folder.request if folder else _request(options)
             device = device_of(options.device)
             devices = devices_of(options.parallel, device, ALONE)
-            data = loaded(request.order, options, ALONE)
+            data = loaded(request.order, hardware_of(options), ALONE)
             request = request if folder else _without_doubles(request, data)
             ALONE.check(request.order.values.batch, len(data.train))
             if note := shrunk(request.order, data):

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -25,14 +22,13 @@ from nas.train.config import (
     recipe,
 )
 from nas.train.folder import TrainFolder, warnings_of
+from nas.train.session import Hardware, resume, started, trained
 from search_spaces import RequestError
 from search_spaces.errors import shown
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
 
-    from nas.train.data import Data
     from nas.train.distributed import Processes
 
 
@@ -107,60 +103,9 @@ def changed_by(order: TrainConfig, archs: tuple[str, ...], options: argparse.Nam
     return replace(order, **given, values=start.override(_changes(options)))
 
 
-def loaded(order: TrainConfig, options: argparse.Namespace, processes: Processes) -> Data:
-    """The data set; where it may have to be downloaded, the first process is alone with it at first."""
-    from nas.train.data import loaded as read
-
-    workers = options.workers or max(min(16, os.cpu_count() or 1) // processes.count, 1)
-    if options.download and processes.is_main:
-        read(order, download=True, workers=workers)
-    processes.broadcast(None)
-    return read(order, workers=workers, quiet=not processes.is_main)
-
-
-def device_of(name: str | None) -> torch.device:
-    """The device of this process.
-
-    Raises:
-        RequestError: It is not there.
-    """
-    import torch
-
-    there = torch.cuda.device_count()
-    if name is None:
-        name = "cuda" if there else "cpu"
-    try:
-        found = torch.device(name)
-    except RuntimeError:
-        raise RequestError(f"--device {shown(name)}: expected cpu, cuda, or cuda:1") from None
-    if found.type not in ("cpu", "cuda"):
-        raise RequestError(f"--device {shown(name)}: expected cpu, cuda, or cuda:1")
-    if found.type == "cuda":
-        index = int(os.environ.get("LOCAL_RANK", "0")) if found.index is None else found.index
-        if index >= there:
-            raise RequestError(f"--device {name}: torch sees {there} GPUs here; try --device cpu")
-        found = torch.device("cuda", index)
-        torch.cuda.set_device(found)
-    return found
-
-
-def devices_of(parallel: int | None, device: torch.device, processes: Processes) -> list[torch.device] | None:
-    """A device for each network that is trained at a time, if several are asked for.
-
-    Raises:
-        RequestError: Several are asked for where there are other processes already, or none said how many.
-    """
-    if parallel is None:
-        return None
-    import torch
-
-    if processes.count > 1:
-        raise RequestError("--parallel starts its own processes; leave out torchrun")
-    if device.type == "cpu" and not parallel:
-        raise RequestError("--parallel: there are no GPUs here; say how many networks, as --parallel 2")
-    there = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
-    kinds = [device] if device.type == "cpu" else there
-    return [kinds[index % len(kinds)] for index in range(parallel or len(kinds))]
+def hardware_of(options: argparse.Namespace) -> Hardware:
+    """By what the arguments of `add_means` have networks trained."""
+    return Hardware(**{field.name: getattr(options, field.name) for field in fields(Hardware)})
 
 
 def numbers(least: int, most: int = 2**31 - 1) -> Callable[[str], tuple[int, ...]]:
@@ -197,21 +142,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     kept = TrainFolder.open(options.resume) if options.resume else None
     order = _continued(kept.order, options) if kept else _order(options)
-    with interruptions() as interrupted:
-        import torch
-
-        from nas.train.distributed import Processes
-
-        device = device_of(options.device)
-        processes = Processes.started(device)
-        try:
-            if kept and kept.finished:
-                return _tell_finished(kept, processes)
-            with kept.locked(processes) if kept else nullcontext():
-                return _train(order, kept, options, device, processes, interrupted)
-        finally:
-            if processes.count > 1:
-                torch.distributed.destroy_process_group()
+    with interruptions() as interrupted, started(options.device) as (device, processes):
+        if kept and kept.finished:
+            return _tell_finished(kept, processes)
+        hardware = hardware_of(options)
+        training, folder = trained(order, kept, options.out, hardware, device, processes, interrupted)
+        if not processes.is_main:
+            return INTERRUPTED if interrupted() else DONE
+        if interrupted():
+            print(f"interrupted; go on with: {resume(folder)}", file=sys.stderr)
+            return INTERRUPTED
+        return _tell(training.table, folder)
 
 
 def _parser() -> Parser:
@@ -232,59 +173,16 @@ def _parser() -> Parser:
     return parser
 
 
-def _train(
-    order: TrainConfig,
-    kept: TrainFolder | None,
-    options: argparse.Namespace,
-    device: torch.device,
-    processes: Processes,
-    interrupted: Callable[[], bool],
-) -> int:
-    from nas.train.data import shrunk
+def _tell(table: pd.DataFrame, folder: TrainFolder) -> int:
+    """Show what a run has reached."""
     from nas.train.job import FAILED
-    from nas.train.progress import shown
-    from nas.train.run import TrainRun
-    from nas.train.runtime import Means
 
-    devices = devices_of(options.parallel, device, processes)
-    # Where networks have processes of their own, those read the images.
-    data = loaded(replace(order, keep="disk") if devices else order, options, processes)
-    means = Means(device, processes, options.compile, options.checkpoint_minutes, options.threads)
-    training = TrainRun(order, data, means)
-    if processes.is_main and (note := shrunk(order, data)):
-        print(f"note: {note}", file=sys.stderr)
-    folder = kept or _created(order, options.out, processes)
-    folder.order = order  # the data may be elsewhere now
-    with shown(order.values.epochs, quiet=not processes.is_main) as progress:
-        training.run(folder, interrupted, progress.report, progress.on_step, devices, options.workers)
-    if not processes.is_main:
-        return INTERRUPTED if interrupted() else DONE
-    resume = f"python -m nas.train --resume {shlex.quote(str(folder.path))}"
-    if training.unsaved:
-        raise RequestError(f"the table cannot be written: {training.unsaved}; mend that, then {resume}")
-    if interrupted():
-        print(f"interrupted; go on with: {resume}", file=sys.stderr)
-        return INTERRUPTED
-    _print(training.table)
+    _print(table)
     print(f"Kept in {folder.path}")
-    if (training.table["status"] == FAILED).all():
+    if (table["status"] == FAILED).all():
         print("no network was trained to the end", file=sys.stderr)
         return NOTHING_DONE
     return DONE
-
-
-def _created(order: TrainConfig, out: Path | None, processes: Processes) -> TrainFolder:
-    """A new folder, made by the first process and known to all."""
-    path, failure = Path(), ""
-    if processes.is_main:
-        try:
-            path = TrainFolder.create(order, out).path
-        except RequestError as error:
-            failure = str(error)
-    path, failure = processes.broadcast((path, failure))
-    if failure:
-        raise RequestError(failure)
-    return TrainFolder(path, order)
 
 
 def _order(options: argparse.Namespace) -> TrainConfig:

@@ -35,6 +35,7 @@ WRONG = (
     *([], (), NONE, BAND, {"x": 1}, {5: 1}, {"width": object()}, np.array([1, 2]), object(), len),
 )
 """Each is wrong for nearly every argument."""
+EMPTY = tuple(value for value in WRONG if isinstance(value, list | tuple) and not value)
 NAMES = tuple(value for value in WRONG if isinstance(value, str))
 MADE: tuple[type[Architecture], ...] = (MLP, MobileNet, MobileNetWide, ResNet, DenseNet, Torchvision)
 
@@ -68,7 +69,15 @@ CALLS: dict[str, tuple[Callable[[Any], object], tuple[Any, ...]]] = {
     **{f"search {name}": (search(name), (None, *SMALL)) for name in ("trials", "per_width", "score_batch")},
     **{f"search {name}": (search(name), SMALL) for name in ("seed", "top")},
     "search out": (search("out"), (None, PATH, *NAMES[1:2], *NAMES[3:])),
-    "score architecture": (nas.score, ()),
+    "score networks": (nas.score, ()),
+    "score several networks": (lambda value: nas.score([value]), ()),
+    "score scores": (lambda value: nas.score("mlp:w8", scores=value), EMPTY),
+    "score score_batch": (
+        lambda value: nas.score("mlp:w8", scores=["zen"], score_batch=value),
+        (None, *SMALL),
+    ),
+    "score seed": (lambda value: nas.score("mlp:w8", scores=["zen"], seed=value), SMALL),
+    "read folder": (nas.read, ()),
     "load folder": (nas.load, NAMES[3:]),
     "load row": (lambda value: nas.load("x", value), SMALL),
     "load seed": (lambda value: nas.load("x", seed=value), (None, *SMALL, *LARGE)),
@@ -108,7 +117,8 @@ CALLS: dict[str, tuple[Callable[[Any], object], tuple[Any, ...]]] = {
 
 
 IN_OTHER_WORDS = {
-    "architecture": ("space", "spec"),
+    "networks": ("space", "spec"),
+    "scores": ("score",),
     "text": ("space", "spec"),
     "name": ("space", "network"),
     "row": ("folder",),

@@ -1,0 +1,91 @@
+"""The function `nas.read`: the tables in the folder of a run."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas import callable_package
+from search_spaces import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TRAINING = ("trained", "summary", "curves")
+_STUDY = (
+    *("networks", "scores", "correlations", "correlations_drawn", "between", "bands", "rules"),
+    *("standing", "pairs", "latency"),
+)
+_KINDS = {
+    "search": ("candidates", "references"),
+    "training": _TRAINING,
+    "study": (*_STUDY, *(f"training/{name}" for name in _TRAINING)),
+    "comparison": ("networks", "across_nn_mass", "across_params", "pairs"),
+}
+
+
+def read(folder: str | Path) -> dict[str, pd.DataFrame]:
+    """The tables that a run has written, as frames.
+
+    Args:
+        folder: Of a search, a training, a study, or a comparison of studies.
+
+    Returns:
+        The tables that are there, by name, without those that a run has not come to:
+
+        - of a search `candidates` and `references`;
+        - of a training `trained` (a row a network and seed), `summary` (means over seeds) and `curves` (a row
+          an epoch);
+        - of a study `networks` (scores and accuracies), `scores`, `correlations`, `correlations_drawn`,
+          `between`, `bands`, `rules`, `standing`, `pairs` and `latency`; `trained`, `summary` and `curves` of
+          its training;
+        - of a comparison `networks`, `across_nn_mass`, `across_params` and `pairs`.
+
+    Raises:
+        RequestError: It is no folder of a run, or a table in it is damaged.
+        TypeError: It is no path.
+    """
+    from search_spaces.errors import checked_path
+
+    checked_path("folder", folder)
+    path = Path(folder)
+    files = {Path(name).name: path / f"{name}.csv" for name in _KINDS[_kind(path)]}
+    return {name: _table(file) for name, file in files.items() if file.exists()}
+
+
+def _kind(path: Path) -> str:
+    """What the folder is of."""
+    from nas.files import read_whole
+    from nas.runs import SHOWN
+    from search_spaces.errors import printable, shortened
+
+    expected = "expected the folder of a search, a training, a study or a comparison"
+    file, where = path / "run.json", printable(shortened(str(path), SHOWN))
+    try:
+        state: dict[str, Any] = json.loads(read_whole(file))
+        request: dict[str, Any] = state["order"] if "order" in state else state["request"]
+        nested = "order" in request
+    except OSError as error:
+        if error.errno == errno.ENOENT and (path / "across_nn_mass.csv").exists():
+            return "comparison"
+        raise RequestError(f"folder {where}: run.json: {error.strerror or error}; {expected}") from None
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise RequestError(f"{where}: run.json is damaged ({repr(error)[:SHOWN]}); {expected}") from None
+    return "training" if "order" in state else "study" if nested else "search"
+
+
+def _table(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from nas.files import check_regular
+
+    try:
+        check_regular(file)
+        return pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{file} is no table ({error}); expected one that a command wrote") from None
+
+
+callable_package(__name__)

@@ -1,0 +1,192 @@
+"""A training from what is asked for to its end: device, processes, data and folder.
+
+The command `nas train` and the function `nas.train` differ only in how they are asked, and in what they show.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nas.train.config import TrainConfig
+from nas.train.folder import TrainFolder
+from search_spaces import RequestError
+from search_spaces.errors import shown
+
+if TYPE_CHECKING:
+    import torch
+
+    from nas.train.data import Data
+    from nas.train.distributed import Processes
+    from nas.train.run import TrainRun
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """By what is trained: nothing of it changes what networks become, but for rounding.
+
+    Attributes:
+        device: "cpu", "cuda" or "cuda:1"; cuda if there is one.
+        parallel: Networks trained at a time; 0 for one a GPU.
+        threads: Of torch on the CPU; chosen by a measurement if not given.
+        compile: Whether to use torch.compile.
+        workers: Processes that read images; one a processor if not given.
+        checkpoint_minutes: Checkpoints are no further apart than this.
+        download: Let torchvision download what is missing.
+    """
+
+    device: str | None = None
+    parallel: int | None = None
+    threads: int | None = None
+    compile: bool = False
+    workers: int | None = None
+    checkpoint_minutes: float = 10.0
+    download: bool = False
+
+
+@contextmanager
+def started(device: str | None) -> Iterator[tuple[torch.device, Processes]]:
+    """The device of this process, and the processes that torchrun has started, until a block ends.
+
+    Raises:
+        RequestError: The device is not there.
+    """
+    import torch
+
+    from nas.train.distributed import Processes
+
+    found = device_of(device)
+    processes = Processes.started(found)
+    try:
+        yield found, processes
+    finally:
+        if processes.count > 1:
+            torch.distributed.destroy_process_group()
+
+
+def trained(
+    order: TrainConfig,
+    kept: TrainFolder | None,
+    out: Path | None,
+    hardware: Hardware,
+    device: torch.device,
+    processes: Processes,
+    interrupted: Callable[[], bool],
+) -> tuple[TrainRun, TrainFolder]:
+    """Train networks until all are done or it is interrupted; all that was done is kept in a folder.
+
+    Args:
+        order: What is asked for.
+        kept: The folder of an earlier run, to go on in.
+        out: Where else to make a new one.
+        hardware: By what is trained.
+        device: The device of this process.
+        processes: Together with whom.
+        interrupted: Asked after each step.
+
+    Raises:
+        RequestError: The data set is not there or not whole, or the folder cannot be used or written.
+    """
+    from nas.train.data import shrunk
+    from nas.train.progress import shown as progress_shown
+    from nas.train.run import TrainRun
+    from nas.train.runtime import Means
+
+    with kept.locked(processes) if kept else nullcontext():
+        devices = devices_of(hardware.parallel, device, processes)
+        # Where networks have processes of their own, those read the images.
+        data = loaded(replace(order, keep="disk") if devices else order, hardware, processes)
+        means = Means(device, processes, hardware.compile, hardware.checkpoint_minutes, hardware.threads)
+        training = TrainRun(order, data, means)
+        if processes.is_main and (note := shrunk(order, data)):
+            print(f"note: {note}", file=sys.stderr)
+        folder = kept or _created(order, out, processes)
+        folder.order = order  # the data may be elsewhere now
+        with progress_shown(order.values.epochs, quiet=not processes.is_main) as progress:
+            training.run(folder, interrupted, progress.report, progress.on_step, devices, hardware.workers)
+    if training.unsaved:
+        raise RequestError(
+            f"the table cannot be written: {training.unsaved}; mend that, then {resume(folder)}"
+        )
+    return training, folder
+
+
+def resume(folder: TrainFolder) -> str:
+    """The command that goes on with a training."""
+    return f"python -m nas.train --resume {shlex.quote(str(folder.path))}"
+
+
+def _created(order: TrainConfig, out: Path | None, processes: Processes) -> TrainFolder:
+    """A new folder, made by the first process and known to all."""
+    path, failure = Path(), ""
+    if processes.is_main:
+        try:
+            path = TrainFolder.create(order, out).path
+        except RequestError as error:
+            failure = str(error)
+    path, failure = processes.broadcast((path, failure))
+    if failure:
+        raise RequestError(failure)
+    return TrainFolder(path, order)
+
+
+def loaded(order: TrainConfig, hardware: Hardware, processes: Processes) -> Data:
+    """The data set; where it may have to be downloaded, the first process is alone with it at first."""
+    from nas.train.data import loaded as read
+
+    workers = hardware.workers or max(min(16, os.cpu_count() or 1) // processes.count, 1)
+    if hardware.download and processes.is_main:
+        read(order, download=True, workers=workers)
+    processes.broadcast(None)
+    return read(order, workers=workers, quiet=not processes.is_main)
+
+
+def device_of(name: str | None) -> torch.device:
+    """The device of this process.
+
+    Raises:
+        RequestError: It is not there.
+    """
+    import torch
+
+    there = torch.cuda.device_count()
+    if name is None:
+        name = "cuda" if there else "cpu"
+    try:
+        found = torch.device(name)
+    except (RuntimeError, UnicodeError):
+        raise RequestError(f"--device {shown(name)}: expected cpu, cuda, or cuda:1") from None
+    if found.type not in ("cpu", "cuda"):
+        raise RequestError(f"--device {shown(name)}: expected cpu, cuda, or cuda:1")
+    if found.type == "cuda":
+        index = int(os.environ.get("LOCAL_RANK", "0")) if found.index is None else found.index
+        if index >= there:
+            raise RequestError(f"--device {name}: torch sees {there} GPUs here; try --device cpu")
+        found = torch.device("cuda", index)
+        torch.cuda.set_device(found)
+    return found
+
+
+def devices_of(parallel: int | None, device: torch.device, processes: Processes) -> list[torch.device] | None:
+    """A device for each network that is trained at a time, if several are asked for.
+
+    Raises:
+        RequestError: Several are asked for where there are other processes already, or none said how many.
+    """
+    if parallel is None:
+        return None
+    import torch
+
+    if processes.count > 1:
+        raise RequestError("--parallel starts its own processes; leave out torchrun")
+    if device.type == "cpu" and not parallel:
+        raise RequestError("--parallel: there are no GPUs here; say how many networks, as --parallel 2")
+    there = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    kinds = [device] if device.type == "cpu" else there
+    return [kinds[index % len(kinds)] for index in range(parallel or len(kinds))]
