@@ -214,7 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"cannot write {out}: {error.strerror}") from None
-    seeds = TrainFolder.open(options.folder).order.seeds_of(options.row)
+    seeds = TrainFolder.open(options.folder).request.seeds_of(options.row)
     best = "-best" if options.best else ""
     name = f"row{options.row}-seed{seeds[0] if options.seed is None else options.seed}{best}"
     for form in options.format:

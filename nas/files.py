@@ -11,20 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 _UNFINISHED = ".*.unfinished"
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Replace a file's content in one step: a reader, or a kill, finds the old content or the new.
+def write_whole(path: Path, content: str | bytes | pd.DataFrame) -> None:
+    """Replace a file's content, a table as CSV, in one step: a reader, or a kill, finds the old or the new.
 
     Several writers of one file do not disturb one another: the last one's content stays.
 
     Raises:
         OSError: The file cannot be written; the old one is left as it was.
     """
-    data = content.encode() if isinstance(content, str) else content
+    text = content if isinstance(content, str | bytes) else content.to_csv(index=False)
+    data = text.encode() if isinstance(text, str) else text
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
     file = unfinished.open("xb")
     try:

@@ -1,4 +1,4 @@
-"""Folders of runs: made whole, locked, described by their run.json, and read again."""
+"""Folders of runs: created whole, locked, described by their run.json, and opened again."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ import errno
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
-from nas.files import leftovers, read_whole
+from nas.files import leftovers, read_whole, write_whole
+from nas.schema import checked
 from search_spaces import RequestError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    import pandas as pd
 
+Status = Literal["running", "interrupted", "nothing found", "finished"]
+"""How far a run is, as its run.json says."""
 CHECKPOINTS = "checkpoints"
 """The folder in that of a training that holds its checkpoints."""
 _LOCK = ".lock"
+_FORMAT = 1
+"""Of run.json."""
 SHOWN = 200
 """Characters of an error that are shown."""
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
@@ -139,33 +146,6 @@ def _clear(path: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def read(path: Path, kind: str, of_state: Callable[[dict[str, Any]], T]) -> T:
-    """What a folder's run.json describes.
-
-    Args:
-        path: The folder.
-        kind: What it is the folder of, as "run".
-        of_state: Makes it of the content.
-
-    Raises:
-        RequestError: It is no such folder, or is damaged.
-    """
-    file = path / "run.json"
-    try:
-        content = read_whole(file)
-    except OSError as error:
-        if error.errno == errno.ENOENT and path.is_dir() and _is_blank(path):
-            raise RequestError(f"{path}: no {kind} was begun in it; begin one with --out {path}") from None
-        raise RequestError(f"{path} is not the folder of a {kind}: run.json: {error.strerror}") from None
-    try:
-        return of_state(json.loads(content))
-    except RequestError as error:
-        raise RequestError(f"{file}: {error}") from None
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
-            MemoryError) as error:  # fmt: skip
-        raise RequestError(f"{file} is damaged ({repr(error)[:SHOWN]}); start a new {kind}") from None
-
-
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what the file system refuses into a request error."""
@@ -203,3 +183,161 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+class Asked(Protocol):
+    """What a run was asked for, as its folder needs it; a `nas.schema.Stored` with a name."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The request as plain values."""
+
+    @classmethod
+    def of_json(cls, values: object) -> Self:
+        """The request that `as_json` gave."""
+
+    def name(self) -> str:
+        """A short name for the run's folder."""
+
+
+R = TypeVar("R", bound=Asked)
+
+
+class Folder(Generic[R]):
+    """A run's folder: the request, how far the run is, and its files, each whole at any moment.
+
+    Attributes:
+        path: Where it is.
+        request: What was asked for.
+        state: What its run.json holds.
+        status: How far the run is.
+    """
+
+    request_class: type[R]
+    """Of the request."""
+    kind: ClassVar[str]
+    """What it is the folder of, as "run"."""
+    module: ClassVar[str]
+    """The command that goes on with it, as Python's -m runs it."""
+    under: ClassVar[Path]
+    """Where a folder is created if no path is given."""
+    packages: ClassVar[tuple[str, ...]]
+    """Packages that decide the results."""
+    key: ClassVar[str] = "request"
+    """What its run.json calls the request."""
+
+    def __init__(self, path: Path, request: R, state: Mapping[str, Any] | None = None) -> None:
+        self.path, self.request, self.state = path, request, dict(state or {})
+        self.status: str = self.fact("status", str, "running")
+        self._versions: dict[str, str] = self.fact("versions", dict[str, str], {})
+
+    @classmethod
+    def create(cls, request: R, path: Path | None, facts: Mapping[str, Any] | None = None) -> Self:
+        """Make a new folder: at `path`, or one named for the request and the time.
+
+        Args:
+            request: What is asked for.
+            path: There may be nothing, an empty folder, or the rest of a failed start.
+            facts: Facts for run.json that are known from the start.
+
+        Raises:
+            RequestError: There is something at `path` already, or it cannot be written.
+        """
+        with begun(path, cls.under, request.name()) as new:
+            folder = cls(new, request, facts)
+            folder.save_state("running")
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The folder of an earlier run.
+
+        Raises:
+            RequestError: It is not one, or is damaged.
+        """
+        file = path / "run.json"
+        try:
+            content = read_whole(file)
+        except OSError as error:
+            if error.errno == errno.ENOENT and path.is_dir() and _is_blank(path):
+                hint = f"begin one with --out {path}"
+                raise RequestError(f"{path}: no {cls.kind} was begun in it; {hint}") from None
+            raise RequestError(
+                f"{path} is not the folder of a {cls.kind}: run.json: {error.strerror}"
+            ) from None
+        try:
+            state = json.loads(content)
+            if state.get("format", _FORMAT) != _FORMAT:
+                raise ValueError(f"format {state['format']}")
+            return cls(path, cls.request_class.of_json(state[cls.key]), state)
+        except RequestError as error:
+            raise RequestError(f"{file}: {error}") from None
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
+                MemoryError) as error:  # fmt: skip
+            raise RequestError(f"{file} is damaged ({repr(error)[:SHOWN]}); start a new {cls.kind}") from None
+
+    def fact(self, name: str, kind: Any, default: Any) -> Any:
+        """A fact of run.json, or the default where there is none.
+
+        Raises:
+            TypeError: It is not of that kind.
+        """
+        return checked(kind, self.state.get(name, default), name)
+
+    def facts(self) -> dict[str, Any]:
+        """Facts that run.json holds at any time, apart from those of the base class."""
+        return {}
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is finished."""
+        return self.status == "finished"
+
+    @property
+    def resume(self) -> str:
+        """The command that goes on with the run."""
+        return f"python -m {self.module} --resume {shlex.quote(str(self.path))}"
+
+    @property
+    def changes(self) -> list[str]:
+        """Versions that are not those that the run was opened with, in words."""
+        now = versions(self.packages)
+        return [
+            f"{name} was {then}, is {now.get(name)}"
+            for name, then in self._versions.items()
+            if then != now.get(name)
+        ]
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Keep other commands out while a block works in the folder; see `locked`."""
+        return locked(self.path)
+
+    def save_state(self, status: Status, facts: Mapping[str, Any] | None = None) -> None:
+        """Write run.json.
+
+        Raises:
+            RequestError: It cannot be written.
+        """
+        self._write(
+            {
+                "format": _FORMAT,
+                "status": status,
+                self.key: self.request.as_json(),
+                **self.facts(),
+                **(facts or {}),
+                "versions": versions(self.packages),
+                "machine": platform.platform(),
+            }
+        )
+
+    def _write(self, state: dict[str, Any]) -> None:
+        self.save(self.path / "run.json", json.dumps(state, indent=2) + "\n")
+        self.state, self.status = state, state["status"]
+
+    def save(self, file: Path, content: str | bytes | pd.DataFrame) -> None:
+        """Write a file of the folder, whole or not at all.
+
+        Raises:
+            RequestError: It cannot be written.
+        """
+        with writing(file):
+            write_whole(file, content)

@@ -75,22 +75,26 @@ def built(kind: type[T], values: object) -> T:
     Traceback (most recent call last):
     TypeError: batch is '12', expected int
     """
-    found: T = _checked(kind, values, kind.__name__)
+    found: T = checked(kind, values, kind.__name__)
     return found
 
 
-def _checked(kind: Any, value: Any, name: str) -> Any:
-    """The value, or what it is to become."""
+def checked(kind: Any, value: Any, name: str) -> Any:
+    """The value as a type that an annotation may name; lists become tuples, mappings dataclasses, as there.
+
+    Raises:
+        TypeError: It is of another type, or not finite; the message names it.
+    """
     origin, of = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return _one_of(of, value, name)
     if dataclasses.is_dataclass(kind) or (isinstance(kind, type) and hasattr(kind, "_fields")):
         return _fields(kind, value, name)
     if origin in (tuple, list) and isinstance(value, list | tuple):
-        return origin(_checked(of[0], part, name) for part in value)
+        return origin(checked(of[0], part, name) for part in value)
     if origin in (dict, Mapping) and isinstance(value, Mapping):
         return {
-            _checked(of[0], key, name): _checked(of[1], part, f"{name}.{key}") for key, part in value.items()
+            checked(of[0], key, name): checked(of[1], part, f"{name}.{key}") for key, part in value.items()
         }
     if kind is Any or (origin is Literal and any(type(value) is type(one) and value == one for one in of)):
         return value
@@ -105,8 +109,8 @@ def _one_of(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
     others = [kind for kind in kinds if kind is not NoneType]
     for kind in others[:-1]:
         with suppress(TypeError):
-            return _checked(kind, value, name)
-    return _checked(others[-1], value, name)
+            return checked(kind, value, name)
+    return checked(others[-1], value, name)
 
 
 def _fields(kind: Any, value: Any, name: str) -> Any:
@@ -121,7 +125,7 @@ def _fields(kind: Any, value: Any, name: str) -> Any:
         value = kind.upgraded(value)
     if unknown := [key for key in value if key not in hints]:
         raise TypeError(f"{name} has no {shown(unknown[0])}")
-    return kind(**{key: _checked(hints[key], part, key) for key, part in value.items()})
+    return kind(**{key: checked(hints[key], part, key) for key, part in value.items()})
 
 
 def _is(kind: Any, value: Any) -> bool:

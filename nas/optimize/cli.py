@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -169,8 +168,7 @@ def _search(
         run.stop()
         done = f"{run.trials:,} of {run.request.trials:,} trials"
         print(f"interrupted after {done}; {len(run.found):,} architectures are kept", file=sys.stderr)
-        where = shlex.quote(str(run.folder.path))
-        print(f"go on with: python -m nas.search --resume {where}", file=sys.stderr)
+        print(f"go on with: {run.folder.resume}", file=sys.stderr)
         return INTERRUPTED
     run.finish(run.best(options.top))
     if options.format == "table":

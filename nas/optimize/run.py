@@ -19,6 +19,7 @@ from nas.optimize.proof import ROWS, Count, Proof, shortly
 from nas.optimize.request import Request
 from nas.optimize.scores import Scores
 from nas.ranking import candidates, references
+from nas.runs import Status
 from nas.tables import Population
 from search_spaces import Architecture, RequestError
 from search_spaces.architecture import Value
@@ -253,12 +254,12 @@ class Run:
         """Add wall time to what it was spent on, that of earlier parts of a resumed run included."""
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
-    def save(self, status: str) -> None:
+    def save(self, status: Status) -> None:
         """Write all files of the folder but the figure."""
         if self.folder and not self.finished:
             self.folder.save(self.folder.log, self._journal.text())
-            self.folder.save(self.folder.candidates, self.found.to_csv(index=False))
-            self.folder.save(self.folder.references, self.compared.to_csv(index=False))
+            self.folder.save(self.folder.candidates, self.found)
+            self.folder.save(self.folder.references, self.compared)
             self.folder.save_state(status, self._facts(status))
 
     def proven(self) -> dict[str, Any] | None:
@@ -328,7 +329,7 @@ class Run:
     def _mark(self) -> None:
         self.found["recounted"] = self.found["arch"].isin(self._recounted)
 
-    def _facts(self, status: str) -> dict[str, Any]:
+    def _facts(self, status: Status) -> dict[str, Any]:
         return {
             "goal": str(self.goal),
             "space_size": self.space.size,

@@ -18,9 +18,10 @@ from nas.optimize.request import MOST_IMAGES, MOST_SEED
 from nas.query import COSTS
 from nas.runs import locked
 from nas.signals import INTERRUPTED, interruptions
+from nas.study.folder import StudyFolder
 from nas.study.population import MOST_NETWORKS, Draw
-from nas.study.request import StudyFolder, StudyRequest
-from nas.study.results_cli import NEEDED, conclude, resume
+from nas.study.request import StudyRequest
+from nas.study.results_cli import NEEDED, conclude
 from nas.train.cli import add_data, add_means, changed_by, hardware_of, numbers, order_of
 from nas.train.session import device_of, devices_of, loaded
 from search_spaces import Architecture, RequestError
@@ -76,11 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _show_plan(request, data, device, asked, options.threads)
                 return DONE
             if not folder:
-                folder = StudyFolder.create(request, options.out, len(data.test))
-                held.enter_context(locked(folder.path))
+                folder = StudyFolder.create(request, options.out, {"test_images": len(data.test)})
+                held.enter_context(folder.locked())
             folder.test_images = len(data.test)
             if not _train(folder, data, device, devices, options, interrupted):
-                print(f"interrupted; go on with: {resume(folder)}", file=sys.stderr)
+                print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
                 return INTERRUPTED
         _conclude(folder, asked, interrupted)
         return INTERRUPTED if interrupted() else DONE
@@ -231,13 +232,11 @@ def _train(
     means = Means(device, ALONE, options.compile, options.checkpoint_minutes, threads)
     training = TrainRun(request.order, data, means)
     kept = kept or TrainFolder.create(request.order, folder.training)
-    kept.order, kept.threads = request.order, threads
+    kept.request, kept.threads = request.order, threads
     with shown(request.order.values.epochs) as progress_of:
         training.run(kept, interrupted, progress_of.report, progress_of.on_step, devices, options.workers)
     if training.unsaved:
-        raise RequestError(
-            f"the tables cannot be written: {training.unsaved}; mend that, then {resume(folder)}"
-        )
+        raise RequestError(f"{training.unsaved}; mend that, then {folder.resume}")
     return not interrupted()
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from nas.files import as_png
+from nas.study.folder import StudyFolder
 from nas.study.report import axis, logarithmic, read_table
-from nas.study.request import StudyFolder
 from nas.study.stats import LEVEL, Line, Values, base_of, spearman, telling, with_interval
 from search_spaces import RequestError
 

@@ -17,8 +17,8 @@ from nas.runs import made
 from nas.show import rendered, show
 from nas.study import report
 from nas.study.compare import lines, lines_figure, together
+from nas.study.folder import StudyFolder
 from nas.study.report import read_table
-from nas.study.request import FINISHED, STUDIES, StudyFolder
 from nas.study.selection import ANY, SPLITS, best_by_chance, judged
 from nas.study.standing import short_spec, standing, standing_figure
 from nas.study.stats import Difference, paired, within_bands
@@ -67,15 +67,15 @@ def conclude(
     doubt = report.reservation(table, folder.test_images)
     sure: Callable[[pd.DataFrame], pd.DataFrame] = report.without_intervals if doubt else lambda found: found
     found = sure(report.correlations(table, request.scores))
-    write_whole(folder.table, table.to_csv(index=False))
-    write_whole(folder.correlations, found.to_csv(index=False))
-    write_whole(folder.path / "bands.csv", sure(within_bands(table, request.scores)).to_csv(index=False))
+    write_whole(folder.table, table)
+    write_whole(folder.correlations, found)
+    write_whole(folder.path / "bands.csv", sure(within_bands(table, request.scores)))
     named = trained["arch"][trained["row"] <= request.order.named].unique().tolist()
     drawn = table[~table["arch"].isin(named)]
     if named and len(drawn) >= _LEAST:
         of_drawn = sure(report.correlations(drawn, request.scores))
-        write_whole(folder.path / "correlations_drawn.csv", of_drawn.to_csv(index=False))
-    write_whole(folder.between, report.between(table, request.scores).to_csv(index=False))
+        write_whole(folder.path / "correlations_drawn.csv", of_drawn)
+    write_whole(folder.between, report.between(table, request.scores))
     of = f" of {request.space}" if request.space else ""
     title = f"{len(table)} networks{of} on {request.order.title}"
     write_whole(folder.figure, report.figure(table, found, title, doubt))
@@ -86,7 +86,7 @@ def conclude(
         "device": str(trained["device"].iloc[0]),
         "training_seconds": round(float(trained["seconds"].sum())),
     }
-    folder.save_state(FINISHED, facts)
+    folder.save_state("finished", facts)
     _measure(folder, table, asked, stop)
     if doubt:
         print(rendered(f"warning: {doubt}. What correlations.csv has says nothing about the scores."), end="")
@@ -110,12 +110,12 @@ def _measure(
     measured = latencies(table, asked, stop)
     if measured:
         on = {"latency_device": measured.facts()["device"], "latency_threads": measured.wanted.threads}
-        write_whole(folder.latency, measured.columns(table[["arch"]]).assign(**on).to_csv(index=False))
+        write_whole(folder.latency, measured.columns(table[["arch"]]).assign(**on))
     if folder.latency.exists():
         table = table.merge(read_table(folder.latency, ()), on="arch", how="left")
-        write_whole(folder.table, table.to_csv(index=False))
+        write_whole(folder.table, table)
     if measured:
-        folder.save_state(FINISHED, {"latency": measured.facts()})
+        folder.save_state("finished", {"latency": measured.facts()})
         show(report.costs(table), family=str(table["arch"].iloc[0]).partition(":")[0])
         print(rendered(measured.sentence()))
 
@@ -130,12 +130,12 @@ def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None
     linked = table[table["nn_mass"] > 0]
     tables = {score: lines(linked, score) for score in ("nn_mass", "params")}
     dataset = folders[0].request.order.title
-    path = made(path, STUDIES, f"together-{dataset}")
-    write_whole(path / "networks.csv", table.to_csv(index=False))
+    path = made(path, StudyFolder.under, f"together-{dataset}")
+    write_whole(path / "networks.csv", table)
     title = f"{len(linked)} networks of {len(tables['nn_mass'])} base widths on {dataset}"
     write_whole(path / "across.png", lines_figure(linked, list(tables), title))
     for score, found in tables.items():
-        write_whole(path / f"across_{score}.csv", found.to_csv(index=False))
+        write_whole(path / f"across_{score}.csv", found)
         print(f"accuracy against log {score}")
         show(_readable_lines(found))
         p_one, p_parallel = found[["p_one", "p_parallel"]].iloc[0]
@@ -156,7 +156,7 @@ def _tell_pairs(table: pd.DataFrame, path: Path) -> None:
         return
     found = paired(table)
     if len(found):
-        write_whole(path / "pairs.csv", found.to_csv(index=False))
+        write_whole(path / "pairs.csv", found)
         print(Difference.of(found))
 
 
@@ -164,7 +164,7 @@ def _tell_standing(table: pd.DataFrame, named: Sequence[str], title: str, path: 
     """Where the networks named stand among those drawn."""
     found = standing(table, named)
     if len(found):
-        write_whole(path / "standing.csv", found.to_csv(index=False))
+        write_whole(path / "standing.csv", found)
         write_whole(path / "standing.png", standing_figure(table, found, title))
         show(_readable_standing(found))
         print("points above the first one named and the median of those drawn, ± standard error\n")
@@ -184,7 +184,7 @@ def _judge_rules(table: pd.DataFrame, names: Sequence[str], path: Path, tell: bo
     found = judged(table, names)
     if not len(found):
         return
-    write_whole(path / "rules.csv", found.to_csv(index=False))
+    write_whole(path / "rules.csv", found)
     if not tell:
         return
     shown = found[found["rule"].isin(_SHOWN)]

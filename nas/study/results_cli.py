@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +11,7 @@ from nas.cli import DONE, Parser
 from nas.latency import LatencyConfig, add_latency, wanted
 from nas.runs import locked, writing
 from nas.signals import INTERRUPTED, interruptions
-from nas.study.request import StudyFolder
+from nas.study.folder import StudyFolder
 from search_spaces import RequestError
 
 NEEDED = ("rich", "scipy", "matplotlib")
@@ -85,15 +84,10 @@ def conclude(folder: StudyFolder, asked: LatencyConfig | None, interrupted: Call
         outcome.conclude(folder, asked, interrupted)
 
 
-def resume(folder: StudyFolder) -> str:
-    """The command that goes on with a study."""
-    return f"python -m nas.study --resume {shlex.quote(str(folder.path))}"
-
-
 def _trained(path: Path) -> StudyFolder:
     folder = StudyFolder.open(path)
     if not folder.complete:
-        raise RequestError(f"{path}: networks are left to score or to train; go on with: {resume(folder)}")
+        raise RequestError(f"{path}: networks are left to score or to train; go on with: {folder.resume}")
     return folder
 
 
@@ -107,7 +101,7 @@ def _predict(options: argparse.Namespace) -> int:
     asked = wanted(options)
     folder = StudyFolder.open(options.study)
     if not folder.table.exists():
-        raise RequestError(f"{folder.path} is not finished; go on with: {resume(folder)}")
+        raise RequestError(f"{folder.path} is not finished; go on with: {folder.resume}")
     known = read_table(folder.table, (), known=("top1",))
     table = predicted(from_table(options.table, None, None), known, options.score or "nn_mass")
     doubt = reservation(known, folder.test_images) if {"seeds", "top1_std"} <= set(known) else ""

@@ -64,6 +64,6 @@ def scored(
             row[f"{name}_seconds"] = statistics.mean(seconds for _, seconds in measured)
         rows.append(row)
         with writing(path):
-            write_whole(path, pd.DataFrame(rows).to_csv(index=False))
+            write_whole(path, pd.DataFrame(rows))
         on_network()
     return pd.DataFrame(rows)

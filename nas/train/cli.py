@@ -22,7 +22,7 @@ from nas.train.config import (
     recipe,
 )
 from nas.train.folder import TrainFolder, warnings_of
-from nas.train.session import Hardware, resume, started, trained
+from nas.train.session import Hardware, started, trained
 from search_spaces import RequestError
 from search_spaces.errors import shown
 
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train as the arguments say; returns the exit code."""
     options = _parser().parse_args(arguments)
     kept = TrainFolder.open(options.resume) if options.resume else None
-    order = _continued(kept.order, options) if kept else _order(options)
+    order = _continued(kept.request, options) if kept else _order(options)
     with interruptions() as interrupted, started(options.device) as (device, processes):
         if kept and kept.finished:
             return _tell_finished(kept, processes)
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not processes.is_main:
             return INTERRUPTED if interrupted() else DONE
         if interrupted():
-            print(f"interrupted; go on with: {resume(folder)}", file=sys.stderr)
+            print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
             return INTERRUPTED
         return _tell(training.table, folder)
 

@@ -248,6 +248,10 @@ class TrainConfig(Stored):
         """What the data are called: a folder by its own name."""
         return Path(self.data).name if self.dataset == "folder" else self.dataset
 
+    def name(self) -> str:
+        """A short name for the run's folder."""
+        return f"{self.dataset}-{self.recipe}"
+
     def seeds_of(self, row: int) -> tuple[int, ...]:
         """Seeds that the network in a row, from 1, is trained with."""
         if self.named_seeds and row <= self.named:

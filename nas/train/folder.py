@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.files import read_whole, write_whole
-from nas.runs import CHECKPOINTS, SHOWN, begun, locked, read, versions
+from nas.files import read_whole
+from nas.runs import CHECKPOINTS, SHOWN, Folder
 from nas.train.config import MOST_PROCESSES, TrainConfig
 from search_spaces import RequestError
-from search_spaces.errors import checked_kind, checked_path, checked_whole, listed, shown
+from search_spaces.errors import checked_kind, checked_path, checked_whole, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from nas.train.distributed import Processes
     from nas.train.model import Classifier
 
-RUNS = Path("results/trained")
 Key = tuple[int, int]
 """Row and seed of a network in training."""
 _ACCURACIES = ("top1", "top5", "best_top1", "best_top5")
@@ -32,45 +29,34 @@ _NEWER_TEXTS = ("name", "warning")
 """Those that tables of earlier versions lack."""
 
 
-class TrainFolder:
+class TrainFolder(Folder[TrainConfig]):
     """One training run's folder.
 
     Attributes:
-        path: Where it is.
-        order: What was asked for.
         trained: The table, a row a network and seed.
         summary: Mean and standard deviation over seeds.
         curves: What every epoch came to.
         threads: Of torch, with which the run was trained last; nothing before that.
     """
 
-    def __init__(self, path: Path, order: TrainConfig, threads: int | None = None) -> None:
-        self.path, self.order, self.threads = path, order, threads
+    request_class = TrainConfig
+    kind = "training"
+    module = "nas.train"
+    under = Path("results/trained")
+    packages = ("torch", "torchvision", "numpy")
+    key = "order"
+
+    def __init__(self, path: Path, request: TrainConfig, state: Mapping[str, Any] | None = None) -> None:
+        super().__init__(path, request, state)
         self.trained, self.summary = path / "trained.csv", path / "summary.csv"
         self.curves = path / "curves.csv"
+        self.threads: int | None = self.fact("threads", int | None, None)
+        if self.threads is not None and not 1 <= self.threads <= MOST_PROCESSES:
+            raise RequestError(f"threads is {self.threads}, expected 1 to {MOST_PROCESSES}")
 
-    @classmethod
-    def create(cls, order: TrainConfig, path: Path | None) -> TrainFolder:
-        """Make a new folder: at `path`, or one named for the order and the time.
-
-        Raises:
-            RequestError: There is something at `path` already, or it cannot be written.
-        """
-        with begun(path, RUNS, f"{order.dataset}-{order.recipe}") as new:
-            folder = cls(new, order)
-            folder.save_state("running")
-        return folder
-
-    @classmethod
-    def open(cls, path: Path) -> TrainFolder:
-        """The folder of an earlier run.
-
-        Raises:
-            RequestError: It is not one, or is damaged.
-        """
-        return read(
-            path, "training", lambda state: cls(path, TrainConfig.of_json(state["order"]), _threads(state))
-        )
+    def facts(self) -> dict[str, Any]:
+        """The threads."""
+        return {"threads": self.threads}
 
     @contextmanager
     def locked(self, processes: Processes | None = None) -> Iterator[None]:
@@ -83,7 +69,7 @@ class TrainFolder:
             failure = ""
             if processes is None or processes.is_main:
                 try:
-                    stack.enter_context(locked(self.path))
+                    stack.enter_context(super().locked())
                 except RequestError as error:
                     failure = str(error)
             if failure := processes.broadcast(failure) if processes else failure:
@@ -99,7 +85,9 @@ class TrainFolder:
         """Whether all networks are trained to the end, as trained.csv has it: nothing is written then."""
         rows = self.rows()
         jobs = [
-            (row, seed) for row in range(1, len(self.order.archs) + 1) for seed in self.order.seeds_of(row)
+            (row, seed)
+            for row in range(1, len(self.request.archs) + 1)
+            for seed in self.request.seeds_of(row)
         ]
         return all(job in rows and rows[job]["status"] == "done" for job in jobs)
 
@@ -123,21 +111,6 @@ class TrainFolder:
             found.setdefault((row["row"], row["seed"]), []).append(row)
         return found
 
-    def save_state(self, status: str) -> None:
-        """Write run.json."""
-        state = {
-            "status": status,
-            "order": self.order.as_json(),
-            "versions": versions(("torch", "torchvision", "numpy")),
-            "machine": platform.platform(),
-            "threads": self.threads,
-        }
-        write_whole(self.path / "run.json", json.dumps(state, indent=2) + "\n")
-
-    def save(self, file: Path, table: pd.DataFrame) -> None:
-        """Write a table."""
-        write_whole(file, table.to_csv(index=False))
-
 
 def warnings_of(trained: pd.DataFrame) -> list[str]:
     """What is suspicious about the networks of a table like trained.csv, a line for each finding."""
@@ -148,14 +121,6 @@ def warnings_of(trained: pd.DataFrame) -> list[str]:
         for finding in str(row["warning"]).split("; "):
             rows.setdefault(finding, []).append(f"{row['row']} (seed {row['seed']})")
     return [f"warning: {finding}: row {listed(which)}" for finding, which in rows.items()]
-
-
-def _threads(state: dict[str, Any]) -> int | None:
-    """The number of threads in a run.json; those of earlier versions have none."""
-    threads = state.get("threads")
-    if threads is not None and not (isinstance(threads, int) and 1 <= threads <= MOST_PROCESSES):
-        raise RequestError(f"threads is {shown(threads)}, expected 1 to {MOST_PROCESSES}")
-    return threads
 
 
 def _read(path: Path, numbers: Sequence[str], texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -214,13 +179,13 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
     seed = None if seed is None else checked_whole("seed", seed)
     checked_kind("best", best, bool, "True or False")
     run = TrainFolder.open(Path(folder))
-    rows = len(run.order.archs)
+    rows = len(run.request.archs)
     if not 1 <= row <= rows:
         raise RequestError(f"{folder} has rows 1 to {rows}, not {row}")
-    seeds = run.order.seeds_of(row)
+    seeds = run.request.seeds_of(row)
     if seed is not None and seed not in seeds:
         raise RequestError(f"row {row} of {folder} has seeds {', '.join(map(str, seeds))}, not {seed}")
-    if best and not run.order.holdout:
+    if best and not run.request.holdout:
         raise RequestError(f"{folder}: no images were held out to choose the best weights by; take the last")
     from nas.train.job import DONE
     from nas.train.model import Checkpoint
@@ -232,12 +197,10 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
             raise RequestError(
                 f"{path}: row {row} is trained, but its weights are not there; bring them back"
             )
-        raise RequestError(f"{folder}: row {row} has not been trained; python -m nas.train --resume {folder}")
+        raise RequestError(f"{folder}: row {row} has not been trained; {run.resume}")
     kept = Checkpoint.load(path)
     outcome = kept.so_far()
     if outcome.status != DONE:
         done = f"{len(outcome.epochs)} of {kept.recipe.get('epochs')} epochs"
-        raise RequestError(
-            f"{folder}: row {row} has done {done}; go on with python -m nas.train --resume {folder}"
-        )
+        raise RequestError(f"{folder}: row {row} has done {done}; go on with {run.resume}")
     return kept.classifier(path, best)

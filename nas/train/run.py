@@ -164,7 +164,7 @@ class TrainRun:
         if self._means.processes.is_main:
             with writing(folder.path):
                 (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
-                folder.save_state("running")
+            folder.save_state("running")
         board = TensorBoardLogger(folder.path / "tensorboard") if self._means.processes.is_main else None
 
         def note(one: Job, outcome: JobState) -> None:
@@ -191,9 +191,10 @@ class TrainRun:
             self._save_tables(folder)
             try:
                 names = {one.row: called(one.architecture) for one in self.outcomes}
-                draw(job.curves(self.outcomes), names, folder.path / "curves.png")
+                with writing(folder.path / "curves.png"):
+                    draw(job.curves(self.outcomes), names, folder.path / "curves.png")
                 folder.save_state("finished" if ended else "interrupted")
-            except OSError as error:
+            except RequestError as error:
                 self.unsaved = str(error)
 
     def _take_up(self, folder: TrainFolder) -> None:
@@ -229,6 +230,6 @@ class TrainRun:
             folder.save(folder.summary, job.summary(trained))
             folder.save(folder.curves, job.curves(self.outcomes))
             self.unsaved = ""
-        except OSError as error:
+        except RequestError as error:
             # The network in training is not to blame: it goes on, and the next table may be written again.
             self.unsaved = str(error)

@@ -6,7 +6,6 @@ The command `nas train` and the function `nas.train` differ only in how they are
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -107,19 +106,12 @@ def trained(
         if processes.is_main and (note := shrunk(order, data)):
             print(f"note: {note}", file=sys.stderr)
         folder = kept or _created(order, out, processes)
-        folder.order = order  # the data may be elsewhere now
+        folder.request = order  # the data may be elsewhere now
         with progress_shown(order.values.epochs, quiet=not processes.is_main) as progress:
             training.run(folder, interrupted, progress.report, progress.on_step, devices, hardware.workers)
     if training.unsaved:
-        raise RequestError(
-            f"the table cannot be written: {training.unsaved}; mend that, then {resume(folder)}"
-        )
+        raise RequestError(f"{training.unsaved}; mend that, then {folder.resume}")
     return training, folder
-
-
-def resume(folder: TrainFolder) -> str:
-    """The command that goes on with a training."""
-    return f"python -m nas.train --resume {shlex.quote(str(folder.path))}"
 
 
 def _created(order: TrainConfig, out: Path | None, processes: Processes) -> TrainFolder:

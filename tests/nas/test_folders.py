@@ -6,13 +6,71 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from nas.files import write_whole
-from nas.runs import begun, locked, made, read, versions
+from nas.runs import Folder, begun, locked, made, versions
+from nas.schema import Stored
 from search_spaces import RequestError
+
+
+@dataclass(frozen=True)
+class Wish(Stored):
+    """A request."""
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 0:
+            raise RequestError(f"size is {self.size}")
+
+    def name(self) -> str:
+        """By its size."""
+        return f"size-{self.size}"
+
+
+class WishFolder(Folder[Wish]):
+    """Its folder."""
+
+    request_class = Wish
+    kind = "run"
+    module = "nas.wish"
+    under = Path("wishes")
+    packages = ("numpy",)
+
+    def facts(self) -> dict[str, int]:
+        """How many wishes there are."""
+        return {"wishes": self.fact("wishes", int, 1)}
+
+
+def test_a_folder_is_created_opened_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = WishFolder.create(Wish(3), None, {"wishes": 2})
+    assert folder.path.parent == Path("wishes") and folder.path.name.endswith("-size-3")
+    state = json.loads((folder.path / "run.json").read_text())
+    assert list(state) == ["format", "status", "request", "wishes", "versions", "machine"]
+    assert (state["status"], state["request"], state["wishes"]) == ("running", {"size": 3}, 2)
+    again = WishFolder.open(folder.path)
+    assert (again.request, again.state, again.finished) == (Wish(3), state, False)
+    again.save_state("finished", {"best": 7})
+    assert again.finished and WishFolder.open(folder.path).state == {**state, "status": "finished", "best": 7}
+    again.save(again.path / "table.csv", pd.DataFrame({"a": [1]}))
+    assert (again.path / "table.csv").read_text() == "a\n1\n"
+    with pytest.raises(RequestError, match=r"cannot write .*none.table\.csv: No such file"):
+        again.save(again.path / "none" / "table.csv", "")
+    assert WishFolder(Path("a b"), Wish(3)).resume == "python -m nas.wish --resume 'a b'"
+
+
+def test_versions_that_changed_are_named(tmp_path: Path) -> None:
+    folder = WishFolder.create(Wish(3), tmp_path / "run")
+    assert not WishFolder.open(folder.path).changes
+    state = {**folder.state, "versions": {**folder.state["versions"], "numpy": "0.1"}}
+    (folder.path / "run.json").write_text(json.dumps(state))
+    assert WishFolder.open(folder.path).changes == [f"numpy was 0.1, is {versions(['numpy'])['numpy']}"]
 
 
 def test_folders_of_one_second_are_numbered(tmp_path: Path) -> None:
@@ -29,18 +87,25 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
         made(tmp_path / "new" / "file", tmp_path, "x")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": 3}', '{"name": null}', "[" * 200_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "{}", "[" * 200_000, '{"request": 3}', '{"request": {"size": null}}'),
+        *('{"request": {"size": 3}, "status": 1}', '{"request": {"size": 3}, "format": 2}'),
+        '{"request": {"size": 3}, "versions": ["1"]}',
+    ],
+)
 def test_a_damaged_description_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(RequestError, match=r"run\.json is damaged .*; start a new run"):
-        read(tmp_path, "run", lambda state: state["name"].upper())
-    (tmp_path / "run.json").write_text('{"name": "a"}')
-    assert read(tmp_path, "run", lambda state: state["name"].upper()) == "A"
+        WishFolder.open(tmp_path)
+    (tmp_path / "run.json").write_text('{"request": {"size": 3}}')
+    assert WishFolder.open(tmp_path).request == Wish(3)
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="none is not the folder of a study"):
-        read(tmp_path / "none", "study", dict)
+    with pytest.raises(RequestError, match="none is not the folder of a run"):
+        WishFolder.open(tmp_path / "none")
     assert versions(["numpy", "no-such-package"])["no-such-package"] == "not installed"
 
 
@@ -98,7 +163,7 @@ def test_what_a_failed_start_left_is_used(tmp_path: Path) -> None:
     for name in (".lock", ".run.json.1a2b.unfinished", ".run.json.unfinished"):
         (tmp_path / name).touch()
     with pytest.raises(RequestError, match="no run was begun in it; begin one with --out"):
-        read(tmp_path, "run", dict)
+        WishFolder.open(tmp_path)
     with begun(tmp_path, tmp_path, "x") as folder:
         write_whole(folder / "run.json", "{}")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoints", "run.json"]
@@ -132,17 +197,14 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.json")
     with pytest.raises(RequestError, match=r"is not the folder of a run: run\.json: not a regular file"):
-        read(tmp_path, "run", dict)
+        WishFolder.open(tmp_path)
     (tmp_path / "run.json").unlink()
     (tmp_path / "run.json").symlink_to("/dev/zero")
     with pytest.raises(RequestError, match="not a regular file"):
-        read(tmp_path, "run", dict)
+        WishFolder.open(tmp_path)
 
 
 def test_a_wrong_request_in_a_description_is_not_damage(tmp_path: Path) -> None:
-    def refuse(state: object) -> None:
-        raise RequestError("unknown space 'x'")
-
-    (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(RequestError, match=r"run\.json: unknown space 'x'$"):
-        read(tmp_path, "run", refuse)
+    (tmp_path / "run.json").write_text('{"request": {"size": -1}}')
+    with pytest.raises(RequestError, match=r"run\.json: size is -1$"):
+        WishFolder.open(tmp_path)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from nas import score
 from nas.study.compare import Lines, lines, together
+from nas.study.folder import StudyFolder
 from nas.study.population import drawn
-from nas.study.request import StudyFolder
 from nas.study.results_cli import compare
 from nas.study.stats import APART, SAME_MASS, Difference, mean_interval, paired
 from search_spaces import RequestError

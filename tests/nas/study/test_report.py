@@ -14,10 +14,10 @@ from filelock import FileLock
 
 from nas.study.cli import main
 from nas.study.compare import together
+from nas.study.folder import StudyFolder
 from nas.study.plan import Plan
 from nas.study.predict import predicted
 from nas.study.report import reservation
-from nas.study.request import StudyFolder
 from nas.study.results_cli import compare, predict, report
 from nas.train.loop import Training
 from search_spaces import MLP, DenseNet, RequestError, parse
@@ -151,7 +151,7 @@ def test_a_finished_study_needs_no_data_and_leaves_its_training_alone(
     assert "4 networks are too few to judge scores by" in statement(copy, capsys)
     assert files(copy) == before
     state = json.loads((copy / "run.json").read_text())
-    (copy / "run.json").write_text(json.dumps({**state, "status": "begun"}))
+    (copy / "run.json").write_text(json.dumps({**state, "status": "running"}))
     statement(copy, capsys)  # trained, but not reported on: as where the report was left for another machine
     assert json.loads((copy / "run.json").read_text())["status"] == "finished"
     assert {name: content for name, content in files(copy).items() if name != "run.json"} == {
@@ -185,7 +185,7 @@ def test_a_training_that_was_half_made_is_taken_up(
     shutil.rmtree(copy / "training")
     (copy / "training" / "checkpoints").mkdir(parents=True)
     state = json.loads((copy / "run.json").read_text())
-    (copy / "run.json").write_text(json.dumps({**state, "status": "begun"}))
+    (copy / "run.json").write_text(json.dumps({**state, "status": "running"}))
     statement(copy, capsys, "--data", str(images), "--threads", "1")
     assert (pd.read_csv(copy / "training" / "trained.csv")["status"] == "done").all()
 

@@ -38,7 +38,7 @@ def checkpoints(images: Path, data: Data, tmp_path_factory: pytest.TempPathFacto
         TrainConfig(("mlp:w4_d3_t2",), "folder", str(images), "quick", replace(PLAIN, epochs=2), (0, 1)),
         tmp_path_factory.mktemp("checkpoints") / "run",
     )
-    run, steps = TrainRun(folder.order, data, Means(CPU)), iter(range(100))
+    run, steps = TrainRun(folder.request, data, Means(CPU)), iter(range(100))
     run.run(folder, stop=lambda: next(steps) >= 20)
     return {"done": folder.checkpoint("row1-seed0"), "under way": folder.checkpoint("row1-seed1")}
 

@@ -80,7 +80,7 @@ def test_the_stem_that_was_trained_is_the_one_kept(images: Path, tmp_path: Path)
     assert str(loaded_again.architecture) == kept["arch"]
     stem = next(layer for layer in loaded_again.modules() if isinstance(layer, torch.nn.Conv2d))
     assert stem.stride == (1, 1)
-    opened = TrainFolder.open(tmp_path / "run").order
+    opened = TrainFolder.open(tmp_path / "run").request
     assert opened == asked
     assert opened.differing(replace(asked, stem_stride=2)) == ["stem_stride 1 and not 2"]
     older = opened.as_json()
@@ -276,7 +276,7 @@ def whole(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) ->
 def gone_on_with(path: Path, data: Data, **settings: object) -> pd.DataFrame:
     """The table of the run in a folder after going on with it."""
     folder = TrainFolder.open(path)
-    run = TrainRun(folder.order, data, MEANS)
+    run = TrainRun(folder.request, data, MEANS)
     run.run(folder, **settings)  # type: ignore[arg-type]
     return run.table
 
