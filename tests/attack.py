@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
-import importlib
 import io
 import json
 import os
@@ -43,7 +42,7 @@ import torch
 from nas.cli import Parser, progress
 from nas.commands import command
 from tests.nas.train.conftest import write_images
-from tests.processes import REPOSITORY, Order, Server, environment
+from tests.processes import Order, Server, environment
 
 LONGEST_LINE = 600
 MEMORY = 16 * 2**30
@@ -146,7 +145,6 @@ class Ground:
         trained: A finished training of two networks.
         broken: One that was interrupted after its first checkpoint.
         study: A finished study.
-        published: A table of published networks.
     """
 
     data: Path
@@ -154,16 +152,12 @@ class Ground:
     trained: Path
     broken: Path
     study: Path
-    published: Path
 
     @staticmethod
     def prepared(commands: Commands, root: Path) -> Ground:
         """Make all of it."""
-        ground = Ground(
-            *(root / name for name in ("data", "search", "trained", "broken", "study", "published"))
-        )
+        ground = Ground(*(root / name for name in ("data", "search", "trained", "broken", "study")))
         write_images(ground.data, each=12, side=16)
-        shutil.copytree(REPOSITORY / "results" / "published", ground.published)
         for words in (
             [*SEARCH, "--out", str(ground.search)],
             [*ground.training(), "--out", str(ground.trained)],
@@ -221,7 +215,6 @@ BASES = {
     "nas compare": "{study} {study}",
     "nas predict": "{study} {search}/candidates.csv",
     "nas.export": "{trained}",
-    "nas.study.published": "{published}/networks.csv",
 }
 
 WRONG_TOGETHER = {
@@ -430,15 +423,6 @@ WRONG_TOGETHER = {
         "{trained} --out {trained}/run.json",
         "{trained} {trained}",
     ),
-    "nas.study.published": (
-        "",
-        "nowhere.csv",
-        "{search}/candidates.csv",
-        "{search}/run.json",
-        "{search}",
-        "/dev/null",
-        "{published}/networks.csv --out /proc/x",
-    ),
 }
 
 
@@ -457,9 +441,6 @@ def requests() -> list[Case]:
 
 
 def _main(module: str) -> Callable[[Sequence[str]], int]:
-    if module == "nas.study.published":
-        main: Callable[[Sequence[str]], int] = importlib.import_module(f"{module}.__main__").main
-        return main
     return command(module[len("nas.") :])  # "nas.train" or "nas report"
 
 
@@ -602,11 +583,6 @@ TARGETS: dict[str, tuple[str, str, str]] = {
     "a study's networks, across": ("study", "networks.csv", "nas compare {study} {study}"),
     "a study's training": ("study", "training/run.json", "nas.study --resume {study}"),
     "a study's trained networks": ("study", "training/trained.csv", "nas.study --resume {study}"),
-    "published networks": (
-        "published",
-        "networks.csv",
-        "nas.study.published {published}/networks.csv --out new",
-    ),
 }
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from nas.files import write_whole
-from nas.study.published.networks import published
 from nas.study.report import read_table
 from nas.train.config import specs_of
 from search_spaces import RequestError
@@ -65,9 +64,7 @@ def test_writers_of_one_file_do_not_disturb_one_another(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize(
-    "read", [lambda path: read_table(path, ()), lambda path: specs_of(path, None, None), published]
-)
+@pytest.mark.parametrize("read", [lambda path: read_table(path, ()), lambda path: specs_of(path, None, None)])
 def test_a_pipe_is_no_table(read: Callable[[Path], object], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(RequestError, match=r"pipe\.csv is no table .*not a regular file"):

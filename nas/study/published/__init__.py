@@ -1,1 +1,0 @@
-"""Published accuracies: how well scores and costs in closed form account for them."""

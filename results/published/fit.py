@@ -1,0 +1,253 @@
+"""How well NN-Mass, costs, width, depth and every two of them fit published accuracies.
+
+Networks are compared within their recipe: recipes share the slopes, and each has an intercept. A layout of
+several recipes is left out of all of them at once. Scores are logarithms.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+import search_spaces
+from nas import proxies
+from nas.files import as_png, write_whole
+from nas.proxies import Subject
+from nas.study.report import logarithmic
+from nas.study.stats import Indices, Values, base_of, bootstrapped, spearman
+from search_spaces import Architecture
+
+HERE = Path(__file__).parent
+TERMS = ("nn_mass", "params", "flops", "width", "depth")
+RANKED_BY = ("nn_mass", "params", "flops")
+"""Terms that a search ranks by."""
+MEAN = "mean"
+"""The fit without a term: the mean accuracy of the recipe."""
+LEAST = 4
+"""Networks that a recipe needs to be fitted by itself."""
+SPARE = 2
+"""Networks more than coefficients that a fit needs."""
+
+
+def published(path: Path = HERE / "networks.csv") -> pd.DataFrame:
+    """The networks with their terms, layout (the spec at the family's own resolution) and base width.
+
+    Raises:
+        ValueError: A network has not the published number of parameters.
+    """
+    table = pd.read_csv(path, dtype={"params_millions": str})
+    rows = []
+    for _, row in table.iterrows():
+        architecture = search_spaces.parse(row["arch"])
+        check_size(architecture, row["params_millions"], row["counted"])
+        subject = Subject.bare(architecture)
+        rows.append(
+            {name: proxies.measure(name, subject).value for name in TERMS if name not in table}
+            | {
+                "layout": str(architecture.of_choices(architecture.choices())),
+                "base": f"{architecture.family} {base_of(row['arch'])}",
+                "group": f"{row['family']}, {row['recipe']}",
+            }
+        )
+    return table.join(pd.DataFrame(rows))
+
+
+def check_size(architecture: Architecture, printed: str, counted: str) -> None:
+    """Compare an architecture's parameters with a published number of millions, rounded or cut off.
+
+    Raises:
+        ValueError: They differ by a unit of the last digit printed, or more.
+    """
+    ours = int(architecture.figures().params)
+    if counted == "without batch norm":
+        layers = [layer for layer in architecture.assemble().modules() if isinstance(layer, nn.BatchNorm2d)]
+        ours -= sum(weights.numel() for layer in layers for weights in layer.parameters())
+    if not abs(ours / 1e6 - float(printed)) < 10.0 ** -len(printed.partition(".")[2]):
+        raise ValueError(f"{architecture} has {ours:,} parameters ({counted}), not {printed}M; mend the spec")
+
+
+class Fit:
+    """A least-squares fit of accuracy: an intercept a recipe, and shared slopes.
+
+    Attributes:
+        slopes: Points for each e-fold of a term; None where the networks do not determine them.
+        rest: Sum of squared residuals.
+    """
+
+    def __init__(self, networks: pd.DataFrame, terms: Sequence[str]) -> None:
+        self.terms = list(terms)
+        codes, recipes = pd.factorize(networks["group"])
+        design = np.hstack([np.eye(len(recipes))[codes], np.log(networks[self.terms].to_numpy(float))])
+        top1 = networks["top1"].to_numpy(float)
+        found, _, rank, _ = np.linalg.lstsq(design, top1)
+        self.slopes = found[len(recipes) :] if rank == len(found) else None
+        self.rest = float(np.square(top1 - design @ found).sum())
+        self._intercepts = dict(zip(recipes, found, strict=False))
+
+    def predict(self, networks: pd.DataFrame) -> pd.Series:
+        """Accuracy of networks; nan of an unknown recipe, or where the slopes are not determined."""
+        if self.slopes is None:
+            return pd.Series(np.nan, networks.index)
+        return networks["group"].map(self._intercepts) + np.log(networks[self.terms]) @ self.slopes
+
+
+def left_out(networks: pd.DataFrame, terms: Sequence[str]) -> pd.Series:
+    """What the fit to all other layouts predicts for each network, less its accuracy, in points."""
+    errors = pd.Series(np.nan, networks.index)
+    for _, out in networks.groupby("layout"):
+        if len(out) < len(networks):
+            errors[out.index] = Fit(networks.drop(out.index), terms).predict(out) - out["top1"]
+    return errors
+
+
+def ordered(networks: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
+    """A row a pair of one recipe that differs in accuracy: right is 1 or 0, or a half for a tie.
+
+    Of one term more is better. Several are weighed by the fit to all layouts but the two; pairs without a fit
+    are missing.
+    """
+    logs = np.log(networks[list(terms)].to_numpy(float))
+    top1, layouts, groups, bases = (networks[name].to_numpy() for name in ("top1", "layout", "group", "base"))
+    slopes_without: dict[frozenset[str], Values | None] = {}
+    rows = []
+    for first, second in combinations(range(len(networks)), 2):
+        if groups[first] != groups[second] or top1[first] == top1[second]:
+            continue
+        two = frozenset((layouts[first], layouts[second]))
+        if two not in slopes_without:
+            rest = networks[~networks["layout"].isin(two)]
+            slopes_without[two] = Fit(rest, terms).slopes if len(terms) > 1 else np.ones(1)
+        slopes = slopes_without[two]
+        if slopes is not None:
+            difference = (logs[first] - logs[second]) @ slopes
+            right = (1 + np.sign(difference) * np.sign(top1[first] - top1[second])) / 2
+            rows.append((first, second, two, bases[first] == bases[second], right))
+    return pd.DataFrame(rows, columns=["first", "second", "layouts", "same_base", "right"])
+
+
+def samples(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each recipe of enough networks, the recipes of a family pooled, and all.
+
+    A recipe of one network has nothing to be compared with and is in no pool.
+    """
+    for group, networks in table.groupby("group", sort=False):
+        if len(networks) >= LEAST:
+            yield str(group), networks
+    shared = table[table.duplicated("group", keep=False)]
+    for family, networks in [*shared.groupby("family", sort=False), ("all", shared)]:
+        if (recipes := networks["group"].nunique()) > 1:
+            yield f"{family}, {recipes} recipes", networks
+
+
+def fits(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a sample and fit of no term, one or two, as README.md describes."""
+    each = ((), *((term,) for term in TERMS), *combinations(TERMS, 2))
+    return pd.DataFrame([_row(name, networks, terms) for name, networks in samples(table) for terms in each])
+
+
+def _row(sample: str, networks: pd.DataFrame, terms: Sequence[str]) -> dict[str, object]:
+    alone, recipes = len(terms) == 1, networks["group"].nunique()
+    coefficients = len(terms) + recipes
+    row: dict[str, object] = {
+        "sample": sample,
+        "terms": " + ".join(terms) or MEAN,
+        "networks": len(networks),
+        "layouts": networks["layout"].nunique(),
+        "coefficients": coefficients,
+        "rho": spearman(*networks[[*terms, "top1"]].to_numpy(float).T) if alone and recipes == 1 else np.nan,
+    }
+    errors = left_out(networks, terms)
+    enough = len(networks) >= coefficients + SPARE and errors.notna().all()
+    told = ordered(networks if alone or (terms and enough) else networks.iloc[:0], terms)
+    for label, some in (("pairs", told), ("base_pairs", told[told["same_base"].astype(bool)])):
+        right = some.groupby("layouts")["right"].mean()
+        row |= {label: len(right), f"{label}_right": right.sum()}
+    fit = Fit(networks, terms)
+    if enough and fit.slopes is not None:
+        row |= {"r2": 1 - fit.rest / Fit(networks, ()).rest, **_error(errors, networks["layout"])}
+        row |= dict(zip(("slope", "slope_2"), fit.slopes * np.log(2), strict=False))
+    return row
+
+
+def _error(errors: pd.Series, layouts: pd.Series) -> dict[str, float]:
+    """Root of the mean squared error, and its bootstrap interval over layouts."""
+    squared = errors.pow(2).groupby(layouts, sort=False).agg(["sum", "size"]).to_numpy(float)
+
+    def root_of_mean(which: Indices) -> float:
+        total, count = squared[which].sum(axis=0)
+        return float(np.sqrt(total / count))
+
+    found = bootstrapped(root_of_mean, len(squared), least=1)
+    return {"error": found.value, "error_low": found.low, "error_high": found.high}
+
+
+def pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a pair of networks of one recipe: points between them, whether the better has more of each."""
+    right = {term: ordered(table, (term,))["right"] == 1 for term in RANKED_BY}
+    rows = []
+    for pair in ordered(table, RANKED_BY[:1]).itertuples():
+        worse, better = table.iloc[[pair.first, pair.second]].sort_values("top1").to_dict("records")
+        rows.append(
+            {
+                "family": better["family"],
+                "recipe": better["recipe"],
+                "better": better["name"],
+                "worse": worse["name"],
+                "points": better["top1"] - worse["top1"],
+                "flops_ratio": better["flops"] / worse["flops"],
+            }
+        )
+    return pd.DataFrame(rows).assign(**right)
+
+
+def figure(table: pd.DataFrame) -> bytes:
+    """A PNG: a row a family, a column a score, a colour a recipe; each layout is named once, leftmost."""
+    from matplotlib.figure import Figure
+
+    families = table["family"].unique()
+    drawn = Figure(figsize=(14, 5 * len(families)), layout="constrained")
+    panels = drawn.subplots(len(families), len(RANKED_BY), squeeze=False, sharey="row")
+    for row, family in zip(panels, families, strict=True):
+        networks = table[table["family"] == family]
+        for panel, score in zip(row, RANKED_BY, strict=True):
+            for number, (recipe, of_recipe) in enumerate(networks.groupby("recipe", sort=False)):
+                panel.scatter(of_recipe[score], of_recipe["top1"], s=18, color=f"C{number}", label=recipe)
+            named = networks.sort_values([score, "top1"], ascending=[True, False]).drop_duplicates("layout")
+            for x, top1, name in zip(named[score], named["top1"], named["name"], strict=True):
+                panel.annotate(
+                    name, (x, top1), xytext=(1, 4), textcoords="offset points", rotation=35, fontsize=7
+                )
+            logarithmic(panel, score)
+        row[0].set_ylabel(f"{family}: top-1 on ImageNet, %")
+        row[-1].legend(fontsize=7, loc="lower right")
+    return as_png(drawn, dpi=110)
+
+
+def main() -> None:
+    """Write fits.csv, pairs.csv and published.png, and print the errors and the pairs in the right order."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER", help="for the tables and figure")
+    folder = parser.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
+    table = published()
+    found, told = fits(table), pairs(table)
+    write_whole(folder / "fits.csv", found.to_csv(index=False, float_format="%.6g"))
+    write_whole(folder / "pairs.csv", told.to_csv(index=False, float_format="%.6g"))
+    write_whole(folder / "published.png", figure(table))
+    found["right"] = found["pairs_right"] / found["pairs"]
+    for title, column in (
+        ("Error in points, layouts left out", "error"),
+        ("Pairs in the right order", "right"),
+    ):
+        wide = found[found["terms"].isin([MEAN, *TERMS])].pivot_table(column, "sample", "terms", sort=False)
+        print(f"\n{title}:\n{wide.round(2).to_string()}")
+
+
+if __name__ == "__main__":
+    main()
