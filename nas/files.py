@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search_spaces import RequestError
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -65,6 +67,27 @@ def read_whole(path: Path) -> bytes:
     """
     check_regular(path)
     return path.read_bytes()
+
+
+def read_csv(path: Path, expected: str) -> pd.DataFrame:
+    """The table in a CSV file.
+
+    Args:
+        path: The file.
+        expected: What should be there, for the message.
+
+    Raises:
+        RequestError: There is no table.
+    """
+    import pandas as pd
+
+    try:
+        check_regular(path)
+        return pd.read_csv(path, index_col=False)
+    except FileNotFoundError:
+        raise RequestError(f"{path}: there is no such file; {expected}") from None
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path} is no table ({error}); {expected}") from None
 
 
 def check_regular(path: Path) -> None:

@@ -25,6 +25,8 @@ _KINDS = {
     "comparison": ("networks", "across_nn_mass", "across_params", "pairs"),
 }
 
+_WRITTEN = "expected a table that a command wrote"
+
 
 def read(folder: str | Path) -> dict[str, pd.DataFrame]:
     """The tables that a run has written, as frames.
@@ -47,12 +49,13 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
         RequestError: It is no folder of a run, or a table in it is damaged.
         TypeError: It is no path.
     """
+    from nas.files import read_csv
     from search_spaces.errors import checked_path
 
     checked_path("folder", folder)
     path = Path(folder)
     files = {Path(name).name: path / f"{name}.csv" for name in _KINDS[_kind(path)]}
-    return {name: _table(file) for name, file in files.items() if file.exists()}
+    return {name: read_csv(file, _WRITTEN) for name, file in files.items() if file.exists()}
 
 
 def _kind(path: Path) -> str:
@@ -74,18 +77,6 @@ def _kind(path: Path) -> str:
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise RequestError(f"{where}: run.json is damaged ({repr(error)[:SHOWN]}); {expected}") from None
     return "training" if "order" in state else "study" if nested else "search"
-
-
-def _table(file: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    from nas.files import check_regular
-
-    try:
-        check_regular(file)
-        return pd.read_csv(file)
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{file} is no table ({error}); expected one that a command wrote") from None
 
 
 callable_package(__name__)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from nas import proxies, score
-from nas.files import as_png, check_regular
+from nas.files import as_png, read_csv
 from nas.latency import is_median
 from nas.study.standing import between_seeds
 from nas.study.stats import LEAST, LEVEL, kendall, r_squared, spearman, with_interval
@@ -56,11 +56,7 @@ def read_table(path: Path, numbers: Sequence[str], known: Sequence[str] = ()) ->
     """
     numbers = (*numbers, *known)
     expected = f"expected a table with {', '.join(('arch', *numbers))}"
-    try:
-        check_regular(path)
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{path} is no table ({error}); {expected}") from None
+    table = read_csv(path, expected)
     missing = [name for name in ("arch", *numbers) if name not in table]
     if missing:
         raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")

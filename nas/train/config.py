@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
-import pandas as pd
 
 import search_spaces
-from nas.files import check_regular
+from nas.files import read_csv
 from nas.schema import Stored
 from search_spaces import Architecture, RequestError, parse
 from search_spaces.errors import did_you_mean, shown
@@ -320,13 +319,7 @@ def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[st
     Raises:
         RequestError: It is no table of architectures, or it has no such rows.
     """
-    try:
-        check_regular(path)
-        table = pd.read_csv(path, index_col=False)
-    except FileNotFoundError:
-        raise RequestError(f"{path}: there is no such file; {_EXPECTED}") from None
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{path} is no table ({error}); {_EXPECTED}") from None
+    table = read_csv(path, _EXPECTED)
     if "arch" not in table.columns or table.empty:
         raise RequestError(f"{path} has no column 'arch' with architectures in it; {_EXPECTED}")
     if rows is not None and top is not None:

@@ -176,7 +176,7 @@ def test_a_finished_study_without_its_tables_is_not_trained_again(
     os.mkfifo(copy / "training" / "trained.csv")
     assert "not a regular file" in refused(main, ["--resume", str(copy)], capsys)
     (copy / "training" / "trained.csv").unlink()
-    assert "trained.csv is no table" in refused(main, ["--resume", str(copy)], capsys)
+    assert "trained.csv: there is no such file" in refused(main, ["--resume", str(copy)], capsys)
 
 
 def test_a_training_that_was_half_made_is_taken_up(
