@@ -7,7 +7,6 @@ import importlib.util
 import logging
 import math
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,8 +34,6 @@ _THRESHOLD = 0.1
 """A measurement ends when the interquartile range is below this fraction of the median."""
 _FEW = 3
 """Least number of timings that have quartiles."""
-_MEDIAN = re.compile(r"(?P<what>cpu|cuda|onnx)_ms(?P<batch>_\d+)?")
-_QUARTILE = re.compile(_MEDIAN.pattern + r"_(low|high)")
 
 
 @dataclass(frozen=True)
@@ -131,37 +128,6 @@ class Latency:
         what = "onnx" if self.engine == "onnxruntime" else self.device
         name = f"{what}_ms" + (f"_{self.batch}" if self.batch > 1 else "")
         return {name: self.ms, f"{name}_low": self.low, f"{name}_high": self.high}
-
-
-def is_median(column: str) -> bool:
-    """Whether a column of a table is a median latency."""
-    return _MEDIAN.fullmatch(column) is not None
-
-
-def is_quartile(column: str) -> bool:
-    """Whether a column of a table is a quartile of a latency."""
-    return _QUARTILE.fullmatch(column) is not None
-
-
-def title(column: str) -> str:
-    """A latency's column in two narrow lines.
-
-    >>> title("cpu_ms_64")
-    'cpu\\nms_64'
-    """
-    return column.replace("_", "\n", 1)
-
-
-def milliseconds(ms: float) -> str:
-    """To three digits, without an exponent.
-
-    >>> milliseconds(0.01234), milliseconds(9.876), milliseconds(28.04), milliseconds(1302.4)
-    ('0.0123', '9.88', '28.0', '1302')
-    """
-    for least, digits in ((100, 0), (10, 1), (1, 2), (0.1, 3)):
-        if ms >= least:
-            return f"{ms:.{digits}f}"
-    return f"{ms:.4f}"
 
 
 def latencies(architecture: Architecture, device: str, threads: int) -> Iterator[Latency]:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from nas.latency import is_median, is_quartile, milliseconds, title
-from nas.query import quantity
-
-_TITLES = {
-    "nn_mass": "NN-Mass",
-    "flops": "FLOPs",
-    "macs": "MACs",
-    "top1": "top-1",
-    "top1_low": "from",
-    "top1_high": "to",
-}
+from nas.columns import column, is_median, is_quartile
 
 
 def show(table: pd.DataFrame, form: str = "table", family: str = "", break_before: int | None = None) -> None:
@@ -59,16 +49,15 @@ def rendered(content: RenderableType) -> str:
 def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
     table = table[_with_room_for_latencies(_beside_their_costs(list(table.columns)))]
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for name in table.columns:
-        number = name not in ("name", "arch", "options", "base")
-        heading = title(name) if is_median(name) else _TITLES.get(name, name)
-        if name.endswith("_share"):
-            heading = f"% {_TITLES.get(cost := name.removesuffix('_share'), cost)}"
-        drawn.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    columns = [column(name) for name in table.columns]
+    for one in columns:
+        side: Literal["left", "right"] = "left" if one.text else "right"
+        drawn.add_column(one.title, justify=side, no_wrap=not one.text, overflow="fold")
     for position, (_, row) in enumerate(table.iterrows()):
         if position == break_before:
             drawn.add_section()
-        drawn.add_row(*(_cell(name, row[name], family) for name in table.columns))
+        cells = (one.written(value) for one, value in zip(columns, row, strict=True))
+        drawn.add_row(*(cell.removeprefix(f"{family}:") for cell in cells))
     return drawn
 
 
@@ -88,22 +77,3 @@ def _with_room_for_latencies(columns: list[str]) -> list[str]:
         for name in columns
         if name not in left_out and not name.endswith("_share") and not is_quartile(name)
     ]
-
-
-def _cell(name: str, value: object, family: str) -> str:
-    if pd.isna(value):  # type: ignore[call-overload]
-        return "-"
-    if name.endswith("_share"):
-        share = float(value)  # type: ignore[arg-type]
-        return f"{math.floor(100 * share) if share <= 1 else math.ceil(100 * share)}%"
-    if name in ("flops", "macs", "params"):
-        return quantity(int(value))  # type: ignore[call-overload]
-    if name in ("top1", "top1_low", "top1_high", "top5"):
-        return f"{float(value):.2f}%"  # type: ignore[arg-type]
-    if name == "nn_mass":
-        return f"{float(value):.1f}"  # type: ignore[arg-type]
-    if is_median(name):
-        return milliseconds(float(value))  # type: ignore[arg-type]
-    if isinstance(value, float):
-        return f"{value:.5g}"
-    return str(value).removeprefix(f"{family}:")

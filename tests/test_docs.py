@@ -24,6 +24,7 @@ __all__ = ["images"]
 README = REPOSITORY / "README.md"
 EXACT = REPOSITORY / "docs" / "exact.md"
 PAGE = REPOSITORY / "docs" / "adding_a_space.md"
+SCORE = REPOSITORY / "docs" / "adding_a_score.md"
 
 
 def code(page: Path = PAGE) -> str:
@@ -72,6 +73,20 @@ def test_saving_the_file_is_all_it_takes(begin: Begin, tmp_path: Path) -> None:
     for words in commands(PAGE):
         done = begin(tmp_path, *quick(words), anew=True).ended()
         assert done.returncode == 0 and done.stdout, done.stderr
+
+
+def test_saving_the_file_of_a_score_is_all_it_takes(begin: Begin, tmp_path: Path) -> None:
+    for package in ("nas", "search_spaces"):
+        shutil.copytree(REPOSITORY / package, tmp_path / package)
+    (tmp_path / "nas" / "proxies" / "l2_norm.py").write_text(code(SCORE))
+    search, study = commands(SCORE)
+    done = begin(tmp_path, *search, "--trials", "10", "--top", "1", anew=True).ended()
+    assert done.returncode == 0 and "l2_norm" in done.stdout, done.stderr
+    few = ["--count", "4", "--set", "epochs=1", "--out", "study"]
+    done = begin(tmp_path, *study, *few, anew=True).ended()
+    assert done.returncode == 0, done.stderr
+    assert "l2_norm" in (tmp_path / "study" / "correlations.csv").read_text()
+    assert (tmp_path / "study" / "study.png").exists()
 
 
 @pytest.mark.parametrize("words", commands(README) + commands(EXACT), ids=" ".join)

@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from nas.columns import column
 from nas.files import as_png
 from nas.query import COSTS, Goal
 from search_spaces.cost import Column
 
-_TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs", "params": "parameters"}
 _MARKERS = "^vsDPX*<>hp"
 _BEYOND = 1.6
 """The axis of a cost ends at so many times the budget, or at the largest reference within twice that."""
@@ -61,8 +61,8 @@ def drawn(
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     if score in COSTS:
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlabel(_TITLES[cost])
-    axes.set_ylabel(_TITLES.get(score, score))
+    axes.set_xlabel(column(cost).label())
+    axes.set_ylabel(column(score).label())
     figure.legend(fontsize=8, loc="outside right upper")
     return as_png(figure, dpi=150)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from nas.columns import column
 from nas.exact.feasible_set import ROUGH
 from nas.exact.problem import Problem, inside_of, proven_best, proven_front
 from nas.optimize.listing import Listing, best_of_each_width, first_of_each_width
@@ -21,7 +22,6 @@ ROWS = 100
 """Rows of the true ranking that a search proves, where there are so many."""
 BY_PROOF = "proof"
 """How a proven row was found, in the column `found`."""
-_TITLES = {"nn_mass": "NN-Mass", "flops": "FLOPs", "macs": "MACs"}
 
 
 class Count(NamedTuple):
@@ -175,7 +175,7 @@ class Proof:
             return f"Not proven: rows are the best that were found {of_all}{share}."
         if self.of_front:
             return f"Proven: {shown:,} of the {len(self.table):,} points of the exact front {of_all}."
-        by = _TITLES.get(self.problem.goal.optimise[0][0], self.problem.goal.optimise[0][0])
+        by = column(self.problem.goal.optimise[0][0]).title
         if self.per_width is not None:
             of_each = "each base width" if self.complete else f"the base widths of rows 1 to {shown}"
             rows = "the first" if self.per_width == 1 else f"the first {self.per_width}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from nas import proxies
+from nas.columns import of_search
 from nas.proxies.registry import BATCH
 from nas.query import Goal, Query, exactly
 from nas.schema import Stored
@@ -33,8 +34,6 @@ MOST_DRAWN = 1_000_000
 """Networks that may be drawn at a time."""
 MOST_SEED = 2**32 - 1
 """Every random generator takes it."""
-_COLUMNS = ("rank", "name", "arch", "macs", "found", "recounted", "front")
-"""Columns of the tables that no score may be called as."""
 
 
 def defaults(score: str) -> tuple[Sampler, int]:
@@ -93,7 +92,7 @@ class Request(Query, Stored):
             raise RequestError("--per-width would thin out the front of --pareto; leave out one of them")
         if self.score == self.pareto:
             raise RequestError(f"--pareto {self.pareto} against --score {self.score} is no front; choose two")
-        if self.score in _COLUMNS:
+        if of_search(self.score):
             raise RequestError(f"--score {self.score}: the table has a column of that name; register another")
 
     def resolve(self, space: Space | None = None) -> tuple[Space, Goal]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 from nas.proxies.registry import Subject, register
+from nas.query import quantity
 
 
-@register("nn_mass")
+@register("nn_mass", title="NN-Mass", logarithmic=True, number_format="{:.1f}".format)
 def nn_mass(subject: Subject) -> float:
     """NN-Mass: density of skip connections times width times depth, summed over cells or blocks.
 
@@ -18,19 +19,19 @@ def nn_mass(subject: Subject) -> float:
     return float(subject.architecture.figures().nn_mass)
 
 
-@register("params")
+@register("params", axis="parameters", logarithmic=True, number_format=quantity)
 def params(subject: Subject) -> float:
     """Trainable parameters."""
     return float(subject.architecture.figures().params)
 
 
-@register("flops")
+@register("flops", title="FLOPs", logarithmic=True, number_format=quantity)
 def flops(subject: Subject) -> float:
     """Operations for one image, as fvcore counts them."""
     return float(subject.architecture.figures().flops)
 
 
-@register("depth")
+@register("depth", logarithmic=True)
 def depth(subject: Subject) -> float:
     """Layers on the way from the input to the output: the sum of the depths of cells or stages.
 

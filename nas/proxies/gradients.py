@@ -11,7 +11,7 @@ from nas.proxies.layers import weighted
 from nas.proxies.registry import Subject, register
 
 
-@register("grad_norm", "network", "images", "labels", "gradients")
+@register("grad_norm", "network", "images", "labels", "gradients", axis="gradient norm", logarithmic=True)
 def grad_norm(subject: Subject) -> float:
     """Gradient norm: the sum over layers of the Euclidean norm of the loss's gradient by their weights.
 
@@ -23,7 +23,7 @@ def grad_norm(subject: Subject) -> float:
     return float(sum(gradient.norm() for _, gradient in _gradients(subject)))
 
 
-@register("snip", "network", "images", "labels", "gradients")
+@register("snip", "network", "images", "labels", "gradients", axis="SNIP", logarithmic=True)
 def snip(subject: Subject) -> float:
     """SNIP: the sum over all weights of |gradient x weight|, what the loss would change if each were cut.
 
@@ -42,7 +42,7 @@ def _gradients(subject: Subject) -> list[tuple[Tensor, Tensor]]:
     return list(zip(weights, torch.autograd.grad(subject.loss(network), weights), strict=True))
 
 
-@register("synflow", "network", "gradients")
+@register("synflow", "network", "gradients", axis="log SynFlow")
 def synflow(subject: Subject) -> float:
     """SynFlow: log of the sum over all weights of (dR/dw) w, where R is the sum of the outputs.
 

@@ -9,7 +9,7 @@ from nas.proxies.layers import watched, weighted
 from nas.proxies.registry import Subject, register
 
 
-@register("ldi", "network", "images")
+@register("ldi", "network", "images", axis="LDI")
 def ldi(subject: Subject) -> float:
     """LDI: the mean singular value of the layers' input-output Jacobians, averaged over layers and images.
 

@@ -11,7 +11,7 @@ from nas.proxies.layers import watched
 from nas.proxies.registry import Subject, register
 
 
-@register("naswot", "network", "images")
+@register("naswot", "network", "images", axis="NASWOT")
 def naswot(subject: Subject) -> float:
     """NASWOT: log |det K|, where K counts, for each two images, the ReLUs that are on for both or off for
     both.

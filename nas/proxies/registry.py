@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from search_spaces import RequestError
@@ -98,22 +99,26 @@ class Subject:
 Need = Literal["network", "images", "labels", "gradients"]
 Measure: TypeAlias = Callable[[Subject], float]
 
-_MODULES = ("closed_form", "ldi", "gradients", "naswot", "zen", "zico")
-"""Modules of this package that register proxies, imported one by one until the proxy asked for is there.
+_FIRST = ("closed_form", "ldi")
+"""Modules of this package whose proxies are listed first; the others follow by name.
 
-The first needs no torch, so whoever asks for a closed form does not wait for its import.
+The first of them needs no torch, so whoever asks for a closed form does not wait for its import.
 """
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A number said of a network without training it.
+    """A score of a network that needs no training.
 
     Attributes:
-        name: As users call it.
-        measure: What gives the number; its docstring has formula and source.
-        more_is_better: Whether a larger number promises more accuracy.
+        name: What users type, and its column in tables.
+        measure: Computes it; its docstring has formula and source.
+        more_is_better: Whether a larger value promises more accuracy.
         needs: What it looks at beyond the architecture; nothing for a closed form.
+        title: Heading of its column in printed tables.
+        axis: Its name on axes.
+        logarithmic: Whether figures and fits take its logarithm.
+        number_format: Writes a value in printed tables.
         closed_form: Whether the architecture is all that it looks at.
     """
 
@@ -121,6 +126,10 @@ class Proxy:
     measure: Measure
     more_is_better: bool
     needs: frozenset[Need]
+    title: str
+    axis: str
+    logarithmic: bool
+    number_format: Callable[[float], str]
 
     @property
     def closed_form(self) -> bool:
@@ -137,10 +146,25 @@ class Measured(NamedTuple):
 _proxies: dict[str, Proxy] = {}
 
 
-def register(name: str, *needs: Need, more_is_better: bool = True) -> Callable[[Measure], Measure]:
-    """Register a function as a proxy.
+def register(
+    name: str,
+    *needs: Need,
+    more_is_better: bool = True,
+    title: str = "",
+    axis: str = "",
+    logarithmic: bool = False,
+    number_format: Callable[[float], str] = "{:.5g}".format,
+) -> Callable[[Measure], Measure]:
+    """Register a function as a proxy; see `Proxy`.
 
-    >>> @register("widest", more_is_better=True)
+    Args:
+        title: The name if left out.
+        axis: The title if left out.
+
+    Raises:
+        ValueError: Another proxy has that name.
+
+    >>> @register("widest", axis="largest choice", more_is_better=True)
     ... def widest(subject):
     ...     return max(subject.architecture.choices().values())
     >>> "widest" in names()
@@ -151,7 +175,11 @@ def register(name: str, *needs: Need, more_is_better: bool = True) -> Callable[[
     def add(function: Measure) -> Measure:
         if name in _proxies:
             raise ValueError(f"there is a proxy {name} already")
-        _proxies[name] = Proxy(name, function, more_is_better, frozenset(needs))
+        heading = title or name
+        label = axis or heading
+        _proxies[name] = Proxy(
+            name, function, more_is_better, frozenset(needs), heading, label, logarithmic, number_format
+        )
         return function
 
     return add
@@ -159,9 +187,18 @@ def register(name: str, *needs: Need, more_is_better: bool = True) -> Callable[[
 
 def names() -> tuple[str, ...]:
     """All proxies."""
-    for module in _MODULES:
+    for module in _modules():
         _import(module)
     return tuple(_proxies)
+
+
+def find(name: str) -> Proxy | None:
+    """A proxy by name, if there is one; modules are imported until it is there."""
+    for module in _modules():
+        if name in _proxies:
+            break
+        _import(module)
+    return _proxies.get(name)
 
 
 def get(name: str) -> Proxy:
@@ -170,13 +207,10 @@ def get(name: str) -> Proxy:
     Raises:
         RequestError: There is none of that name.
     """
-    for module in _MODULES:
-        if name not in _proxies:
-            _import(module)
-    if name not in _proxies:
+    if (proxy := find(name)) is None:
         hint = did_you_mean(name, names())
         raise RequestError(f"unknown score {shown(name)}{hint}; there are {', '.join(names())}")
-    return _proxies[name]
+    return proxy
 
 
 def measure(name: str, subject: Subject) -> Measured:
@@ -189,6 +223,12 @@ def measure(name: str, subject: Subject) -> Measured:
     start = time.perf_counter()
     value = float(proxy.measure(subject))
     return Measured(value, time.perf_counter() - start)
+
+
+def _modules() -> tuple[str, ...]:
+    """The modules of this package, in the order in which their proxies are listed."""
+    there = sorted(module.name for module in iter_modules(import_module("nas.proxies").__path__))
+    return (*_FIRST, *(name for name in there if name not in (*_FIRST, "registry")))
 
 
 def _import(module: str) -> None:

@@ -14,7 +14,7 @@ from search_spaces.modules import Residual
 _STEP = 0.01
 
 
-@register("zen", "network")
+@register("zen", "network", axis="Zen-score")
 def zen(subject: Subject) -> float:
     """Zen-score: log E|f(x) - f(x + 0.01 e)| + sum over batch norms of log of their mean deviation.
 

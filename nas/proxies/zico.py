@@ -14,7 +14,7 @@ from search_spaces import RequestError
 _LEAST = 4
 
 
-@register("zico", "network", "images", "labels", "gradients")
+@register("zico", "network", "images", "labels", "gradients", axis="ZiCo")
 def zico(subject: Subject) -> float:
     """ZiCo: the sum over layers of log of the sum over weights of mean |gradient| / its deviation.
 

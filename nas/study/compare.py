@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from nas.columns import column
 from nas.files import as_png
 from nas.study.folder import StudyFolder
 from nas.study.report import axis, logarithmic, read_table
@@ -186,7 +187,7 @@ def lines_figure(table: pd.DataFrame, scores: Sequence[str], title: str) -> byte
         for base, part in table.groupby("base", sort=False):
             panel.scatter(part[score], part["top1"], s=18, alpha=0.8, label=base)
         logarithmic(panel, score)
-    panels[0].set_ylabel("top-1, %")
+    panels[0].set_ylabel(column("top1").label())
     panels[0].legend(fontsize=8)
     drawn.suptitle(title, fontsize=10)
     return as_png(drawn)

@@ -12,7 +12,6 @@ import pandas as pd
 from nas.cli import progress
 from nas.files import write_whole
 from nas.latency import LatencyConfig, Measured, measure
-from nas.query import quantity
 from nas.runs import made
 from nas.show import rendered, show
 from nas.study import report
@@ -193,8 +192,8 @@ def _judge_rules(table: pd.DataFrame, names: Sequence[str], path: Path, tell: bo
         pd.DataFrame(
             {
                 "rule": shown["rule"].replace(ANY, "random"),
-                "regret": shown["regret"].map("{:.2f}".format),
-                "fraction better": shown["beaten"].map("{:.0%}".format),
+                "regret": shown["regret"],
+                "beaten": shown["beaten"],
             }
         )
     )
@@ -220,10 +219,10 @@ def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "arch": short_spec(row["arch"]),
-                "top-1": f"{row['top1']:.2f}%",
+                "top1": row["top1"],
                 "rank": f"{row['rank']}/{row['networks']}",
-                "first": _margin(row, "above_first"),
-                "median": _margin(row, "above_median"),
+                "above_first": _margin(row, "above_first"),
+                "above_median": _margin(row, "above_median"),
             }
         )
     return pd.DataFrame(rows)
@@ -232,9 +231,9 @@ def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
 def _readable(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in found.iterrows():
-        of = {"of": row["networks"]} if found["networks"].nunique() > 1 else {}
+        of = {"networks": row["networks"]} if found["networks"].nunique() > 1 else {}
         said = {label: _interval(row, label) for label in ("rho", "tau", "r2")}
-        seconds = {} if of else {"s": f"{row['seconds']:.3f}"}  # there is no room for both
+        seconds = {} if of else {"seconds": row["seconds"]}  # there is no room for both
         rows.append({"score": row["score"], **of, **said, **seconds})
     return pd.DataFrame(rows)
 
@@ -246,11 +245,11 @@ def _readable_lines(found: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "base": row["base"],
-                "of": row["networks"],
-                "from": quantity(row["least"]),
-                "to": quantity(row["most"]),
+                "networks": row["networks"],
+                "least": row["least"],
+                "most": row["most"],
                 "rho": _interval(row, "rho"),
-                "slope": f"{row['slope']:.2f}",
+                "slope": row["slope"],
                 "above": above if row["above_half"] else "0",
             }
         )

@@ -13,16 +13,14 @@ from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
 from nas import proxies, score
+from nas.columns import column, is_median
 from nas.files import as_png, read_csv
-from nas.latency import is_median
 from nas.study.standing import between_seeds
 from nas.study.stats import LEAST, LEVEL, kendall, r_squared, spearman, with_interval
 from search_spaces import RequestError, parse
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_NAMES = {"nn_mass": "NN-Mass", "params": "parameters", "flops": "FLOPs"}
 
 
 def logarithmic(panel: Axes, score: str) -> None:
@@ -33,7 +31,7 @@ def logarithmic(panel: Axes, score: str) -> None:
     panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.set_xlabel(_NAMES.get(score, score))
+    panel.set_xlabel(column(score).label())
     panel.grid(alpha=0.3)
     panel.spines[["top", "right"]].set_visible(False)
 
@@ -66,10 +64,6 @@ def read_table(path: Path, numbers: Sequence[str], known: Sequence[str] = ()) ->
     return table
 
 
-LOGARITHMS = ("nn_mass", "params", "flops", "depth", "grad_norm", "snip")
-"""Scores whose logarithm is drawn and fitted; the others are logarithms or means already."""
-
-
 def joined(trained: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """A row a network: its scores, and the mean and deviation of its accuracy over seeds.
 
@@ -83,7 +77,7 @@ def joined(trained: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 def axis(name: str, table: pd.DataFrame) -> NDArray[np.float64]:
     """A score as it is drawn and fitted; nan where it has no logarithm, or is infinite."""
     values = table[name].to_numpy(float)
-    if name in LOGARITHMS:
+    if proxies.get(name).logarithmic:
         return np.log(np.where(values > 0, values, np.nan))
     return np.where(np.isfinite(values), values, np.nan)
 
@@ -179,15 +173,16 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str, doubt: str = ""
         panel.scatter(drawn_at, table["top1"], s=14, color="tab:blue", alpha=0.8)
         if not np.isfinite(drawn_at).any():
             panel.text(0.5, 0.5, "infinite or undefined", ha="center", transform=panel.transAxes, fontsize=8)
+        label = column(name).label()
         says = "" if doubt else f": rho {row['rho']:.2f}, R² {row['r2']:.2f}"
-        panel.set_title(f"{name}{says}", fontsize=9)
-        panel.set_xlabel(f"log {name}" if name in LOGARITHMS else name, fontsize=8)
+        panel.set_title(f"{label}{says}", fontsize=9)
+        panel.set_xlabel(f"log {label}" if proxies.get(name).logarithmic else label, fontsize=8)
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
     for panel in panels[len(found) :]:
         panel.set_visible(False)
     for panel in panels[::across]:
-        panel.set_ylabel("top-1, %", fontsize=8)
+        panel.set_ylabel(column("top1").label(), fontsize=8)
     drawn.suptitle(f"{title}\n{doubt}" if doubt else title, fontsize=10)
     return as_png(drawn)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nas.columns import column
 from nas.files import as_png
 from nas.study.stats import RESAMPLES, Values, base_of, telling
 from search_spaces import parse
@@ -122,7 +123,8 @@ def _ranks(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
         panel.axvline(others.median(), ls=":", lw=1, color="tab:blue")
         places, labels = np.append(places, -1), [*labels, f"{len(others)} drawn, and their median"]
     panel.set_yticks(places, labels)
-    panel.set_xlabel("top-1, %, ± standard error" if found["error"].notna().any() else "top-1, %", fontsize=8)
+    label = column("top1").label()
+    panel.set_xlabel(f"{label}, ± standard error" if found["error"].notna().any() else label, fontsize=8)
 
 
 def _masses(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
@@ -140,6 +142,6 @@ def _masses(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
     panel.scatter(
         named["nn_mass"], named["top1"], s=80, facecolors="none", edgecolors="black", label="by name"
     )
-    panel.set_xlabel("NN-Mass", fontsize=8)
-    panel.set_ylabel("top-1, %", fontsize=8)
+    panel.set_xlabel(column("nn_mass").label(), fontsize=8)
+    panel.set_ylabel(column("top1").label(), fontsize=8)
     panel.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from nas.columns import column
 from nas.files import as_png, write_whole
 from nas.runs import CHECKPOINTS, writing
 from nas.train import job
@@ -51,9 +52,9 @@ def draw(curves: pd.DataFrame, names: Mapping[Any, str], path: Path) -> None:
         label = shortened(names[row], _NAME) + (f", seed {seed}" if several else "")
         loss.plot(epochs["number"], epochs["train_loss"], marker=".", linewidth=1.2, label=label)
         accuracy.plot(epochs["number"], epochs["top1"], marker=".", linewidth=1.2, label=label)
-    loss.set(xlabel="epoch", ylabel="training loss")
+    loss.set(xlabel=column("number").label(), ylabel=column("train_loss").label())
     where = "held-out images" if (curves["tested_on"] == "held_out").any() else "test set"
-    accuracy.set(xlabel="epoch", ylabel=f"top-1 accuracy on the {where}, %")
+    accuracy.set(xlabel=column("number").label(), ylabel=column("top1").label(f"on the {where}"))
     for axes in (loss, accuracy):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from nas import latency
-from nas.latency import Latency, LatencyConfig, is_median, is_quartile, latencies, measure
+from nas.columns import is_median, is_quartile
+from nas.latency import Latency, LatencyConfig, latencies, measure
 from nas.optimize.cli import main as search
 from nas.score import main as score
 from nas.show import show

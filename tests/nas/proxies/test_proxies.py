@@ -215,7 +215,7 @@ def test_each_says_what_it_is() -> None:
     for name in proxies.names():
         proxy = proxies.get(name)
         text = proxy.measure.__doc__ or ""
-        assert proxy.more_is_better is True
+        assert proxy.more_is_better is True and proxy.title and proxy.axis
         if proxy.needs:
             assert all(part in text for part in ("Source:", "ore is better", "cost")), name
 

@@ -1,0 +1,241 @@
+"""Columns of tables: the title of each on screen, its label on axes, and how its values are written.
+
+A column is one line here. Columns that come in families (`top1_std`, `cpu_ms_64`, `zen_seconds`) follow
+rules, and scores are described where they are registered, in `nas.proxies`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+from nas import proxies
+from nas.query import quantity
+
+Format: TypeAlias = Callable[[Any], str]
+
+
+def plain(value: Any) -> str:
+    """Five digits of a float, and all of anything else."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def of_budget(share: float) -> str:
+    """A share in whole percent, away from 100%, so that only an exact fit reads as one.
+
+    >>> of_budget(0.999), of_budget(1.001)
+    ('99%', '101%')
+    """
+    return f"{math.floor(100 * share) if share <= 1 else math.ceil(100 * share)}%"
+
+
+def milliseconds(ms: float) -> str:
+    """To three digits, without an exponent.
+
+    >>> milliseconds(0.01234), milliseconds(9.876), milliseconds(28.04), milliseconds(1302.4)
+    ('0.0123', '9.88', '28.0', '1302')
+    """
+    for least, digits in ((100, 0), (10, 1), (1, 2), (0.1, 3)):
+        if ms >= least:
+            return f"{ms:.{digits}f}"
+    return f"{ms:.4f}"
+
+
+PERCENT: Format = "{:.2f}%".format
+"""Of what is in percent already."""
+SHARE: Format = "{:.0%}".format
+TWO_DECIMALS: Format = "{:.2f}".format
+THREE_DECIMALS: Format = "{:.3f}".format
+
+
+@dataclass(frozen=True)
+class Column:
+    """How a column looks.
+
+    Attributes:
+        title: Heading in a printed table; narrow.
+        axis: Its name on axes, the title if left out.
+        unit: Of its values on axes.
+        format: Writes a value in a printed table.
+        text: Whether it holds text: aligned to the left, and folded where it is too wide.
+    """
+
+    title: str
+    axis: str = ""
+    unit: str = ""
+    format: Format = plain
+    text: bool = False
+
+    @property
+    def long_title(self) -> str:
+        """Its name on axes, without the unit."""
+        return self.axis or self.title
+
+    def label(self, of: str = "") -> str:
+        """The label of an axis.
+
+        Args:
+            of: What the values are of, as "on the test set".
+
+        >>> Column("top-1", unit="%").label("on the test set")
+        'top-1 on the test set, %'
+        """
+        words = f"{self.long_title} {of}".rstrip()
+        return f"{words}, {self.unit}" if self.unit else words
+
+    def written(self, value: Any) -> str:
+        """A value as it is printed: "-" where there is none; text stays as it is."""
+        if pd.isna(value):
+            return "-"
+        return value if isinstance(value, str) else self.format(value)
+
+
+def _plain(names: str) -> dict[str, Column]:
+    """Columns whose names are their titles."""
+    return {name: Column(name) for name in names.split()}
+
+
+_SEARCH: Mapping[str, Column] = {
+    **_plain("rank found recounted front"),
+    "name": Column("name", text=True),
+    "arch": Column("arch", "architecture", text=True),
+    "options": Column("options", text=True),
+    "macs": Column("MACs", format=quantity),
+}
+"""Of a search, beside its scores."""
+
+_TRAINING: Mapping[str, Column] = {
+    **_plain("row dataset recipe seed seeds epochs best_epoch tested_on device compiled status reason"),
+    "number": Column("epoch"),
+    "train_loss": Column("loss", "training loss", format=THREE_DECIMALS),
+    "top1": Column("top-1", "top-1 accuracy", "%", PERCENT),
+    "top5": Column("top-5", "top-5 accuracy", "%", PERCENT),
+    "seconds": Column("s", "seconds", format=THREE_DECIMALS),
+    "images_per_second": Column("images/s", "images a second"),
+    "waiting": Column("waiting", "share of time spent waiting for data", format=SHARE),
+    "gpu_memory_mb": Column("GPU MiB", "GPU memory", "MiB"),
+}
+
+_STUDY: Mapping[str, Column] = {
+    **_plain("score band pairs rule times outside overlap p_one p_parallel"),
+    "base": Column("base", "base width", text=True),
+    "networks": Column("of", "networks"),
+    "r2_networks": Column("of", "networks with a finite score"),
+    "rho": Column("rho", "Spearman's rho", format=TWO_DECIMALS),
+    "tau": Column("tau", "Kendall's tau", format=TWO_DECIMALS),
+    "r2": Column("r2", "R²", format=TWO_DECIMALS),
+    "least": Column("from", "least", format=quantity),
+    "most": Column("to", "most", format=quantity),
+    "slope": Column("slope", format=TWO_DECIMALS),
+    "above": Column("above", "above the first base width", "points", TWO_DECIMALS),
+    "above_first": Column("first", "above the first network", "points", TWO_DECIMALS),
+    "above_median": Column("median", "above the median", "points", TWO_DECIMALS),
+    "difference": Column("difference", unit="points", format=TWO_DECIMALS),
+    "error": Column("error", "standard error", "points", TWO_DECIMALS),
+    "regret": Column("regret", unit="points", format=TWO_DECIMALS),
+    "regret_90": Column("regret 90%", "90th percentile of regret", "points", TWO_DECIMALS),
+    "beaten": Column("fraction better", format=SHARE),
+    "latency_device": Column("device"),
+    "latency_threads": Column("threads"),
+}
+
+_MEASUREMENTS: Mapping[str, Column] = {
+    **_plain(
+        "command space sampler trials runs architectures cells grown size question answer gap proven best"
+    ),
+    **_plain(
+        "files min max median of_maximum network side loop note tflops engine batch threads round rounds"
+    ),
+    **_plain(
+        "load ratio low high family source counted width better worse sample terms layouts coefficients"
+    ),
+    "fastest": Column("fastest", unit="s", format=THREE_DECIMALS),
+    "slowest": Column("slowest", unit="s", format=THREE_DECIMALS),
+    "per_second": Column("a second"),
+    "of_matrix_product": Column("of product", "share of a matrix product's speed", format=SHARE),
+    "points": Column("points", "points of top-1 accuracy", format=TWO_DECIMALS),
+    "params_millions": Column("params", "parameters", "millions"),
+    "largest_mass": Column("largest NN-Mass", format="{:.1f}".format),
+    "scoring_share": Column("scoring", "share of time spent scoring", format=SHARE),
+    "table_ratio": Column("table ratio", format=TWO_DECIMALS),
+    "wall_ratio": Column("wall ratio", format=TWO_DECIMALS),
+    "ms": Column("ms", "milliseconds", format=milliseconds),
+}
+"""Of the benchmarks, latencies and published accuracies under `results/`."""
+
+_COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_STUDY, **_TRAINING, **_SEARCH}
+
+_MEDIAN = re.compile(r"(cpu|cuda|onnx)_ms(_\d+)?")
+_QUARTILE = re.compile(_MEDIAN.pattern + r"_(low|high)")
+_UNIT = re.compile(r"(?P<of>\w+)_(?P<unit>s|ms|mb)")
+
+_ENDINGS: Mapping[str, Callable[[Column], Column]] = {
+    "_share": lambda of: Column(f"% {of.title}", f"share of {of.long_title}", format=of_budget),
+    "_seconds": lambda of: Column(f"{of.title} s", of.long_title, "s", THREE_DECIMALS),
+    "_mean": lambda of: replace(of, title=f"mean {of.title}", axis=f"mean {of.long_title}"),
+    "_std": lambda of: replace(of, title=f"std {of.title}", axis=f"standard deviation of {of.long_title}"),
+    "_low": lambda of: replace(of, title="from", axis=f"lower end of {of.long_title}"),
+    "_high": lambda of: replace(of, title="to", axis=f"upper end of {of.long_title}"),
+    "_half": lambda of: replace(of, title="±", axis=f"half interval of {of.long_title}"),
+    "_error": lambda of: replace(of, title="±", axis=f"standard error of {of.long_title}"),
+    "_least": lambda of: replace(of, title="from", axis=f"least {of.long_title}"),
+    "_largest": lambda of: replace(of, title="to", axis=f"largest {of.long_title}"),
+    "_ratio": lambda of: replace(
+        of, title=f"{of.title} ratio", axis=f"ratio of {of.long_title}", format=plain
+    ),
+    "_small": lambda of: replace(of, title=f"small {of.title}", axis=f"{of.long_title} of the smaller"),
+    "_large": lambda of: replace(of, title=f"large {of.title}", axis=f"{of.long_title} of the larger"),
+    "_right": lambda of: replace(of, title=f"{of.title} right", axis=f"{of.long_title} in the right order"),
+    "_2": lambda of: replace(of, title=f"second {of.title}"),
+}
+_BEGINNINGS: Mapping[str, Callable[[Column], Column]] = {
+    "best_": lambda of: replace(of, title=f"best {of.title}", axis=f"best {of.long_title}"),
+    "base_": lambda of: replace(of, title=f"base {of.title}", axis=f"{of.long_title} of one base width"),
+    "held_out_": lambda of: replace(
+        of, title=f"held-out {of.title}", axis=f"{of.long_title} on held-out images"
+    ),
+}
+
+
+def known(name: str) -> Column | None:
+    """The column of that name: in the table above, a score, or made of another by a rule; None otherwise."""
+    if name in _COLUMNS:
+        return _COLUMNS[name]
+    if is_median(name):
+        return Column(name.replace("_", "\n", 1), name.replace("_", " "), format=milliseconds)
+    for ending, rule in _ENDINGS.items():
+        if name.endswith(ending) and (of := known(name.removesuffix(ending))):
+            return rule(of)
+    for beginning, rule in _BEGINNINGS.items():
+        if name.startswith(beginning) and (of := known(name.removeprefix(beginning))):
+            return rule(of)
+    if score := proxies.find(name):
+        return Column(score.title, score.axis, format=score.number_format)
+    if match := _UNIT.fullmatch(name):
+        return Column(name, match["of"].replace("_", " "), "MiB" if match["unit"] == "mb" else match["unit"])
+    return None
+
+
+def column(name: str) -> Column:
+    """The column of that name; of one that is not known, its name is the title."""
+    return known(name) or Column(name)
+
+
+def of_search(name: str) -> bool:
+    """Whether tables of a search have a column of that name that is no score."""
+    return name in _SEARCH
+
+
+def is_median(name: str) -> bool:
+    """Whether a column is a median latency."""
+    return _MEDIAN.fullmatch(name) is not None
+
+
+def is_quartile(name: str) -> bool:
+    """Whether a column is an end of the interval around a latency."""
+    return _QUARTILE.fullmatch(name) is not None
