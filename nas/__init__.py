@@ -1,4 +1,4 @@
-"""What is done with search spaces: score, count, search, train; and the tables of a run read again.
+"""What is done with search spaces: score, count, search, train, study; and the tables of a run read again.
 
 Names are imported when they are first used: `import nas` costs nothing, and a command of this package catches
 Ctrl-C before anything slow is imported.
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from nas.read import read
     from nas.score import score
     from nas.search import search
+    from nas.study import study
+    from nas.train import train
     from nas.train.folder import load
 
-__all__ = ["exact", "load", "read", "score", "search"]
+__all__ = ["exact", "load", "read", "score", "search", "study", "train"]
 
 
 class CallablePackage(ModuleType):

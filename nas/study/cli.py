@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import search_spaces
 from nas.cli import DONE, Parser, assignment, at_least, budgets, pins, progress
@@ -22,19 +22,13 @@ from nas.study.folder import StudyFolder
 from nas.study.population import MOST_NETWORKS, Draw
 from nas.study.request import StudyRequest
 from nas.study.results_cli import NEEDED, conclude
+from nas.study.session import MOST_INITIALISATIONS, Session, requested
 from nas.train.cli import add_data, add_means, changed_by, hardware_of, numbers, order_of
-from nas.train.session import device_of, devices_of, loaded
-from search_spaces import Architecture, RequestError
-
-if TYPE_CHECKING:
-    import torch
-
-    from nas.train.data import Data
+from search_spaces import RequestError
 
 _RATES = (20, 50, 100)
 """TFLOP/s that a GPU of a data centre may reach with small networks; a plan shows the time at each."""
 
-_MOST_INITIALISATIONS = 10_000
 _MOVED = {"--across": "nas compare FOLDER ...", "--predict": "nas predict STUDY TABLE"}
 """Options of earlier versions, and the commands that replace them."""
 
@@ -62,25 +56,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if folder:
             folder.request = _continued(folder.request, options)
         if not (folder and folder.complete) or options.plan:
-            from nas.train.data import shrunk
-            from nas.train.distributed import ALONE
-
-            request = folder.request if folder else _request(options)
-            device = device_of(options.device)
-            devices = devices_of(options.parallel, device, ALONE)
-            data = loaded(request.order, hardware_of(options), ALONE)
-            request = request if folder else _without_doubles(request, data)
-            ALONE.check(request.order.values.batch, len(data.train))
-            if note := shrunk(request.order, data):
-                print(f"note: {note}", file=sys.stderr)
+            session = Session.begun(folder.request if folder else _request(options), hardware_of(options))
+            if not folder:
+                session = session.without_doubles()
+            session.check()
             if options.plan:
-                _show_plan(request, data, device, asked, options.threads)
+                _show_plan(session, asked, options.threads)
                 return DONE
             if not folder:
-                folder = StudyFolder.create(request, options.out, {"test_images": len(data.test)})
+                folder = session.created(options.out)
                 held.enter_context(folder.locked())
-            folder.test_images = len(data.test)
-            if not _train(folder, data, device, devices, options, interrupted):
+            if not session.trained(folder, interrupted):
                 print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
                 return INTERRUPTED
         _conclude(folder, asked, interrupted)
@@ -107,7 +93,7 @@ def _parser() -> Parser:
     how("--named-seeds", type=numbers(0), help="train those of --arch with these seeds instead (as --seeds)")
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
     how("--score-batch", type=at_least(2, MOST_IMAGES), metavar="N", help="images that some look at (64)")
-    how("--initialisations", type=at_least(1, _MOST_INITIALISATIONS), metavar="N",
+    how("--initialisations", type=at_least(1, MOST_INITIALISATIONS), metavar="N",
         help="score so many initialisations of each, and take the mean (one a training seed)")  # fmt: skip
     add_latency(parser)
     how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
@@ -117,10 +103,6 @@ def _parser() -> Parser:
 
 
 def _request(options: argparse.Namespace) -> StudyRequest:
-    from nas import proxies
-    from nas.study.population import drawn
-    from nas.train.config import by_hand
-
     if not options.space and not options.arch:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
     of_draws = _given(options, (*COSTS, "fix", "count", "draw", "draw_seed"))
@@ -131,39 +113,20 @@ def _request(options: argparse.Namespace) -> StudyRequest:
             "--named-seeds sets networks named by --arch apart from those drawn of a --space; give both, or"
             " --seeds"
         )
-    names = tuple(proxies.get(name).name for name in options.scores or proxies.names())
-    draw: Draw = options.draw or "spread"
-    seed = options.draw_seed or 0
-    named = list(dict.fromkeys(map(str, by_hand(options.arch or ()))))
-    archs = named.copy()
-    if options.space:
-        population = drawn(options.space, options.count or 24, draw, seed, budgets(options), pins(options))
-        archs += population["arch"].tolist()
-    order = order_of(tuple(dict.fromkeys(archs)), options)
-    return StudyRequest(
-        space=options.space or "",
-        draw=draw,
-        seed=seed,
+    return requested(
+        options.space or "",
+        options.arch or (),
+        order_of=lambda archs: order_of(archs, options),
         budgets=budgets(options),
         fix=pins(options),
-        scores=names,
-        batch=options.score_batch or 64,
-        order=replace(order, named=len(named), named_seeds=options.named_seeds or ()),
-        initialisations=options.initialisations or 0,
+        count=options.count,
+        draw=options.draw,
+        draw_seed=options.draw_seed,
+        named_seeds=options.named_seeds,
+        scores=options.scores,
+        score_batch=options.score_batch,
+        initialisations=options.initialisations,
     )
-
-
-def _without_doubles(request: StudyRequest, data: Data) -> StudyRequest:
-    """The request without networks that are others once fitted to the data."""
-    from nas.train.data import all_fitted
-
-    order = request.order
-    first: dict[Architecture, str] = {}
-    for arch, network in zip(order.archs, all_fitted(order, data), strict=True):
-        first.setdefault(network, arch)
-    archs = tuple(first.values())
-    named = len(set(order.archs[: order.named]) & set(archs))
-    return replace(request, order=replace(order, archs=archs, named=named))
 
 
 def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyRequest:
@@ -199,50 +162,7 @@ def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
 
 
-def _train(
-    folder: StudyFolder,
-    data: Data,
-    device: torch.device,
-    devices: list[torch.device] | None,
-    options: argparse.Namespace,
-    interrupted: Callable[[], bool],
-) -> bool:
-    """Score and train what is not done, but train nothing where all is trained; whether it got to the end."""
-    from nas.study.scores import scored
-    from nas.train.data import all_fitted
-    from nas.train.distributed import ALONE
-    from nas.train.folder import TrainFolder
-    from nas.train.progress import shown
-    from nas.train.run import TrainRun
-    from nas.train.runtime import Means, settle
-
-    request = folder.request
-    architectures = list(dict.fromkeys(all_fitted(request.order, data)))
-    seeds, trained = request.score_seeds, folder.trained
-    there = (folder.training / "run.json").exists()
-    kept = TrainFolder.open(folder.training) if there else None
-    before = kept.threads if kept and not trained else None
-    at_a_time = len(devices or (device,))
-    recipe = request.order.values
-    threads = settle(options.threads, architectures, data, recipe, device, ALONE, at_a_time, before)
-    with progress("scoring", len(architectures)) as advance:
-        scored(architectures, data, request.scores, request.batch, seeds, folder.scores, interrupted, advance)
-    if trained or interrupted():
-        return not interrupted()
-    means = Means(device, ALONE, options.compile, options.checkpoint_minutes, threads)
-    training = TrainRun(request.order, data, means)
-    kept = kept or TrainFolder.create(request.order, folder.training)
-    kept.request, kept.threads = request.order, threads
-    with shown(request.order.values.epochs) as progress_of:
-        training.run(kept, interrupted, progress_of.report, progress_of.on_step, devices, options.workers)
-    if training.unsaved:
-        raise RequestError(f"{training.unsaved}; mend that, then {folder.resume}")
-    return not interrupted()
-
-
-def _show_plan(
-    request: StudyRequest, data: Data, device: torch.device, asked: LatencyConfig | None, threads: int | None
-) -> None:
+def _show_plan(session: Session, asked: LatencyConfig | None, threads: int | None) -> None:
     import numpy as np
     import pandas as pd
 
@@ -253,6 +173,7 @@ def _show_plan(
     from nas.train.data import all_fitted
     from nas.train.runtime import settle
 
+    request, data, device = session.request, session.data, session.device
     architectures = all_fitted(request.order, data)
     with progress("counting", len(architectures)) as advance:
         rows = []

@@ -159,7 +159,7 @@ def _read(name: str, text: str) -> Any:
         return text if kind is str else read_number(kind, text)
     except ValueError:
         wanted = {int: "a whole number", float: "a number"}[kind]
-        raise RequestError(f"{name} is {text!r}, expected {wanted}") from None
+        raise RequestError(f"{name} is {shown(text)}, expected {wanted}") from None
 
 
 NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")

@@ -69,6 +69,18 @@ def started(device: str | None) -> Iterator[tuple[torch.device, Processes]]:
             torch.distributed.destroy_process_group()
 
 
+@contextmanager
+def threads_kept() -> Iterator[None]:
+    """Give a caller's process back with the number of threads that torch had."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def trained(
     order: TrainConfig,
     kept: TrainFolder | None,

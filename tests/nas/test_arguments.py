@@ -49,6 +49,14 @@ def exactly(function: Callable[..., object], name: str, **others: Any) -> Callab
     return lambda value: function(**{"space": "mlp", **others, name: value})
 
 
+def train(name: str) -> Callable[[Any], object]:
+    return lambda value: nas.train(**{"networks": "mlp:w8_d3_t2", "dataset": "seg20", name: value})
+
+
+def study(name: str) -> Callable[[Any], object]:
+    return lambda value: nas.study(**{"space": "mlp", "dataset": "seg20", name: value})
+
+
 FUNCTIONS = {
     "best": exact.best,
     "front": exact.front,
@@ -78,6 +86,31 @@ CALLS: dict[str, tuple[Callable[[Any], object], tuple[Any, ...]]] = {
     ),
     "score seed": (lambda value: nas.score("mlp:w8", scores=["zen"], seed=value), SMALL),
     "read folder": (nas.read, ()),
+    "train networks": (train("networks"), ()),
+    "train several networks": (lambda value: nas.train([value], dataset="seg20"), ()),
+    **{f"train {name}": (train(name), ()) for name in ("dataset", "recipe", "crop")},
+    **{f"train {name}": (train(name), (None, PATH, *NAMES)) for name in ("data",)},
+    **{f"train {name}": (train(name), (None, *SMALL)) for name in ("top", "threads", "images", "image_size")},
+    **{f"train {name}": (train(name), (None, *SMALL)) for name in ("parallel", "workers")},
+    **{f"train {name}": (train(name), (*SMALL, HALF)) for name in ("epochs", "batch", "lr", "warmup")},
+    "train seeds": (train("seeds"), (*SMALL, BAND)),
+    **{f"train {name}": (train(name), (None,)) for name in ("device", "cache")},
+    **{f"train {name}": (train(name), (True,)) for name in ("download", "compile")},
+    "train checkpoint_minutes": (train("checkpoint_minutes"), (*SMALL, HALF)),
+    "train stem_stride": (train("stem_stride"), (None,)),
+    "train val_fraction": (train("val_fraction"), ()),
+    "train out": (train("out"), (None, PATH, *NAMES)),
+    "study space": (study("space"), ()),
+    "study networks": (study("networks"), (None,)),
+    "study draw": (study("draw"), (None,)),
+    "study fix": (study("fix"), (None, NONE)),
+    **{
+        f"study {name}": (study(name), (None, *SMALL)) for name in ("count", "score_batch", "initialisations")
+    },
+    "study draw_seed": (study("draw_seed"), SMALL),
+    "study named_seeds": (study("named_seeds"), (None,)),
+    "study scores": (study("scores"), (None, *EMPTY)),
+    **{f"study {name}": (study(name), ()) for name in ("dataset", "recipe")},
     "load folder": (nas.load, NAMES[3:]),
     "load row": (lambda value: nas.load("x", value), SMALL),
     "load seed": (lambda value: nas.load("x", seed=value), (None, *SMALL, *LARGE)),
@@ -119,6 +152,7 @@ CALLS: dict[str, tuple[Callable[[Any], object], tuple[Any, ...]]] = {
 IN_OTHER_WORDS = {
     "networks": ("space", "spec"),
     "scores": ("score",),
+    "dataset": ("data set",),
     "text": ("space", "spec"),
     "name": ("space", "network"),
     "row": ("folder",),

@@ -19,7 +19,7 @@ def test_functions_leave_their_packages_importable() -> None:
 
 
 def test_names_are_listed_and_others_are_none() -> None:
-    assert {"exact", "load", "read", "score", "search"} <= set(dir(nas))
+    assert {"exact", "load", "read", "score", "search", "study", "train"} <= set(dir(nas))
     assert all(callable(function) for function in (nas.search, nas.load, nas.exact.best))
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         nas.serach  # type: ignore[attr-defined]  # noqa: B018

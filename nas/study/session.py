@@ -1,0 +1,183 @@
+"""A study from what is asked for to its trained networks: population, data, scores and training.
+
+The command `nas study` and the function `nas.study` differ only in how they are asked, and in what they show.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from nas.cli import progress
+from nas.study.folder import StudyFolder
+from nas.study.population import Draw, drawn
+from nas.study.request import StudyRequest
+from nas.train.config import TrainConfig, by_hand
+from nas.train.session import Hardware, device_of, devices_of, loaded
+from search_spaces import Architecture, RequestError
+from search_spaces.architecture import Value
+
+if TYPE_CHECKING:
+    import torch
+
+    from nas.train.data import Data
+
+MOST_INITIALISATIONS = 10_000
+COUNT, BATCH = 24, 64
+"""Networks that are drawn, and images that scores look at, unless asked otherwise."""
+
+
+def requested(
+    space: str,
+    named: Sequence[str],
+    *,
+    order_of: Callable[[tuple[str, ...]], TrainConfig],
+    budgets: Mapping[str, str],
+    fix: Mapping[str, Value],
+    count: int | None = None,
+    draw: Draw | None = None,
+    draw_seed: int | None = None,
+    named_seeds: tuple[int, ...] | None = None,
+    scores: Sequence[str] | None = None,
+    score_batch: int | None = None,
+    initialisations: int | None = None,
+) -> StudyRequest:
+    """A study of networks that are drawn from a space, after some that are named.
+
+    Args:
+        space: Its name, or nothing: then none are drawn.
+        named: Specs of networks.
+        order_of: How networks of some specs are to be trained.
+        budgets, fix, count, draw, draw_seed, named_seeds, scores, score_batch, initialisations: As in
+            `nas.study`.
+
+    Raises:
+        RequestError: There is no such space, score or draw, or there are too few networks.
+    """
+    from nas import proxies
+
+    names = tuple(proxies.get(name).name for name in scores or proxies.names())
+    how: Draw = draw or "spread"
+    first = list(dict.fromkeys(map(str, by_hand(named))))
+    archs = first.copy()
+    if space:
+        archs += drawn(space, count or COUNT, how, draw_seed or 0, budgets, fix)["arch"].tolist()
+    order = order_of(tuple(dict.fromkeys(archs)))
+    return StudyRequest(
+        space=space,
+        draw=how,
+        seed=draw_seed or 0,
+        budgets=dict(budgets),
+        fix=dict(fix),
+        scores=names,
+        batch=score_batch or BATCH,
+        order=replace(order, named=len(first), named_seeds=named_seeds or ()),
+        initialisations=initialisations or 0,
+    )
+
+
+@dataclass(frozen=True)
+class Session:
+    """A study with all that its training needs.
+
+    Attributes:
+        request: What is asked for.
+        hardware: By what is trained.
+        device: The device of this process.
+        devices: One for each network that is trained at a time, if several are.
+        data: The data set.
+    """
+
+    request: StudyRequest
+    hardware: Hardware
+    device: torch.device
+    devices: list[torch.device] | None
+    data: Data
+
+    @classmethod
+    def begun(cls, request: StudyRequest, hardware: Hardware) -> Self:
+        """Find the device and load the data.
+
+        Raises:
+            RequestError: One of them is not there.
+        """
+        from nas.train.distributed import ALONE
+
+        device = device_of(hardware.device)
+        devices = devices_of(hardware.parallel, device, ALONE)
+        return cls(request, hardware, device, devices, loaded(request.order, hardware, ALONE))
+
+    def check(self) -> None:
+        """Check that the training set is large enough, and note how networks are fitted to small images.
+
+        Raises:
+            RequestError: A batch is larger than the training set.
+        """
+        from nas.train.data import shrunk
+        from nas.train.distributed import ALONE
+
+        ALONE.check(self.request.order.values.batch, len(self.data.train))
+        if note := shrunk(self.request.order, self.data):
+            print(f"note: {note}", file=sys.stderr)
+
+    def created(self, out: Path | None) -> StudyFolder:
+        """A new folder for the study.
+
+        Raises:
+            RequestError: There is something at `out` already, or it cannot be written.
+        """
+        return StudyFolder.create(self.request, out, {"test_images": len(self.data.test)})
+
+    def without_doubles(self) -> Self:
+        """The study without networks that are others once fitted to the data."""
+        from nas.train.data import all_fitted
+
+        order = self.request.order
+        first: dict[Architecture, str] = {}
+        for arch, network in zip(order.archs, all_fitted(order, self.data), strict=True):
+            first.setdefault(network, arch)
+        archs = tuple(first.values())
+        named = len(set(order.archs[: order.named]) & set(archs))
+        request = replace(self.request, order=replace(order, archs=archs, named=named))
+        return replace(self, request=request)
+
+    def trained(self, folder: StudyFolder, interrupted: Callable[[], bool]) -> bool:
+        """Score and train what is not done, nothing where all is trained; whether it got to the end."""
+        from nas.study.scores import scored
+        from nas.train.data import all_fitted
+        from nas.train.distributed import ALONE
+        from nas.train.folder import TrainFolder
+        from nas.train.progress import shown
+        from nas.train.run import TrainRun
+        from nas.train.runtime import Means, settle
+
+        request, data, device, devices = folder.request, self.data, self.device, self.devices
+        folder.test_images = len(data.test)
+        architectures = list(dict.fromkeys(all_fitted(request.order, data)))
+        seeds, trained = request.score_seeds, folder.trained
+        there = (folder.training / "run.json").exists()
+        kept = TrainFolder.open(folder.training) if there else None
+        before = kept.threads if kept and not trained else None
+        at_a_time = len(devices or (device,))
+        recipe = request.order.values
+        threads = settle(self.hardware.threads, architectures, data, recipe, device, ALONE, at_a_time, before)
+        with progress("scoring", len(architectures)) as advance:
+            scored(
+                architectures, data, request.scores, request.batch, seeds, folder.scores, interrupted, advance
+            )
+        if trained or interrupted():
+            return not interrupted()
+        means = Means(device, ALONE, self.hardware.compile, self.hardware.checkpoint_minutes, threads)
+        training = TrainRun(request.order, data, means)
+        kept = kept or TrainFolder.create(request.order, folder.training)
+        kept.request, kept.threads = request.order, threads
+        with shown(request.order.values.epochs) as progress_of:
+            training.run(
+                kept, interrupted, progress_of.report, progress_of.on_step, devices, self.hardware.workers
+            )
+        if training.unsaved:
+            raise RequestError(f"{training.unsaved}; mend that, then {folder.resume}")
+        return not interrupted()

@@ -1,0 +1,175 @@
+"""What a caller of `nas.train` or `nas.study` asks for, as values of Python: checked, and made a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import search_spaces
+from nas.networks import Many, One, listed
+from nas.train.config import MOST_PROCESSES, MOST_SIDE, TrainConfig, check_there, recipe, specs_of
+from nas.train.session import Hardware
+from search_spaces import RequestError
+from search_spaces.errors import checked_kind, checked_path, checked_whole, shown
+
+_MOST_SEED = 2**63 - 1
+_PROCESSES = ("threads", "workers")
+
+
+def specs(name: str, networks: One | Many | Path, top: int | None) -> tuple[str, ...]:
+    """The specs of some networks, or of those in a CSV; each stands for an architecture.
+
+    Args:
+        name: What errors call the argument.
+        networks: The networks, or the path of a table.
+        top: Take the first so many.
+
+    Raises:
+        RequestError: There are none, or not so many.
+        TypeError: It is of another kind.
+    """
+    top = None if top is None else checked_whole("top", top, 1)
+    if isinstance(networks, str) and ("/" in networks or ":" not in networks):
+        networks = Path(networks)
+    if isinstance(networks, Path):
+        if not _is_file(networks):
+            path = shown(str(networks))
+            raise RequestError(
+                f"{name} is {path}, expected SPACE:SPEC, or the path of a table with a column arch"
+            )
+        found = specs_of(networks, top, None)
+    else:
+        found = list(map(str, listed(name, networks)))
+        if top is not None and top > len(found):
+            raise RequestError(f"top is {shown(top)}, but {name} has {len(found)}")
+    return tuple(str(search_spaces.parse(spec)) for spec in found[:top])
+
+
+def hardware(given: Mapping[str, Any]) -> Hardware:
+    """By what is trained.
+
+    Args:
+        given: Values of a `Hardware` by name; others are left alone.
+
+    Raises:
+        RequestError: A number is out of range.
+        TypeError: A value is of another kind.
+    """
+    names = {field.name for field in fields(Hardware)}
+    values = {name: value for name, value in given.items() if name in names}
+    checked_kind("device", values.get("device"), (str, type(None)), "cpu, cuda, cuda:1 or None")
+    for name in ("compile", "download"):
+        checked_kind(name, values.get(name, False), bool, "True or False")
+    for name in ("parallel", *_PROCESSES):
+        if values.get(name) is not None:
+            values[name] = checked_whole(name, values[name], int(name in _PROCESSES), MOST_PROCESSES)
+    if "checkpoint_minutes" in values:
+        values["checkpoint_minutes"] = _number("checkpoint_minutes", values["checkpoint_minutes"], 1e-6, 1e6)
+    return Hardware(**values)
+
+
+def order(
+    archs: tuple[str, ...],
+    dataset: str,
+    data: str | Path,
+    recipe_name: str,
+    seeds: object,
+    given: Mapping[str, Any],
+) -> TrainConfig:
+    """A training of some networks.
+
+    Args:
+        archs: Their specs.
+        dataset: Name of the data set.
+        data: Where it is.
+        recipe_name: Name of the recipe.
+        seeds: One, or a list.
+        given: val_fraction, image_size, images, stem_stride and cache; and values of the recipe by name.
+            Those of a `Hardware` are left alone.
+
+    Raises:
+        RequestError: There is no such data set, recipe or value.
+        TypeError: A value is of another kind.
+    """
+    checked_kind("dataset", dataset, str, "the name of a data set")
+    checked_path("data", data)
+    checked_kind("recipe", recipe_name, str, "the name of a recipe")
+    hardwares = {field.name for field in fields(Hardware)}
+    values = {name: value for name, value in given.items() if name not in hardwares}
+    limits = {
+        "image_size": ("side", MOST_SIDE),
+        "images": ("limit", 2**31 - 1),
+        "stem_stride": ("stem_stride", 2),
+    }
+    settings: dict[str, Any] = {}
+    for name, (field, most) in limits.items():
+        if (value := values.pop(name, None)) is not None:
+            settings[field] = checked_whole(name, value, 1, most)
+    if "val_fraction" in values:
+        settings["holdout"] = _number("val_fraction", values.pop("val_fraction"), 0, 0.999)
+    if (cache := values.pop("cache", None)) is not None:
+        if not isinstance(cache, str) or cache not in ("memory", "disk"):
+            raise RequestError(f"cache is {shown(cache)}, expected memory, disk or None")
+        settings["keep"] = cache
+    changes = {name: _text(name, value) for name, value in values.items()}
+    return TrainConfig(
+        archs=archs,
+        dataset=dataset,
+        data=str(data),
+        recipe=recipe_name,
+        values=recipe(recipe_name).override(changes),
+        seeds=checked_seeds("seeds", seeds),
+        **settings,
+    )
+
+
+def checked_seeds(name: str, seeds: object) -> tuple[int, ...]:
+    """Seeds, each once, given as one or as a list.
+
+    Raises:
+        RequestError: There are none, or one is too small or too large.
+        TypeError: One is no whole number.
+
+    >>> checked_seeds("seeds", 3), checked_seeds("seeds", [1, 0, 1])
+    ((3,), (1, 0))
+    """
+    several = list(seeds) if isinstance(seeds, list | tuple | range) else [seeds]
+    if not several:
+        raise RequestError(f"{name} is empty, expected at least one seed")
+    return tuple(dict.fromkeys(checked_whole(name, seed, 0, _MOST_SEED) for seed in several))
+
+
+def check_data(order: TrainConfig, hardware: Hardware) -> None:
+    """Check, in no time, that the data set is there, or may be downloaded.
+
+    Raises:
+        RequestError: It is not.
+    """
+    if not hardware.download:
+        check_there(order.dataset, Path(order.data))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def _number(name: str, value: object, least: float, most: float) -> float:
+    number: Any = value
+    if isinstance(value, bool) or not isinstance(value, Real) or not least <= number <= most:
+        raise RequestError(f"{name} is {shown(value)}, expected a number from {least:g} to {most:g}")
+    return float(number)
+
+
+def _text(name: str, value: object) -> str:
+    """A value of a recipe as the command line writes it."""
+    checked_kind(name, value, (bool, str, Real), "a value of the recipe, such as epochs=30")
+    try:
+        return str(value)
+    except ValueError:  # of a number with thousands of digits
+        raise RequestError(f"{name} is {shown(value)}, which is too large") from None
