@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from nas.columns import column
 from nas.files import as_png
 from nas.study.folder import StudyFolder
 from nas.study.report import axis, logarithmic, read_table
-from nas.study.stats import LEVEL, Line, Values, base_of, spearman, telling, with_interval
+from nas.study.stats import LEVEL, Values, base_of, spearman, telling, with_interval
 from search_spaces import RequestError
 
 _APART = frozenset({"archs", "named", "seeds", "named_seeds", "recipe", "keep"})
@@ -72,59 +73,25 @@ class Lines:
                 f"{len(score)} networks of {len(names)} base width(s): expected at least two, and more"
                 " than two networks of each; add a study of another base width"
             )
+        from statsmodels.regression.linear_model import OLS
+
         belongs = np.array([[base == name for name in names] for base in bases], float)
-        one = _Fit.of(np.column_stack([score, np.ones(len(score))]), accuracy)
-        parallel = _Fit.of(np.column_stack([score, belongs]), accuracy)
-        apart = _Fit.of(np.column_stack([score[:, None] * belongs, belongs]), accuracy)
-        points, half = zip(*(parallel.contrast(1, 1 + place) for place in range(len(names))), strict=True)
+        ones, others = np.ones(len(score)), belongs[:, 1:]
+        with warnings.catch_warnings(action="ignore"):  # of what is not determined
+            one, parallel, apart = (
+                OLS(accuracy, np.column_stack(terms)).fit()
+                for terms in ([score, ones], [score, ones, others], [score[:, None] * belongs, belongs])
+            )
+            determined = parallel.model.rank == len(parallel.params)
+            above = parallel.params[2:] if determined else np.full(len(names) - 1, np.nan)
+            half = parallel.conf_int(1 - LEVEL)[2:, 1] - above
+            p_one, p_parallel = (float(apart.compare_f_test(fewer)[1]) for fewer in (one, parallel))
         return cls(
-            points=dict(zip(names, points, strict=True)),
-            half=dict(zip(names, half, strict=True)),
-            p_one=apart.better_than(one),
-            p_parallel=apart.better_than(parallel),
+            points=dict(zip(names, [0.0, *above.tolist()], strict=True)),
+            half=dict(zip(names, [0.0, *half.tolist()], strict=True)),
+            p_one=p_one,
+            p_parallel=p_parallel,
         )
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """A least-squares fit: coefficients, their covariance by the variance, what is left, and its freedom."""
-
-    found: Values
-    covariance: Values
-    rest: float
-    free: int
-
-    @classmethod
-    def of(cls, terms: Values, values: Values) -> _Fit:
-        found, _, rank, _ = np.linalg.lstsq(terms, values, rcond=None)
-        whole = rank == terms.shape[1]
-        return cls(
-            found=np.asarray(found if whole else np.full(terms.shape[1], np.nan), np.float64),
-            covariance=np.asarray(np.linalg.pinv(terms.T @ terms), np.float64),
-            rest=float(np.square(values - terms @ found).sum()),
-            free=len(values) - int(rank),
-        )
-
-    def contrast(self, first: int, second: int) -> tuple[float, float]:
-        """How much the second coefficient is above the first, and half of its 95% interval."""
-        from scipy.stats import t
-
-        if first == second:
-            return 0.0, 0.0
-        which = np.zeros(len(self.found))
-        which[[first, second]] = -1, 1
-        spread = float(which @ self.covariance @ which) * self.rest / self.free
-        return float(which @ self.found), float(t.ppf((1 + LEVEL) / 2, self.free)) * max(spread, 0.0) ** 0.5
-
-    def better_than(self, other: _Fit) -> float:
-        """Chance of leaving so much less than a fit with fewer terms does, if that one holds (F test)."""
-        from scipy.stats import f
-
-        more = other.free - self.free
-        if not (more and self.rest):
-            return float("nan")
-        gained = (other.rest - self.rest) / more / (self.rest / self.free)
-        return float(f.sf(gained, more, self.free))
 
 
 def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
@@ -174,7 +141,7 @@ def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
 
 
 def _slope(score: Values, accuracy: Values) -> float:
-    return Line.fitted(score, accuracy).slope if len(score) > 2 and np.ptp(score) > 0 else float("nan")
+    return float(np.polyfit(score, accuracy, 1)[0]) if len(score) > 2 and np.ptp(score) > 0 else float("nan")
 
 
 def lines_figure(table: pd.DataFrame, scores: Sequence[str], title: str) -> bytes:

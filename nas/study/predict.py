@@ -13,7 +13,7 @@ import search_spaces
 from nas import proxies
 from nas.proxies import Subject
 from nas.study.report import axis
-from nas.study.stats import Line, base_of
+from nas.study.stats import LEVEL, Values, base_of
 from search_spaces import Architecture, RequestError, parse
 from search_spaces.architecture import Value
 
@@ -52,13 +52,44 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
     fit = np.isfinite(known)
     if fit.sum() < 3:
         raise RequestError(f"--score {score}: {fit.sum()} networks of the study have one; 3 are needed")
-    line = Line.fitted(known[fit], table["top1"].to_numpy(float)[fit])
-    at = axis(score, wanted)
-    middle, half = line.predict(at)
+    line = line_at(axis(score, wanted), known[fit], table["top1"].to_numpy(float)[fit])
     known_bases = set(table["arch"].map(base_of))
     elsewhere = ~wanted["arch"].map(base_of).isin(known_bases).to_numpy(bool)
-    return wanted.assign(
-        top1=middle, top1_low=middle - half, top1_high=middle + half, outside=line.outside(at) | elsewhere
+    line["outside"] |= elsewhere
+    return wanted.join(line)
+
+
+def line_at(wanted: Values, score: Values, accuracy: Values) -> pd.DataFrame:
+    """Accuracy of new networks by the least-squares line in a score, with the interval of one network each.
+
+    Args:
+        wanted: Scores of the new networks.
+        score: Of at least three networks that are trained.
+        accuracy: Theirs.
+
+    Returns:
+        top1, its prediction interval at LEVEL as top1_low and top1_high, and whether the score lies outside.
+
+    Raises:
+        RequestError: There are fewer networks, or their scores are equal.
+    """
+    from statsmodels.regression.linear_model import OLS
+
+    if len(score) < 3 or np.ptp(score) == 0:
+        raise RequestError(
+            f"no line goes through {len(score)} networks of {len(np.unique(score))} different scores;"
+            " expected three networks and two scores, all finite"
+        )
+    line = OLS(accuracy, np.column_stack([np.ones(len(score)), score])).fit()
+    found = line.get_prediction(np.column_stack([np.ones(len(wanted)), wanted]))
+    frame = found.summary_frame(alpha=1 - LEVEL)
+    return pd.DataFrame(
+        {
+            "top1": frame["mean"],
+            "top1_low": frame["obs_ci_lower"],
+            "top1_high": frame["obs_ci_upper"],
+            "outside": (wanted < score.min()) | (wanted > score.max()),
+        }
     )
 
 

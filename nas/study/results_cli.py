@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nas.cli import DONE, Parser
@@ -14,7 +14,7 @@ from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
 from search_spaces import RequestError
 
-NEEDED = ("rich", "scipy", "matplotlib")
+NEEDED = ("rich", "scipy", "matplotlib", "statsmodels")
 """Packages that a report needs, and a training does not."""
 
 
@@ -30,12 +30,8 @@ def report(arguments: Sequence[str] | None = None) -> int:
             held.enter_context(locked(path))
         folders = [_trained(path) for path in dict.fromkeys(options.studies)]
         for folder in folders:
-            try:
+            with _needed("the report"):
                 conclude(folder, asked, interrupted)
-            except ModuleNotFoundError as missing:
-                if missing.name not in NEEDED:
-                    raise
-                raise RequestError(f"the report needs {missing.name}; install it") from None
             if interrupted():
                 return INTERRUPTED
     return DONE
@@ -50,9 +46,10 @@ def compare(arguments: Sequence[str] | None = None) -> int:
         "--out", type=Path, metavar="FOLDER", help="where to keep the tables (results/studies/...)"
     )
     options = parser.parse_args(arguments)
-    from nas.study.outcome import conclude_together
+    with _needed("the comparison"):
+        from nas.study.outcome import conclude_together
 
-    conclude_together([StudyFolder.open(path) for path in options.studies], options.out)
+        conclude_together([StudyFolder.open(path) for path in options.studies], options.out)
     return DONE
 
 
@@ -69,7 +66,20 @@ def predict(arguments: Sequence[str] | None = None) -> int:
     )
     add("--score", metavar="NAME", help="closed-form score to predict by (nn_mass)")
     add_latency(parser)
-    return _predict(parser.parse_args(arguments))
+    with _needed("the prediction"):
+        return _predict(parser.parse_args(arguments))
+
+
+@contextmanager
+def _needed(what: str) -> Iterator[None]:
+    """Name a package of `NEEDED` that is missing in one line."""
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "").partition(".")[0]
+        if package not in NEEDED:
+            raise
+        raise RequestError(f"{what} needs {package}; install it") from None
 
 
 def conclude(folder: StudyFolder, asked: LatencyConfig | None, interrupted: Callable[[], bool]) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import search_spaces
 from nas import proxies
-from search_spaces import RequestError, parse
+from search_spaces import parse
 
 Values = NDArray[np.float64]
 Indices = NDArray[np.integer]
@@ -114,65 +114,6 @@ def mean_interval(values: Values) -> tuple[float, float]:
 
 def _vary(*values: Values) -> bool:
     return all(len(one) > 1 and one.min() < one.max() for one in values)
-
-
-@dataclass(frozen=True)
-class Line:
-    """Accuracy as a line in a score, with what it does not explain.
-
-    Attributes:
-        slope: Of the line.
-        intercept: Of the line.
-        deviation: Residual standard deviation, with n - 2 degrees of freedom.
-        count: Networks it was fitted on.
-        mean: Their mean score.
-        spread: Sum of squared deviations of their scores.
-        least: Their smallest score.
-        most: Their largest score.
-    """
-
-    slope: float
-    intercept: float
-    deviation: float
-    count: int
-    mean: float
-    spread: float
-    least: float
-    most: float
-
-    @classmethod
-    def fitted(cls, score: Values, accuracy: Values) -> Line:
-        """The least-squares line through at least three networks.
-
-        Raises:
-            RequestError: There are fewer, or their scores are equal.
-        """
-        if len(score) < 3 or not _vary(score):
-            raise RequestError(
-                f"no line goes through {len(score)} networks of {len(np.unique(score))} different scores;"
-                " expected three networks and two scores, all finite"
-            )
-        slope, intercept = np.polyfit(score, accuracy, 1)
-        rest = accuracy - (slope * score + intercept)
-        deviation = float(np.sqrt(np.square(rest).sum() / (len(score) - 2)))
-        spread = float(np.square(score - score.mean()).sum())
-        ends = float(score.min()), float(score.max())
-        return cls(float(slope), float(intercept), deviation, len(score), float(score.mean()), spread, *ends)
-
-    def predict(self, score: Values) -> tuple[Values, Values]:
-        """Accuracy of networks not trained, and the half width of its prediction interval.
-
-        The interval holds the accuracy of one new network LEVEL of the time, if residuals are normal.
-        """
-        from scipy.stats import t
-
-        factor = float(t.ppf((1 + LEVEL) / 2, self.count - 2))
-        width = np.sqrt(1 + 1 / self.count + np.square(score - self.mean) / self.spread)
-        return self.slope * score + self.intercept, factor * self.deviation * width
-
-    def outside(self, score: Values) -> NDArray[np.bool_]:
-        """Which scores lie beyond those it was fitted on."""
-        return (score < self.least) | (score > self.most)
 
 
 def base_of(arch: str) -> str:

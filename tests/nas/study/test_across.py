@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,15 @@ def test_the_command_puts_studies_together(command: Command, tmp_path: Path) -> 
     assert len(pd.read_csv(tmp_path / "both" / "networks.csv")) == 60
     assert pd.read_csv(tmp_path / "both" / "across_nn_mass.csv")["base"].tolist() == ["width 8", "width 16"]
     assert (tmp_path / "both" / "across.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "statsmodels", None)
+    monkeypatch.setitem(sys.modules, "statsmodels.regression.linear_model", None)
+    monkeypatch.chdir(tmp_path)
+    assert "the comparison needs statsmodels; install it" in refused(compare, list(map(str, STUDIES)), capsys)
 
 
 def test_what_does_not_go_together_gets_one_line(

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from nas import proxies, score
 from nas.study.cli import main
 from nas.study.population import drawn
-from nas.study.predict import predicted
+from nas.study.predict import line_at, predicted
 from nas.study.report import correlations, joined
 from nas.study.scores import scored
-from nas.study.stats import Line, kendall, r_squared, spearman, with_interval
+from nas.study.stats import kendall, r_squared, spearman, with_interval
 from nas.train.data import Data, fitted
 from search_spaces import MLP, RequestError, ResNet
 from tests.conftest import Begin, Command, environment, refused
@@ -123,13 +123,13 @@ def test_the_line_is_that_of_least_squares_and_its_interval_holds_new_networks()
     for _ in range(400):
         score_, noise = generator.uniform(0, 10, 13), generator.normal(0, 2, 13)
         accuracy = 3 * score_ + 5 + noise
-        line = Line.fitted(score_[:12], accuracy[:12])
+        (row,) = line_at(score_[12:], score_[:12], accuracy[:12]).to_dict("records")
         known = scipy.stats.linregress(score_[:12], accuracy[:12])
-        assert (line.slope, line.intercept) == pytest.approx((known.slope, known.intercept))
-        middle, half = line.predict(score_[12:])
-        held += int(abs(middle[0] - accuracy[12]) <= half[0])
+        assert row["top1"] == pytest.approx(known.intercept + known.slope * score_[12])
+        held += int(row["top1_low"] <= accuracy[12] <= row["top1_high"])
     assert 0.92 <= held / 400 <= 0.98
-    assert line.outside(np.array([line.least, line.most, 11.0, -1.0])).tolist() == [False, False, True, True]
+    ends = np.array([score_[:12].min(), score_[:12].max(), 11.0, -1.0])
+    assert line_at(ends, score_[:12], accuracy[:12])["outside"].tolist() == [False, False, True, True]
 
 
 def test_scores_are_kept_one_by_one(data: Data, tmp_path: Path) -> None:
