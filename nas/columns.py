@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-import pandas as pd
-
 from nas import proxies
 from nas.query import quantity
 
@@ -90,6 +88,8 @@ class Column:
 
     def written(self, value: Any) -> str:
         """A value as it is printed: "-" where there is none; text stays as it is."""
+        import pandas as pd
+
         if pd.isna(value):
             return "-"
         return value if isinstance(value, str) else self.format(value)

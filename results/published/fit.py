@@ -17,6 +17,7 @@ from torch import nn
 
 import search_spaces
 from nas import proxies
+from nas.columns import column
 from nas.files import as_png, write_whole
 from nas.proxies import Subject
 from nas.study.report import logarithmic
@@ -224,7 +225,7 @@ def figure(table: pd.DataFrame) -> bytes:
                     name, (x, top1), xytext=(1, 4), textcoords="offset points", rotation=35, fontsize=7
                 )
             logarithmic(panel, score)
-        row[0].set_ylabel(f"{family}: top-1 on ImageNet, %")
+        row[0].set_ylabel(f"{family}: {column('top1').label('on ImageNet')}")
         row[-1].legend(fontsize=7, loc="lower right")
     return as_png(drawn, dpi=110)
 
@@ -241,11 +242,11 @@ def main() -> None:
     write_whole(folder / "pairs.csv", told.to_csv(index=False, float_format="%.6g"))
     write_whole(folder / "published.png", figure(table))
     found["right"] = found["pairs_right"] / found["pairs"]
-    for title, column in (
+    for title, shown in (
         ("Error in points, layouts left out", "error"),
         ("Pairs in the right order", "right"),
     ):
-        wide = found[found["terms"].isin([MEAN, *TERMS])].pivot_table(column, "sample", "terms", sort=False)
+        wide = found[found["terms"].isin([MEAN, *TERMS])].pivot_table(shown, "sample", "terms", sort=False)
         print(f"\n{title}:\n{wide.round(2).to_string()}")
 
 
