@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import torch
 from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample, pad
 from torch.utils.data import DataLoader, Dataset
 
-from nas.train.config import Recipe, derive_seed
+from nas.train.config import Crop, Recipe, derive_seed
 
 if TYPE_CHECKING:
     from torchvision.transforms import v2
 
 Batch = tuple[Tensor, Tensor]
 """Pixels, 0 to 255, of shape (N, C, side, side), and labels, int64 of shape (N,)."""
-
-_DRAWS = 512
-"""Draws of the augmentation an epoch, where images in memory share them."""
-
 
 _START = "fork" if sys.platform == "linux" else None
 """How processes that read images are started: quickly where that is safe, whoever started the present one."""
@@ -62,7 +59,7 @@ class Images(Protocol):
         Args:
             order: Indices, on the CPU.
             size: Images a batch.
-            augment: Done to the images, with draws that follow from the seed alone.
+            augment: Done to each image, with random numbers that follow from the seed and its index alone.
             seed: Seed of the augmentation.
 
         Raises:
@@ -106,26 +103,14 @@ class InMemory:
     def batches(
         self, order: Tensor, size: int, augment: Augment | None = None, seed: int = 0
     ) -> Iterator[Batch]:
-        """Images in an order; all are augmented before the first is given."""
-        pixels = self.pixels if augment is None else self._augmented(augment, seed)
-        for which in torch.split(order.to(pixels.device), size):
-            yield pixels[which], self.labels[which]
-
-    def _augmented(self, augment: Augment, seed: int) -> Tensor:
-        """All images augmented.
-
-        A transform of torchvision draws once a call, whatever it is given. So the images are dealt at random
-        into slices, each with a draw of its own; a batch then holds images of many slices. Slices within a
-        batch would cost a call for every few images, and a fast GPU would wait for it.
-        """
-        generator = torch.Generator().manual_seed(seed)
-        dealt = torch.randperm(len(self), generator=generator).to(self.pixels.device)
-        augmented = torch.empty_like(self.pixels)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for which in torch.split(dealt, max(-(-len(self) // _DRAWS), 1)):
-                augmented[which] = augment(self.pixels[which])
-        return augmented
+        """Images in an order, augmented on the device."""
+        numbers = None if augment is None else augment.numbers(len(self), seed)
+        for which in torch.split(order, size):
+            there = which.to(self.pixels.device)
+            pixels = self.pixels[there]
+            if augment is not None and numbers is not None:
+                pixels = augment(pixels, numbers[which])
+            yield pixels, self.labels[there]
 
 
 @dataclass(frozen=True)
@@ -170,9 +155,12 @@ class Files:
     def batches(
         self, order: Tensor, size: int, augment: Augment | None = None, seed: int = 0
     ) -> Iterator[Batch]:
-        """Images in an order; each has draws of its own, that do not depend on the number of workers."""
+        """Images in an order; random parts are cut out by the processes, all else is done on the device."""
+        numbers = None if augment is None else augment.numbers(len(self), seed)
+        any_size = augment is not None and augment.crop == "resized"
+        rest = replace(augment, crop="none") if augment is not None and any_size else augment
         loader: DataLoader[Any] = DataLoader(
-            _Reader(self, augment, seed),
+            _Reader(self, any_size, seed),
             batch_size=size,
             sampler=order.tolist(),
             num_workers=self.workers,
@@ -182,10 +170,12 @@ class Files:
             prefetch_factor=2,
             generator=torch.Generator(),  # else the loader draws from the random state of the training
         )
-        for read in loader:
+        for which, read in zip(torch.split(order, size), loader, strict=True):
             if isinstance(read, str):
                 raise DataError(read)
             pixels, labels = (tensor.to(self.device, non_blocking=True) for tensor in read)
+            if rest is not None and numbers is not None:
+                pixels = rest(pixels, numbers[which])
             yield pixels, labels
 
     def in_memory(self, on_image: Callable[[], None] = lambda: None) -> InMemory:
@@ -207,10 +197,11 @@ class Files:
 class _Reader(Dataset[Any]):
     """Reads images by index, in a worker of a loader; what is wrong with one comes as a sentence."""
 
-    def __init__(self, files: Files, augment: Augment | None, seed: int) -> None:
+    def __init__(self, files: Files, any_size: bool, seed: int) -> None:
         from torchvision.transforms import v2
 
-        self._files, self._augment, self._seed = files, augment, seed
+        self._files, self._seed = files, seed
+        self._crop = v2.RandomResizedCrop(files.side, antialias=True) if any_size else None
         self._view = v2.Identity()
         if files.short_side is not None:
             self._view = v2.Compose([v2.Resize(files.short_side, antialias=True), v2.CenterCrop(files.side)])
@@ -227,11 +218,11 @@ class _Reader(Dataset[Any]):
                 pixels = pil_to_tensor(image.convert("RGB"))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return f"{path} cannot be read as an image ({type(error).__name__})"
-        if self._augment is None or not self._augment.any_size:
+        if self._crop is None:
             pixels = self._view(pixels)
-        if self._augment is not None:
+        else:
             torch.manual_seed(derive_seed(self._seed, index))
-            pixels = self._augment(pixels)
+            pixels = self._crop(pixels)
         if pixels.shape[1:] != (side, side):
             size = f"{pixels.shape[2]}x{pixels.shape[1]}"
             return f"{path} is {size} pixels, not {side}x{side} as expected; give --image-size"
@@ -246,40 +237,87 @@ def _together(read: Sequence[Any]) -> Batch | str:
     return torch.stack([pixels for pixels, _ in read]), torch.stack([label for _, label in read])
 
 
+_NUMBERS = 8
+"""Random numbers of an image: two places, height and width of a part, flip, whether to erase and where."""
+_LEAST_PART, _LEAST_RATIO = 0.08, 3 / 4
+"""Of an image that a part is, and of the sides of a part: those of torchvision's RandomResizedCrop."""
+
+
 @dataclass(frozen=True)
 class Augment:
-    """What is done to uint8 images before they are trained on.
+    """Random crop, flip and erasing, for each image on its own, wherever the images lie.
 
     Attributes:
-        transform: The transforms; all images they are given at once share their draws.
-        any_size: Whether they take images of any size, and cut out of them what is wanted.
+        crop: See `Recipe`.
+        flip: Mirror half of the images.
+        erase: Probability with which a square of a quarter of an image is set to 0.
     """
 
-    transform: v2.Transform
-    any_size: bool
+    crop: Crop
+    flip: bool
+    erase: float
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Images of shape (..., C, H, W) to the same of shape (..., C, side, side)."""
-        augmented: Tensor = self.transform(images)
-        return augmented
+    @staticmethod
+    def numbers(count: int, seed: int) -> Tensor:
+        """Uniform numbers from 0 to 1 for so many images, on the CPU, of shape (count, numbers)."""
+        return torch.rand(count, _NUMBERS, generator=torch.Generator().manual_seed(seed))
+
+    def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
+        """Augmented copies of images of shape (N, C, side, side), by random numbers as `numbers` gives."""
+        top, left, area, ratio, flip, erase, *corner = numbers.unbind(1)
+        if self.crop == "pad":
+            images = _padded_crop(images, top, left)
+        elif self.crop == "resized":
+            images = _resized_crop(images, top, left, area, ratio)
+        if self.flip:
+            mirrored = (flip < 0.5).to(images.device)
+            images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
+        if self.erase:
+            images = _erased(images, erase < self.erase, *corner)
+        return images
 
 
-def augmentation(recipe: Recipe, side: int) -> Augment | None:
-    """What a recipe does to images of a side, or nothing."""
+def _padded_crop(images: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    """Images moved by up to an eighth of their side, with zeros beyond their edges."""
+    side = images.shape[-1]
+    margin = side // 8
+    rows, columns = ((place * (2 * margin + 1)).long().to(images.device) for place in (top, left))
+    windows = pad(images, [margin] * 4).unfold(2, side, 1).unfold(3, side, 1)
+    return windows[torch.arange(len(images), device=images.device), :, rows, columns]
+
+
+def _resized_crop(images: Tensor, top: Tensor, left: Tensor, area: Tensor, ratio: Tensor) -> Tensor:
+    """Random parts of images at the size of the images; of the shapes, those that fit are equally likely."""
+    area = _LEAST_PART + (1 - _LEAST_PART) * area
+    narrowest = area.clamp(min=_LEAST_RATIO)  # a part of this ratio or its inverse still fits
+    ratio = narrowest ** (1 - 2 * ratio)
+    width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
+    part = torch.zeros(len(images), 2, 3)
+    part[:, 0, 0], part[:, 1, 1] = width, height
+    part[:, 0, 2], part[:, 1, 2] = (1 - width) * (2 * left - 1), (1 - height) * (2 * top - 1)
+    places = affine_grid(part.to(images.device), list(images.shape), align_corners=False)
+    resized = grid_sample(images.float(), places, padding_mode="border", align_corners=False)
+    return resized if images.is_floating_point() else resized.round().to(images.dtype)
+
+
+def _erased(images: Tensor, chosen: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    """Images with a square of half their side set to 0 in those chosen."""
+    side = images.shape[-1]
+    square = round(side / 2)
+    (which,) = torch.nonzero(chosen, as_tuple=True)
+    rows, columns = ((place[which] * (side - square + 1)).long() for place in (top, left))
+    images = images.clone()
+    squares = images.unfold(2, square, 1).unfold(3, square, 1)
+    which, rows, columns = (index.to(images.device) for index in (which, rows, columns))
+    squares[which, :, rows, columns] = 0
+    return images
+
+
+def augmentation(recipe: Recipe) -> Augment | None:
+    """What a recipe does to images, or nothing."""
     if recipe.crop == "none" and not (recipe.flip or recipe.erase):
         return None
-    from torchvision.transforms import v2  # it takes seconds, and points need none
-
-    steps: list[v2.Transform] = []
-    if recipe.crop == "pad":
-        steps.append(v2.RandomCrop(side, padding=side // 8))
-    elif recipe.crop == "resized":
-        steps.append(v2.RandomResizedCrop(side, antialias=True))
-    if recipe.flip:
-        steps.append(v2.RandomHorizontalFlip())
-    if recipe.erase:
-        steps.append(v2.RandomErasing(recipe.erase, scale=(0.25, 0.25), ratio=(1, 1)))
-    return Augment(v2.Compose(steps), recipe.crop == "resized")
+    return Augment(recipe.crop, recipe.flip, recipe.erase)
 
 
 def mixing(recipe: Recipe, classes: int) -> v2.Transform | None:

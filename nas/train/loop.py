@@ -146,7 +146,7 @@ class Training:
         self.model.to(memory_format=torch.channels_last)
         self._train, self._test = data.train, data.test
         self._tested_on = data.held_out or data.test
-        self._augment = augmentation(recipe, data.side)
+        self._augment = augmentation(recipe)
         self._mix = mixing(recipe, len(data.classes))
         self._criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
         self._optimizer = _optimizer(self.model, recipe, device)

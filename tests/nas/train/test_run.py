@@ -214,9 +214,7 @@ def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
     run.run(TrainFolder.create(asked, tmp_path / "gone"))
     assert run.table["reason"].tolist() == ["gone.png cannot be read as an image (FileNotFoundError)"]
 
-    from nas.train.images import Augment
-
-    monkeypatch.setattr(Augment, "__call__", lambda self, image: os.kill(os.getpid(), 9))
+    monkeypatch.setattr("nas.train.images._Reader.__getitem__", lambda *_: os.kill(os.getpid(), 9))
     run = TrainRun(asked, data, MEANS)
     run.run(TrainFolder.create(asked, tmp_path / "dead"))
     assert run.table["status"].tolist() == ["failed"] and "DataLoader worker" in run.table["reason"].iloc[0]
