@@ -18,13 +18,13 @@ from nas.study import report
 from nas.study.compare import lines, lines_figure, together
 from nas.study.folder import StudyFolder
 from nas.study.report import read_table
-from nas.study.selection import ANY, SPLITS, best_by_chance, judged
+from nas.study.selection import RANDOM, SPLITS, best_by_chance, judged
 from nas.study.standing import short_spec, standing, standing_figure
 from nas.study.stats import Difference, paired, within_bands
 from nas.train.folder import warnings_of
 from search_spaces import RequestError
 
-_SHOWN = ("nn_mass", "nn_mass within a width", "params", ANY)
+_SHOWN = ("nn_mass", "nn_mass within a width", "params", RANDOM)
 """Rules that are printed in the terminal."""
 _LEAST = 3
 """Networks without which there is nothing to correlate."""
@@ -179,7 +179,7 @@ def _tell_correlations(table: pd.DataFrame, found: pd.DataFrame, names: Sequence
 
 
 def _judge_rules(table: pd.DataFrame, names: Sequence[str], path: Path, tell: bool) -> None:
-    """What rules would choose from one half of the networks, having seen the other."""
+    """Regret of top-1 selection by each rule."""
     found = judged(table, names)
     if not len(found):
         return
@@ -191,13 +191,13 @@ def _judge_rules(table: pd.DataFrame, names: Sequence[str], path: Path, tell: bo
     show(
         pd.DataFrame(
             {
-                "rule": shown["rule"].replace(ANY, "random"),
+                "rule": shown["rule"],
                 "regret": shown["regret"],
                 "beaten": shown["beaten"],
             }
         )
     )
-    rules = found[found["rule"] != ANY]
+    rules = found[found["rule"] != RANDOM]
     best = rules.iloc[0]
     by_chance = f"the best under permuted accuracies: {best_by_chance(table, names):.2f}"
     print(
