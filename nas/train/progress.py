@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Protocol
+from typing import Any
 
 from nas.train.job import FAILED, RUNNING, Epoch, Job, JobState
 
@@ -46,8 +46,8 @@ class TensorBoardLogger:
         self._writers[job.name].flush()
 
 
-class Progress(Protocol):
-    """A listener to the progress of a training."""
+class Progress:
+    """A listener to the progress of a training, which shows nothing by itself."""
 
     def report(self, job: Job, outcome: JobState) -> None:
         """A job has come further."""
@@ -66,7 +66,7 @@ def shown(epochs: int, quiet: bool = False, every: float = 10.0) -> Iterator[Pro
         every: Seconds after which another line says where a training is, if there was none.
     """
     if quiet:
-        yield _Nothing()
+        yield Progress()
         return
     if not (sys.stderr.isatty() and importlib.util.find_spec("rich")):
         lines = _Lines(epochs)
@@ -82,15 +82,7 @@ def shown(epochs: int, quiet: bool = False, every: float = 10.0) -> Iterator[Pro
         yield _Bars(bars, epochs)
 
 
-class _Nothing:
-    def report(self, job: Job, outcome: JobState) -> None:
-        pass
-
-    def on_step(self, job: Job, epochs: float) -> None:
-        pass
-
-
-class _Lines:
+class _Lines(Progress):
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
         self._told: dict[str, int] = {}
@@ -147,7 +139,7 @@ class _Lines:
         self._reached[job.name] = (job, epochs)
 
 
-class _Bars:
+class _Bars(Progress):
     def __init__(self, bars: Any, epochs: int) -> None:
         self._bars, self._epochs = bars, epochs
         self._tasks: dict[str, Any] = {}
