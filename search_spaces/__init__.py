@@ -1,4 +1,4 @@
-"""What can be built: families of networks, each a chain of stages described once; and known networks."""
+"""Search spaces: families of networks, each described once as a chain of stages; torchvision baselines."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -13,7 +13,7 @@ from search_spaces.resnet import ResNet
 from search_spaces.space import Space
 from search_spaces.torchvision import Torchvision
 
-# A file put into this folder registers its space by being imported; two files that register none need torch.
+# Importing a module of this folder registers its space. The two skipped ones have no space and import torch.
 for _module in iter_modules(__path__):
     if _module.name not in ("counting", "modules"):
         import_module(f"{__name__}.{_module.name}")

@@ -1,4 +1,4 @@
-"""The base of all architectures: a frozen value with a spec, figures and a module."""
+"""The base class of all architectures: a frozen value with a spec, costs and a module."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Value: TypeAlias = int | float | str
 class Architecture(ABC):
     """A network of some family, described by its choices.
 
-    A family is a frozen dataclass whose fields are made by `search_spaces.spec.choice`. Those that can be
-    searched are chains of stages: `search_spaces.chain.ChainArchitecture`.
+    A family is a frozen dataclass whose fields are made by `search_spaces.spec.choice`. A family that can be
+    searched is a chain of stages: `search_spaces.chain.ChainArchitecture`.
     """
 
     family: ClassVar[str]
-    """The name before the colon of its specs."""
+    """The name before the colon of a spec."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -38,24 +38,24 @@ class Architecture(ABC):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The architecture that a spec stands for.
+        """Parse a spec.
 
         Raises:
-            RequestError: The spec does not parse; the message says where.
+            RequestError: The spec does not parse; the message gives the position.
         """
         return spec.read(cls, text)
 
     @classmethod
     def constant_names(cls) -> tuple[str, ...]:
-        """Fields that no search varies, such as the resolution."""
+        """Names of the fields that a search does not vary, such as the resolution."""
         return tuple(field.name for field in dataclasses.fields(cls) if spec.settings(field).constant)
 
     def constants(self) -> dict[str, Value]:
-        """The values of the fields that no search varies."""
+        """Values of the fields that a search does not vary, by name."""
         return {name: getattr(self, name) for name in self.constant_names()}
 
     def choices(self) -> dict[str, Value]:
-        """The values of the choices by name; a field with one entry a stage gives one choice each."""
+        """Values of the choices, by name; a field with one entry per stage gives one choice per entry."""
         values: dict[str, Value] = {}
         for field in dataclasses.fields(self):
             if not spec.settings(field).constant:
@@ -66,11 +66,11 @@ class Architecture(ABC):
 
     @classmethod
     def of_choices(cls, choices: Mapping[str, Value], /, **constants: Value) -> Self:
-        """The architecture with these choices; the inverse of `choices()`.
+        """Make the architecture with these choices; the inverse of `choices()`.
 
         Raises:
-            RequestError: A choice is missing or unknown, or has no such value.
-            TypeError: They are no choices by name.
+            RequestError: A choice is missing or unknown, or its value is not allowed.
+            TypeError: `choices` is not a mapping.
         """
         checked_kind("choices", choices, Mapping, "values by name")
         left, fields = dict(choices), dict[str, Any](constants)
@@ -79,7 +79,7 @@ class Architecture(ABC):
                 try:
                     values = tuple(left.pop(name) for name in spec.choice_names(field))
                 except KeyError as missing:
-                    raise RequestError(f"choices: {cls.family} needs one more, {missing}") from None
+                    raise RequestError(f"choices: {missing} is missing; {cls.family} needs it") from None
                 fields[field.name] = values if isinstance(field.default, tuple) else values[0]
         if left:
             raise RequestError(f"choices: {cls.family} has no {shown(next(iter(left)))}")
@@ -88,14 +88,14 @@ class Architecture(ABC):
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch."""
+        """Shape of one input, without the batch dimension."""
 
     @abstractmethod
     def figures(self) -> Figures:
-        """NN-Mass, parameters and operations."""
+        """NN-Mass, parameters and operations of the network."""
 
     def build(self) -> nn.Module:
-        """A freshly initialised module; its weights come from torch's random state.
+        """Build and initialise the module; the weights depend on torch's random state.
 
         Shape: (N, *input_shape) to (N, num_classes).
         """
@@ -105,8 +105,8 @@ class Architecture(ABC):
 
     @abstractmethod
     def assemble(self) -> nn.Module:
-        """The module with its weights as its layers draw them."""
+        """Build the module, with the default initialisation of its layers."""
 
     @abstractmethod
     def initialise(self, model: nn.Module) -> None:
-        """Draw the weights of a module of this family."""
+        """Initialise the weights of a module of this family."""

@@ -1,4 +1,4 @@
-"""The blocks that skip connections make: a residual block and a densely connected cell."""
+"""Blocks with skip connections: the residual block and the densely connected cell."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Residual:
-    """A block whose input is added to its output where `skips` holds.
+    """A block that adds its input to its output if `skips` holds.
 
     Attributes:
-        entering: Channels that enter the block.
-        widths: Output channels of its layers, as NN-Mass sees them.
-        body: Its layers.
-        skips: Whether the input is added at all; without it the block has no mass.
-        shortcut: Layers that the input passes before it is added; none for the identity.
-        activation: What the sum passes.
+        entering: Input channels.
+        widths: Output channels of each layer, as NN-Mass counts them.
+        body: The layers.
+        skips: Whether the input is added; if not, the block has no mass.
+        shortcut: Layers on the skip connection; empty for the identity.
+        activation: Layers after the sum.
     """
 
     entering: Column
@@ -50,12 +50,13 @@ class Residual:
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """A layer that reads the layer before it and `links` channels of those before that one.
+    """A layer that reads the previous layer and `links` channels of the layers before that.
 
     Attributes:
-        links: Channels linked, of `linkable`.
-        body: Its layers.
-        present: Whether the cell is deep enough to have this layer.
+        links: Number of linked channels, at most `linkable`.
+        linkable: Number of channels that could be linked.
+        body: The parts of the layer.
+        present: Whether the cell is deep enough to contain this layer.
     """
 
     links: Column
@@ -66,14 +67,14 @@ class DenseLayer:
 
 @dataclass(frozen=True)
 class DenseCell:
-    """A cell with concatenating skips: layers of equal width, linked at random with a fixed seed.
+    """A cell with concatenation-type skips: layers of equal width, linked at random with a fixed seed.
 
     Attributes:
-        width: Channels or neurons a layer.
-        depth: Number of layers, `first` among them.
+        width: Channels or neurons per layer.
+        depth: Number of layers, including `first`.
         first: Layer 0.
         layers: Layers 1, 2, ...
-        seed: Seed of the random picks.
+        seed: Seed of the random links.
     """
 
     width: Column
@@ -108,12 +109,12 @@ class DenseCell:
 def dense_layers(
     width: Column, depth: Column, links: Column, body: Callable[[Column], Sequence[Part]]
 ) -> list[DenseLayer]:
-    """Layers 1 to depth - 1 of a cell whose link budget is `links`.
+    """Layers 1 to depth - 1 of a cell with a link budget of `links` channels per layer.
 
-    Layer i >= 2 links min(links, width * (i - 1)) channels of the layers before the one it reads.
+    Layer i >= 2 links min(links, width * (i - 1)) channels of layers 0 to i - 2.
 
     Args:
-        body: The parts of a layer, from the number of channels that enter it.
+        body: Gives the parts of a layer from its number of input channels.
     """
     layers = []
     for index in range(1, int(np.max(depth))):
@@ -123,6 +124,6 @@ def dense_layers(
     return layers
 
 
-def links_of_use(width: Column, depth: Column) -> Column:
-    """The largest link budget that still adds a link: that of the last layer of a cell."""
+def useful_links(width: Column, depth: Column) -> Column:
+    """The link budget above which no link is added: all that the last layer of the cell could link."""
     return width * np.maximum(depth - 2, 0)

@@ -1,8 +1,8 @@
-"""An architecture as a chain of stages: each described once, from what enters it and its own choices.
+"""An architecture as a chain of stages, each described once from its input state and its own choices.
 
-What a stage costs depends on the state the stages before it leave behind (a width, mostly) and on its own
-choices, nothing else. So one description gives a network's figures, its modules, and the tables from which
-whole spaces are scored.
+The cost of a stage depends only on the state that the previous stages leave (usually a width) and on its own
+choices. One description therefore gives the costs of a network, its modules, and the tables that score whole
+spaces.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
     from torch import nn
 
 Values: TypeAlias = Mapping[str, Column]
-"""Choices or states by name: one value each, or a column."""
+"""Choices or states by name: one value each, or a column of values."""
 
 
-def as_chosen(entering: Values, chosen: Values) -> Values:
-    """The choices as they are: each makes a network of its own."""
+def unchanged(entering: Values, chosen: Values) -> Values:
+    """The choices themselves: every combination gives a different network."""
     return chosen
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One link of the chain.
+    """One stage of a chain.
 
     Attributes:
-        name: What its module is called.
+        name: Name of its module.
         choices: Names of the choices it reads.
-        describe: From the state that enters and its own choices, the parts of the stage and the state that
-            leaves. A state holds no more than later stages need: tables grow with the states there are.
-        canonical: From the same two, the same choices for all that make the same network, where a choice
-            can be without effect.
+        describe: Maps the input state and the stage's choices to its parts and the output state. Keep only
+            what later stages need in a state: tables grow with the number of states.
+        canonical: Maps the same arguments to one representative of all choices that give the same network;
+            needed only if a choice can be without effect.
     """
 
     name: str
     choices: tuple[str, ...]
     describe: Callable[[Values, Values], tuple[Sequence[Part], Values]]
-    canonical: Callable[[Values, Values], Values] = as_chosen
+    canonical: Callable[[Values, Values], Values] = unchanged
 
 
 Chain: TypeAlias = tuple[Stage, ...]
 
 
 def walk(chain: Chain, values: Values) -> Iterator[tuple[Stage, Sequence[Part]]]:
-    """Each stage with its parts, for the choices in `values`."""
+    """Yield each stage with its parts, for the choices in `values`."""
     state: Values = {}
     for stage in chain:
         parts, state = stage.describe(state, {name: values[name] for name in stage.choices})
@@ -60,11 +60,11 @@ def walk(chain: Chain, values: Values) -> Iterator[tuple[Stage, Sequence[Part]]]
 
 
 class ChainArchitecture(Architecture):
-    """An architecture whose figures and module come from its chain of stages."""
+    """An architecture whose costs and module follow from its chain of stages."""
 
     @abstractmethod
     def chain(self) -> Chain:
-        """The stages of all architectures that share this one's constants."""
+        """The stages, which are the same for all architectures with the same constants."""
 
     def figures(self) -> Figures:
         """NN-Mass, parameters and operations, in closed form."""
@@ -72,7 +72,7 @@ class ChainArchitecture(Architecture):
         return total(total(part.figures() for part in parts) for _, parts in stages)
 
     def assemble(self) -> nn.Module:
-        """The module with its weights as torch's layers draw them."""
+        """Build the module, with the default initialisation of torch's layers."""
         from torch import nn
 
         from search_spaces.modules import sequence
@@ -81,7 +81,7 @@ class ChainArchitecture(Architecture):
         return nn.Sequential(OrderedDict((stage.name, sequence(parts)) for stage, parts in stages))
 
     def initialise(self, model: nn.Module) -> None:
-        """Draw the weights of a module of this family."""
+        """Initialise the weights of a module of this family."""
         from search_spaces.modules import initialise_images
 
         initialise_images(model)

@@ -1,8 +1,7 @@
-"""What a part of a network counts for: NN-Mass, the score, parameters and operations by operator.
+"""NN-Mass and costs of a part of a network: the score, parameters, and operations per operator.
 
 Source: Bhardwaj, Li, Marculescu, "How does topology influence gradient propagation and model performance of
 deep networks with DenseNet-type skip connections?", CVPR 2021, arXiv 1910.00780.
-
 """
 
 from __future__ import annotations
@@ -16,28 +15,28 @@ from typing import Any, TypeAlias
 import numpy as np
 
 Column: TypeAlias = Any
-"""A number, or a NumPy array of numbers with one entry an architecture. Every formula takes both."""
+"""A number, or a NumPy array with one number per architecture. Every formula takes both."""
 
 MASS_SCALE = 720_720 * 4096
-"""Parts of one NN-Mass in which masses are kept, as whole numbers.
+"""Units per NN-Mass: masses are stored as whole numbers of units.
 
-Sums of whole numbers are the same in any order, sums of floats are not. 720,720 is divisible by all numbers
-up to 16, so the masses of inverted residuals, fractions of 2 + expansion, are exact; others are within 2e-10.
+Sums of whole numbers do not depend on the order, sums of floats do. 720,720 is divisible by all numbers up to
+16, so the masses of inverted residuals, fractions of 2 + expansion, are exact; others are within 2e-10.
 """
 
 MULTIPLY_ADDS = ("conv", "linear")
-"""The operators, by fvcore's names, whose operations are multiply-adds: together they are the MACs."""
+"""fvcore's names of the operators whose operations are multiply-adds; their sum is the MACs."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """NN-Mass, parameters and operations of a part, for one architecture or a column of them.
+    """NN-Mass, parameters and operations of a part, of one architecture or a column of architectures.
 
     Attributes:
-        mass_units: NN-Mass, at least 0, in parts of 1 / `MASS_SCALE`.
+        mass_units: NN-Mass in units of 1 / `MASS_SCALE`, at least 0.
         params: Trainable parameters.
-        operators: Operations of one image by fvcore's operator names, in evaluation mode, a multiply-add
-            counted as one.
+        operators: Operations per image in evaluation mode, by fvcore's operator names; a multiply-add is one
+            operation.
 
     >>> conv = Figures(params=9, operators={"conv": 100})
     >>> norm = Figures(params=2, operators={"batch_norm": 20})
@@ -57,7 +56,7 @@ class Figures:
 
     @property
     def macs(self) -> Column:
-        """Multiply-adds of convolutions and linear layers, the figure that most papers print."""
+        """Multiply-adds of convolutions and linear layers, the cost that most papers report."""
         return sum(self.operators.get(name, 0) for name in MULTIPLY_ADDS)
 
     @property
@@ -72,14 +71,14 @@ class Figures:
         return Figures(self.mass_units + other.mass_units, self.params + other.params, operators)
 
     def times(self, count: Column) -> Figures:
-        """The figures of `count` copies: a number, or a truth value for one copy or none."""
+        """The costs of `count` copies; True is one copy, False none."""
         count = count.astype(np.int64) if isinstance(count, np.ndarray) else int(count)
         operators = {name: operations * count for name, operations in self.operators.items()}
         return Figures(self.mass_units * count, self.params * count, operators)
 
 
 def in_units(mass: Column) -> Column:
-    """An NN-Mass as the nearest whole number of parts of 1 / `MASS_SCALE`.
+    """Round an NN-Mass to a whole number of units of 1 / `MASS_SCALE`.
 
     >>> int(in_units(11.2)) * 5 == 56 * MASS_SCALE
     True
@@ -88,18 +87,18 @@ def in_units(mass: Column) -> Column:
 
 
 def total(figures: Iterable[Figures]) -> Figures:
-    """The sum."""
+    """The sum of the costs of several parts."""
     return reduce(add, figures, Figures())
 
 
 def concatenation_mass(width: Column, depth: Column, linked: Column, linkable: Column) -> Column:
-    """NN-Mass of a cell with concatenating skips: width x depth x density.
+    """NN-Mass of a cell with concatenation-type skips: width x depth x density.
 
     Args:
-        width: Channels or neurons a layer.
-        depth: Layers in the cell.
-        linked: Channels that skip connections bring, summed over the layers.
-        linkable: Channels that they could bring at most; 0 in a cell of fewer than three layers.
+        width: Channels or neurons per layer.
+        depth: Number of layers.
+        linked: Channels that skip connections supply, summed over the layers.
+        linkable: The maximum of `linked`; 0 in a cell of fewer than three layers.
 
     >>> print(concatenation_mass(width=32, depth=13, linked=432, linkable=2112))
     85.0909090909091
@@ -110,13 +109,13 @@ def concatenation_mass(width: Column, depth: Column, linked: Column, linkable: C
 
 
 def addition_mass(entering: Column, widths: Sequence[Column]) -> Column:
-    """NN-Mass of a block whose input is added to its output: summed widths x density.
+    """NN-Mass of a block with an addition-type skip: summed widths x density.
 
-    The density is the channels that skip, `entering`, over all that could: each layer of the block could also
-    read everything before the layer it reads. The last layer counts with the width of the skip.
+    The density is the number of skip channels, `entering`, divided by the number of possible ones: each layer
+    could also read every output before the layer it reads. The last layer counts with the width of the skip.
 
     Args:
-        entering: Channels that enter the block.
+        entering: Input channels of the block.
         widths: Output channels of its layers, in order.
 
     >>> addition_mass(16, [96, 96, 16]) == (16 + 2 * 96) * 16 / (2 * 16 + 96)  # inverted residual

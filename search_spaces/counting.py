@@ -1,4 +1,4 @@
-"""Operations of any module, counted while one input passes through it: fvcore's rules, without fvcore."""
+"""Counts operations of any module in a forward pass on the meta device: fvcore's rules without fvcore."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from search_spaces.cost import Figures
 
 
 def counted(build: Callable[[], nn.Module], input_shape: tuple[int, ...]) -> Figures:
-    """Parameters and operations of a module in evaluation mode; it has no NN-Mass (nan).
+    """Count the parameters and operations of a module in evaluation mode; NN-Mass is nan.
 
-    Nothing is computed, no memory is taken for weights, and no random number is drawn. Counted are
-    convolutions, linear layers, batch norm and adaptive average pooling: all that fvcore counts in the
-    networks of `search_spaces.torchvision`.
+    This computes nothing, allocates no weights and uses no random numbers. It counts convolutions, linear
+    layers, batch norm and adaptive average pooling: all that fvcore counts in the networks of
+    `search_spaces.torchvision`.
 
     Args:
-        build: Makes the module.
-        input_shape: Of one input, without the batch.
+        build: Builds the module.
+        input_shape: Shape of one input, without the batch dimension.
 
     >>> layer = counted(lambda: nn.Conv2d(3, 8, 3, stride=2, padding=1), (3, 32, 32))
     >>> layer.params, layer.operators
     (224, {'conv': 55296})
     """
-    with _WithoutWeights():
+    with _WithoutMemory():
         model = build().eval().to("meta")
     with torch.no_grad(), _Counting() as counting:
         model(torch.empty(1, *input_shape, device="meta"))
@@ -37,10 +37,11 @@ def counted(build: Callable[[], nn.Module], input_shape: tuple[int, ...]) -> Fig
     return Figures(mass_units=float("nan"), params=params, operators=dict(counting.operators))
 
 
-class LeaveWeights(TorchFunctionMode):
-    """Leaves weights as memory happens to be: drawing them takes longer than counting, and changes no count.
+class SkipInitialisation(TorchFunctionMode):
+    """Leaves weights uninitialised: initialisation takes longer than counting and does not affect counts.
 
-    It stops `torch.nn.init`, and what those of its functions draw by that cannot be stopped themselves.
+    It skips the functions of `torch.nn.init`, and the tensor methods called by those that torch does not
+    dispatch.
     """
 
     def __torch_function__(
@@ -51,16 +52,16 @@ class LeaveWeights(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = kwargs or {}
-        drawn = function in (Tensor.normal_, Tensor.uniform_)
-        if drawn or getattr(function, "__module__", None) == "torch.nn.init":
+        random = function in (Tensor.normal_, Tensor.uniform_)
+        if random or getattr(function, "__module__", None) == "torch.nn.init":
             return args[0] if args else given["tensor"]
         return function(*args, **given)
 
 
-class _WithoutWeights(LeaveWeights):
-    """Gives weights no memory either: the layers' `torch.empty` makes tensors without.
+class _WithoutMemory(SkipInitialisation):
+    """Allocates no memory for weights either: `torch.empty`, which layers call, uses the meta device.
 
-    Making all tensors so would not do: RegNet computes its widths with some.
+    Other tensors stay on the CPU: RegNet computes its widths with them.
     """
 
     def __torch_function__(
@@ -74,20 +75,20 @@ class _WithoutWeights(LeaveWeights):
         return super().__torch_function__(function, types, args, given)
 
 
-def _convolution(given: Tensor, weight: Tensor, came: Tensor) -> int:
-    return came.numel() * weight[0].numel()
+def _convolution(inputs: Tensor, weight: Tensor, outputs: Tensor) -> int:
+    return outputs.numel() * weight[0].numel()
 
 
-def _linear(given: Tensor, weight: Tensor, came: Tensor) -> int:
-    return given.numel() * len(weight)
+def _linear(inputs: Tensor, weight: Tensor, outputs: Tensor) -> int:
+    return inputs.numel() * len(weight)
 
 
-def _batch_norm(given: Tensor, mean: Tensor, came: Tensor) -> int:
-    return 2 * given.numel()
+def _batch_norm(inputs: Tensor, mean: Tensor, outputs: Tensor) -> int:
+    return 2 * inputs.numel()
 
 
-def _pooling(given: Tensor, size: object, came: Tensor) -> int:
-    return given.numel()
+def _pooling(inputs: Tensor, size: object, outputs: Tensor) -> int:
+    return inputs.numel()
 
 
 _COUNTED: dict[object, tuple[str, Callable[[Tensor, Any, Tensor], int]]] = {
@@ -96,11 +97,11 @@ _COUNTED: dict[object, tuple[str, Callable[[Tensor, Any, Tensor], int]]] = {
     functional.batch_norm: ("batch_norm", _batch_norm),
     functional.adaptive_avg_pool2d: ("adaptive_avg_pool2d", _pooling),
 }
-"""By function: fvcore's name, and the operations, from the first two arguments and the result."""
+"""For each function fvcore's name, and the operations from its first two arguments and its result."""
 
 
 class _Counting(TorchFunctionMode):
-    """Counts the functions that are called, whether by layers or by the code between them."""
+    """Counts the operations of all functions that are called, by layers or between them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,8 +114,8 @@ class _Counting(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        came = function(*args, **(kwargs or {}))
+        outputs = function(*args, **(kwargs or {}))
         if function in _COUNTED:
             name, operations = _COUNTED[function]
-            self.operators[name] += operations(args[0], args[1], came)
-        return came
+            self.operators[name] += operations(args[0], args[1], outputs)
+        return outputs

@@ -1,4 +1,4 @@
-"""DenseNet cells for small images: three cells with random concatenating skips, as in the NN-Mass paper.
+"""DenseNet cells for small images: three cells with random concatenation-type skips, as in the NN-Mass paper.
 
 Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780; DenseNet: Huang et al., CVPR 2017.
 """
@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from search_spaces.blocks import DenseCell, dense_layers, links_of_use
+from search_spaces.blocks import DenseCell, dense_layers, useful_links
 from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.cost import Column
 from search_spaces.layers import BatchNorm, Conv, Linear, Part, Repeat, Uncounted, conv_norm, halved
@@ -20,15 +20,15 @@ from search_spaces.space import Space
 from search_spaces.spec import choice, constant
 
 CHANNELS = (16, 32, 64)
-"""Channels a layer in each cell, at width multiplier 1."""
+"""Channels per layer of each cell at width multiplier 1."""
 
 
 def operation(op: Column, channels_in: Column, width: Column, side: int, stride: int = 1) -> tuple[Part, ...]:
-    """What a layer does: a 3x3 convolution, or 1x1 to `width`, 3x3 depthwise, 1x1, each normalised.
+    """The operation of a layer: a 3x3 convolution, or 1x1 to `width`, 3x3 depthwise, 1x1, with batch norms.
 
     Args:
         op: "conv3x3" or "depthwise".
-        side: Side of its input, in pixels.
+        side: Side of the input, in pixels.
     """
     out = halved(side) if stride == 2 else side
     separable = (
@@ -47,12 +47,12 @@ class DenseNet(ChainArchitecture):
     """Three DenseNet cells at full, half and quarter resolution.
 
     Attributes:
-        width_mult: Cells are 16, 32 and 64 times this wide.
-        depths: Layers a cell.
-        links: Channels that a layer may read from layers before the one before it, a cell.
-        op: Kind of layer.
-        resolution: Side of the input, in pixels; at least 5, or nothing is left after the last pooling.
-        num_classes: Outputs.
+        width_mult: Width multiplier; the cells have 16, 32 and 64 times as many channels per layer.
+        depths: Layers per cell.
+        links: Link budget of each cell: channels that a layer may read from layers before the previous one.
+        op: Kind of layer, "conv3x3" or "depthwise".
+        resolution: Side of the input, in pixels; at least 5, as the last pooling needs 2x2 pixels.
+        num_classes: Number of outputs.
 
     >>> str(DenseNet(links=(10, 20, 40), op="depthwise"))
     'densenet:k2_d13-13-13_t10-20-40_depthwise'
@@ -72,19 +72,19 @@ class DenseNet(ChainArchitecture):
         return (3, self.resolution, self.resolution)
 
     def chain(self) -> Chain:
-        """The state between cells is the width multiplier and the kind of layer."""
+        """The stages; the state between cells is the width multiplier and the kind of layer."""
 
         def cell(index: int) -> Stage:
-            def whole(entering: Values, chosen: Values) -> Values:
+            def shared_state(entering: Values, chosen: Values) -> Values:
                 return entering or {name: chosen[name] for name in ("width_mult", "op")}
 
             def canonical(entering: Values, chosen: Values) -> Values:
-                width = CHANNELS[index] * whole(entering, chosen)["width_mult"]
-                of_use = links_of_use(width, chosen[f"depth_{index + 1}"])
-                return {**chosen, f"links_{index + 1}": np.minimum(chosen[f"links_{index + 1}"], of_use)}
+                width = CHANNELS[index] * shared_state(entering, chosen)["width_mult"]
+                useful = useful_links(width, chosen[f"depth_{index + 1}"])
+                return {**chosen, f"links_{index + 1}": np.minimum(chosen[f"links_{index + 1}"], useful)}
 
             def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
-                state = whole(entering, chosen)
+                state = shared_state(entering, chosen)
                 width = CHANNELS[index] * state["width_mult"]
                 depth, links = chosen[f"depth_{index + 1}"], chosen[f"links_{index + 1}"]
                 side = halved(self.resolution, times=index)

@@ -1,4 +1,4 @@
-"""The error of a request that cannot be met: one line that names the value and the way out."""
+"""The error for wrong requests, argument checks, and how messages print values."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from pathlib import PurePath
 
 
 class RequestError(ValueError):
-    """What the user asked for is wrong; the message is one line that says what and how to mend it."""
+    """A request is wrong; the message is one line that names the value and how to correct it."""
 
 
-def checked_kind(name: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
-    """Refuse an argument of another kind; a truth value is no number.
+def checked_kind(name: str, value: object, kinds: type | tuple[type, ...], expected: str) -> None:
+    """Check the type of an argument; bool does not count as a number.
+
+    Args:
+        expected: Description of a valid value, for the message.
 
     Raises:
-        TypeError: It is of none of the kinds.
+        TypeError: The value has none of these types.
 
     >>> checked_kind("row", "x", int, "a whole number")
     Traceback (most recent call last):
@@ -28,36 +31,36 @@ def checked_kind(name: str, value: object, kinds: type | tuple[type, ...], wante
     if isinstance(value, bool):
         of_kind = bool in (kinds if isinstance(kinds, tuple) else (kinds,))
     if not of_kind:
-        raise TypeError(f"{name} is {shown(value)}, expected {wanted}")
+        raise TypeError(f"{name} is {shown(value)}, expected {expected}")
 
 
 def checked_whole(name: str, value: object, least: int = 0, most: int | None = None) -> int:
-    """A whole number of Python or numpy as one of Python.
+    """Check a whole number, of Python or NumPy, and return it as an int.
 
     Raises:
-        TypeError: It is none.
-        RequestError: It is too small or too large.
+        TypeError: The value is not a whole number.
+        RequestError: The value is below `least` or above `most`.
 
     >>> checked_whole("top", 11, 1, 10)
     Traceback (most recent call last):
     ...
     search_spaces.errors.RequestError: top is 11, expected a whole number of at least 1 and at most 10
     """
-    wanted = f"a whole number of at least {least}" + (f" and at most {most:,}" if most is not None else "")
+    expected = f"a whole number of at least {least}" + (f" and at most {most:,}" if most is not None else "")
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} is {shown(value)}, expected {wanted}")
+        raise TypeError(f"{name} is {shown(value)}, expected {expected}")
     number = operator.index(value)
     if number < least or (most is not None and number > most):
-        raise RequestError(f"{name} is {shown(number)}, expected {wanted}")
+        raise RequestError(f"{name} is {shown(number)}, expected {expected}")
     return number
 
 
 def checked_path(name: str, value: object) -> None:
-    """Refuse what is no path.
+    """Check a path.
 
     Raises:
-        TypeError: It is neither text nor a path.
-        RequestError: It is empty or has a NUL.
+        TypeError: The value is neither a string nor a path.
+        RequestError: The path is empty or contains a NUL.
     """
     checked_kind(name, value, (str, PurePath), "a path")
     if not str(value) or "\0" in str(value):
@@ -65,7 +68,7 @@ def checked_path(name: str, value: object) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The known name most similar to a wrong one, as a question to put behind it; empty if none is similar.
+    """The known name most similar to a wrong one, as a question in parentheses; empty if none is similar.
 
     >>> did_you_mean("MobileNetV2", ["mobilenet_v2", "nn_mass_b"]), did_you_mean("x", ["mobilenet_v2"])
     (' (did you mean mobilenet_v2?)', '')
@@ -80,20 +83,20 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def shown(value: object, most: int = 80) -> str:
-    """A value as an error names it: its `repr`, which escapes control characters, cut in the middle.
+    """A value as messages print it: its `repr`, shortened in the middle to `most` characters.
 
     >>> shown("a\\x1b[31m"), len(shown("9" * 5000))
     ("'a\\\\x1b[31m'", 80)
     """
     try:
         text = repr(value)
-    except ValueError:  # of a number with thousands of digits
+    except ValueError:  # an int with thousands of digits
         text = f"a very large {type(value).__name__}"
     return shortened(text, most)
 
 
 def printable(text: str) -> str:
-    """A text in one line, with control characters escaped.
+    """A string as one line, with control characters escaped.
 
     >>> printable("no\\x1b[31m\\nfile")
     'no\\\\x1b[31m file'
@@ -105,7 +108,7 @@ def printable(text: str) -> str:
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
-    """Names joined by commas, the first few where there are many.
+    """Names joined by commas; if there are more than `most`, the first ones and the number of the others.
 
     >>> listed("abcde", 3)
     'a, b, c and 2 more'
@@ -117,7 +120,7 @@ def listed(names: Iterable[str], most: int = 8) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most so many characters, cut in the middle where it is longer.
+    """A string shortened in the middle to at most `most` characters.
 
     >>> shortened("abcdefghij", 6)
     'abc…ij'

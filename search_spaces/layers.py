@@ -1,7 +1,7 @@
-"""The layers that networks are made of: for each, its cost in closed form and its torch module.
+"""The layers of networks: each with its cost in closed form and its torch module.
 
-Costs follow fvcore's rules for one image in evaluation mode. Widths may be numbers or columns (one entry an
-architecture); a module is built from numbers only. Torch is imported when a module is built, not before.
+Costs follow fvcore's rules for one image in evaluation mode. Widths are numbers or columns (one entry per
+architecture); building a module requires numbers. Torch is imported only when a module is built.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class Part(Protocol):
-    """Anything a network is put together from."""
+    """A part of a network: a layer or a block."""
 
     def figures(self) -> Figures:
-        """NN-Mass, parameters and operations."""
+        """NN-Mass, parameters and operations of the part."""
         ...
 
     def modules(self) -> Iterator[nn.Module]:
-        """Its torch modules, in the order in which data passes them; there may be none."""
+        """Its torch modules in order of execution; there may be none."""
         ...
 
 
 def halved(side: int, times: int = 1) -> int:
-    """Side of an image after `times` layers of stride 2 that pad by half their kernel.
+    """Side of an image, in pixels, after `times` layers of stride 2 padded by half their kernel.
 
     >>> halved(224), halved(7), halved(224, times=5)
     (112, 4, 7)
@@ -42,7 +42,7 @@ def halved(side: int, times: int = 1) -> int:
 
 
 def round_channels(channels: Column, divisor: int = 8) -> Column:
-    """Nearest multiple of `divisor`, at least one of them, never more than a tenth below `channels`.
+    """Nearest multiple of `divisor`, at least `divisor` and at least 0.9 times `channels`.
 
     The rule of MobileNetV2 (Sandler et al., CVPR 2018, reference code).
 
@@ -58,8 +58,8 @@ class Conv:
     """A convolution without bias, padded by half its kernel.
 
     Attributes:
-        side: Side of its output, in pixels.
-        depthwise: One filter a channel; `channels_in` and `channels_out` are then equal.
+        side: Side of the output, in pixels.
+        depthwise: One filter per channel; then `channels_in` equals `channels_out`.
     """
 
     channels_in: Column
@@ -92,7 +92,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class BatchNorm:
-    """Batch normalisation of images of `side` x `side` pixels: two operations an element."""
+    """Batch normalisation of images of `side` x `side` pixels: two operations per element."""
 
     channels: Column
     side: int
@@ -114,13 +114,13 @@ def conv_norm(
     stride: int = 1,
     depthwise: bool = False,
 ) -> tuple[Part, ...]:
-    """A convolution and its batch normalisation, for an output of `side` x `side` pixels."""
+    """A convolution and batch normalisation, with an output of `side` x `side` pixels."""
     return Conv(channels_in, channels_out, kernel, side, stride, depthwise), BatchNorm(channels_out, side)
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear layer with bias; the bias is free in operations."""
+    """A linear layer with bias; the bias counts no operations."""
 
     features_in: Column
     features_out: Column
@@ -137,7 +137,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class GlobalPool:
-    """The mean of each channel, as adaptive average pooling: one operation an input element."""
+    """Global average pooling of images of `side` x `side` pixels: one operation per input element."""
 
     channels: Column
     side: int
@@ -154,7 +154,11 @@ class GlobalPool:
 
 @dataclass(frozen=True)
 class Uncounted:
-    """A module without parameters that fvcore does not count, by its name in `torch.nn`.
+    """A module without parameters that fvcore does not count.
+
+    Attributes:
+        name: Its name in `torch.nn`.
+        argument: The argument of its constructor; None for no argument.
 
     >>> next(Uncounted("Dropout", 0.2).modules())
     Dropout(p=0.2, inplace=False)
@@ -175,7 +179,7 @@ class Uncounted:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """ResNet's 3x3 max pooling of stride 2; free."""
+    """ResNet's 3x3 max pooling of stride 2; it counts no operations."""
 
     def figures(self) -> Figures:
         return Figures()
@@ -188,9 +192,9 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class Repeat:
-    """`count` copies of some parts, one after another; 0 leaves them out.
+    """`count` copies of some parts in sequence; 0 omits them.
 
-    A choice that adds or drops layers is a `Repeat` whose count is a column.
+    Use it, with a column as count, for a choice that adds or omits layers.
     """
 
     count: Column

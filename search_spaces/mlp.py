@@ -1,4 +1,4 @@
-"""Multilayer perceptrons with random concatenating skips, the NN-Mass paper's smallest system.
+"""Multilayer perceptrons with random concatenation-type skips, the smallest networks of the NN-Mass paper.
 
 Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from search_spaces.blocks import DenseCell, dense_layers, links_of_use
+from search_spaces.blocks import DenseCell, dense_layers, useful_links
 from search_spaces.chain import Chain, ChainArchitecture, Stage, Values
 from search_spaces.cost import Column
 from search_spaces.layers import Linear, Part, Uncounted
@@ -28,11 +28,11 @@ class MLP(ChainArchitecture):
     """One cell of linear layers with ReLU, and a linear classifier.
 
     Attributes:
-        width: Neurons a layer.
-        depth: Layers, without the classifier.
-        links: Neurons that a layer may read from layers before the one before it.
-        in_features: Inputs; images are flattened.
-        num_classes: Outputs.
+        width: Neurons per layer.
+        depth: Number of layers without the classifier.
+        links: Link budget: neurons that a layer may read from layers before the previous one.
+        in_features: Number of inputs; images are flattened.
+        num_classes: Number of outputs.
 
     >>> str(MLP(width=16, depth=20))
     'mlp:w16_d20_t10'
@@ -56,7 +56,7 @@ class MLP(ChainArchitecture):
         initialise_features(model)
 
     def chain(self) -> Chain:
-        """The state before the classifier is the width."""
+        """The stages; the state before the classifier is the width."""
 
         def cell(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
             width, depth, links = chosen["width"], chosen["depth"], chosen["links"]
@@ -69,8 +69,8 @@ class MLP(ChainArchitecture):
             return (dense,), {"width": width}
 
         def canonical(entering: Values, chosen: Values) -> Values:
-            of_use = links_of_use(chosen["width"], chosen["depth"])
-            return {**chosen, "links": np.minimum(chosen["links"], of_use)}
+            useful = useful_links(chosen["width"], chosen["depth"])
+            return {**chosen, "links": np.minimum(chosen["links"], useful)}
 
         def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
             return (Linear(entering["width"], self.num_classes),), {}

@@ -1,4 +1,4 @@
-"""MobileNetV2's family: inverted residuals under one width multiplier, or with a width of its own a stage.
+"""The MobileNetV2 family: inverted residuals with one width multiplier, or with one width per stage.
 
 Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018.
 """
@@ -40,7 +40,7 @@ EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
 def inverted_residual(
     channels_in: Column, channels_out: Column, expansion: Column, side: int, stride: int
 ) -> Residual:
-    """1x1 to the hidden width, 3x3 depthwise, 1x1 to the output; an expansion of 1 leaves out the first.
+    """1x1 to the hidden width, 3x3 depthwise, 1x1 to the output; an expansion of 1 omits the first.
 
     Args:
         side: Side of the block's input, in pixels.
@@ -68,7 +68,7 @@ def stage_parts(
     """Stage `index` (0 to 6): one block that changes width and size, then blocks that keep them.
 
     Args:
-        side: Side of what the stem leaves, in pixels.
+        side: Side of the stem's output, in pixels.
     """
     depth, expansion = chosen[f"depth_{index + 1}"], chosen[f"expansion_{index + 1}"]
     side = halved(side, times=STRIDES[:index].count(2))
@@ -80,20 +80,20 @@ def stage_parts(
 
 
 def stem_side(resolution: int, stride: int) -> int:
-    """Side of what the stem leaves, in pixels."""
+    """Side of the stem's output, in pixels."""
     return halved(resolution) if stride == 2 else resolution
 
 
 def stem_parts(channels: Column, side: int, stride: int) -> list[Part]:
-    """A 3x3 convolution on the image, for an output of `side` x `side` pixels."""
+    """A 3x3 convolution on the image, with an output of `side` x `side` pixels."""
     return [*conv_norm(3, channels, 3, side, stride), Uncounted("ReLU6")]
 
 
 def head_parts(channels_in: Column, channels: Column, side: int, num_classes: int) -> list[Part]:
-    """A 1x1 convolution, the mean over the image, dropout and the classifier.
+    """A 1x1 convolution, global average pooling, dropout and the classifier.
 
     Args:
-        side: Side of what the stem leaves, in pixels.
+        side: Side of the stem's output, in pixels.
     """
     side = halved(side, times=STRIDES.count(2))
     return [
@@ -107,17 +107,17 @@ def head_parts(channels_in: Column, channels: Column, side: int, num_classes: in
 
 @dataclass(frozen=True)
 class MobileNet(ChainArchitecture):
-    """A MobileNetV2 whose widths all follow one multiplier.
+    """A MobileNetV2 with one width multiplier.
 
     Stem and stages scale with it and round to multiples of 8; the head scales only above 1.
 
     Attributes:
         width_mult: Width multiplier.
-        depths: Blocks a stage.
-        expansions: Hidden width over input width, a stage.
+        depths: Blocks per stage.
+        expansions: Hidden width divided by input width, per stage.
         resolution: Side of the input, in pixels.
-        num_classes: Outputs.
-        stem_stride: Stride of the stem; 1 suits small images.
+        num_classes: Number of outputs.
+        stem_stride: Stride of the stem, 1 or 2; use 1 for small images.
 
     >>> str(MobileNet(width_mult=0.6, depths=(2, 3, 4, 5, 4, 3, 1)))
     'mobilenet:w0.6_d2-3-4-5-4-3-1'
@@ -137,7 +137,7 @@ class MobileNet(ChainArchitecture):
         return (3, self.resolution, self.resolution)
 
     def chain(self) -> Chain:
-        """The state between stages is the width multiplier."""
+        """The stages; the state between stages is the width multiplier."""
         side = stem_side(self.resolution, self.stem_stride)
 
         def stem(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
@@ -164,15 +164,15 @@ class MobileNet(ChainArchitecture):
 
 @dataclass(frozen=True)
 class MobileNetWide(ChainArchitecture):
-    """A MobileNetV2 with a width, a depth and an expansion of its own for each stage.
+    """A MobileNetV2 with a separate width, depth and expansion for each stage.
 
     Attributes:
-        widths: Output channels a stage.
-        depths: Blocks a stage.
-        expansions: Hidden width over input width, a stage.
+        widths: Output channels per stage.
+        depths: Blocks per stage.
+        expansions: Hidden width divided by input width, per stage.
         resolution: Side of the input, in pixels.
-        num_classes: Outputs.
-        stem_stride: Stride of the stem; 1 suits small images.
+        num_classes: Number of outputs.
+        stem_stride: Stride of the stem, 1 or 2; use 1 for small images.
     """
 
     family: ClassVar[str] = "mobilenet-wide"
@@ -189,7 +189,7 @@ class MobileNetWide(ChainArchitecture):
         return (3, self.resolution, self.resolution)
 
     def chain(self) -> Chain:
-        """The state between stages is the width that leaves the stage before."""
+        """The stages; the state between stages is the output width of the previous stage."""
         side = stem_side(self.resolution, self.stem_stride)
 
         def stem(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
@@ -211,11 +211,11 @@ class MobileNetWide(ChainArchitecture):
 
 
 def _multiples_of_8(low: float, high: float) -> tuple[int, ...]:
-    """Multiples of 8 between both ends, each rounded down, at least 8."""
+    """Multiples of 8 from `low` to `high`, both rounded down to a multiple, at least 8."""
     return tuple(range(max(8, int(low) // 8 * 8), int(high) // 8 * 8 + 1, 8))
 
 
-_DEPTHS_OF_THE_PAPER = (2, 3, 4, 5, 4, 3, 1)
+_PAPER_DEPTHS = (2, 3, 4, 5, 4, 3, 1)
 
 register(
     Space(
@@ -229,8 +229,8 @@ register(
         base=("width_mult",),
         references={
             "mobilenet_v2": MobileNet(),
-            "nn_mass_a": MobileNet(width_mult=0.6, depths=_DEPTHS_OF_THE_PAPER),
-            "nn_mass_b": MobileNet(depths=_DEPTHS_OF_THE_PAPER),
+            "nn_mass_a": MobileNet(width_mult=0.6, depths=_PAPER_DEPTHS),
+            "nn_mass_b": MobileNet(depths=_PAPER_DEPTHS),
         },
     )
 )
@@ -248,7 +248,7 @@ register(
         base=tuple(f"width_{i}" for i in range(1, 8)),
         references={
             "mobilenet_v2": MobileNetWide(),
-            "nn_mass_b": MobileNetWide(depths=_DEPTHS_OF_THE_PAPER),
+            "nn_mass_b": MobileNetWide(depths=_PAPER_DEPTHS),
         },
     )
 )

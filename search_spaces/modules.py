@@ -1,4 +1,4 @@
-"""The torch modules that no library has: a residual sum and a cell with random links; and initialisation."""
+"""Torch modules of the blocks, a residual sum and a cell with random links, and initialisation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from search_spaces.layers import Part
 
 
 def sequence(parts: Iterable[Part]) -> nn.Sequential:
-    """The modules of some parts, one after another."""
+    """The modules of some parts in sequence."""
     return nn.Sequential(*(module for part in parts for module in part.modules()))
 
 
@@ -32,15 +32,15 @@ class Residual(nn.Module):
 
 
 class DenseCell(nn.Module):
-    """Layers that read the one before them and channels picked from all the layers before that.
+    """Layers that read the previous layer and random channels of the layers before that.
 
-    Which channels a layer picks is a buffer, so it is saved with the weights.
+    The indices of the channels are a buffer, so they are saved with the weights.
 
     Args:
         first: Layer 0.
         layers: Layers 1, 2, ...
-        links: For each of `layers`, the channels it links and the channels it could link.
-        seed: Seed of the picks.
+        links: For each of `layers`, how many channels it links, and how many it could link.
+        seed: Seed of the random links.
 
     Shape: (N, C, ...) to (N, width, ...).
     """
@@ -68,7 +68,7 @@ class DenseCell(nn.Module):
 
 
 def initialise_images(model: nn.Module) -> None:
-    """Draw weights as MobileNetV2 does: He for convolutions (fan out), N(0, 0.01) for the classifier."""
+    """Initialise as MobileNetV2 does: He for convolutions (fan out), N(0, 0.01) for the classifier."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -78,7 +78,7 @@ def initialise_images(model: nn.Module) -> None:
 
 
 def initialise_features(model: nn.Module) -> None:
-    """He's initialisation for linear layers (fan in), zero biases."""
+    """Initialise linear layers by He's method (fan in), with zero biases."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -1,4 +1,4 @@
-"""The registry of search spaces and known networks: a file registers what it defines, users ask by name."""
+"""The registry of search spaces and of families of baselines, by name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 _spaces: dict[str, Space] = {}
 _families: dict[str, type[Architecture]] = {}
-"""Families of known networks, that are no spaces."""
+"""Families that are not spaces: their networks cannot be searched."""
 
 
 def register(space: Space) -> Space:
-    """Make a space known by its name.
+    """Register a space under its name, and return it.
 
     Raises:
-        ValueError: Another space has that name.
+        ValueError: The name is taken.
     """
     if space.name in _spaces:
         raise ValueError(f"a space named {space.name!r} is registered already")
@@ -29,7 +29,7 @@ def register(space: Space) -> Space:
 
 
 def register_family(family: type[Architecture]) -> type[Architecture]:
-    """Make a family of networks known that can be had one by one, but not searched."""
+    """Register a family whose networks can be named but not searched, and return it."""
     _families[family.family] = family
     return family
 
@@ -40,16 +40,16 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> Space:
-    """The space of that name.
+    """The space with this name.
 
     Raises:
-        RequestError: There is none; the message lists the names.
-        TypeError: It is no text.
+        RequestError: There is no such space; the message lists the names.
+        TypeError: `name` is not a string.
     """
     checked_kind("name", name, str, "the name of a space")
     if name in _families:
         raise RequestError(
-            f"{name} is no space to search: its networks are given one by one, as {_families[name]()};"
+            f"{name} is not a search space: name one of its networks, such as {_families[name]()};"
             f" the spaces are {', '.join(names())}"
         )
     if name not in _spaces:
@@ -59,7 +59,7 @@ def get(name: str) -> Space:
 
 
 def reference_name(architecture: Architecture) -> str:
-    """The name of the reference that an architecture is, whatever its image size and classes; "" if none.
+    """The name of the reference that equals an architecture except for its constants; "" if there is none.
 
     >>> import search_spaces
     >>> reference_name(search_spaces.MobileNet(resolution=32, num_classes=10))
@@ -75,11 +75,11 @@ def reference_name(architecture: Architecture) -> str:
 
 
 def parse(text: str) -> Architecture:
-    """The architecture of "space:spec", "space:reference" or "family:spec".
+    """Parse "space:spec", "space:reference" or "family:spec".
 
     Raises:
-        RequestError: There is no such space, or the rest does not parse.
-        TypeError: It is no text.
+        RequestError: There is no such space, or the spec does not parse.
+        TypeError: `text` is not a string.
     """
     checked_kind("text", text, str, "SPACE:SPEC")
     name, colon, _ = text.partition(":")
@@ -90,7 +90,7 @@ def parse(text: str) -> Architecture:
 
 
 def _way_out(text: str) -> str:
-    """How to write an architecture that was given without its space: in full, if a space knows it."""
+    """How to write an architecture whose space is missing: the full spec, if a space can parse it."""
     for space in _spaces.values():
         try:
             space.parse(text)

@@ -1,4 +1,4 @@
-"""ResNets for ImageNet, basic and bottleneck, narrow to wide.
+"""ResNets for ImageNet with basic or bottleneck blocks, narrow to wide.
 
 Sources: He et al., "Deep Residual Learning", CVPR 2016; Zagoruyko and Komodakis, "Wide Residual Networks",
 BMVC 2016. Bottlenecks put their stride in the 3x3 convolution, as torchvision does.
@@ -33,14 +33,19 @@ from search_spaces.spec import choice, constant
 
 STEM_CHANNELS = 64
 PLANES = (64, 128, 256, 512)
-"""Width of the stages before it is scaled by width_per_group / 64."""
+"""Widths of the stages at a width_per_group of 64."""
 BOTTLENECK_EXPANSION = 4
 
 
 def residual(
     channels_in: Column, widths: Sequence[Column], body: Sequence[Part], side: int, stride: int
 ) -> Residual:
-    """A block with a ReLU after the sum and a 1x1 projection where it changes width or size."""
+    """A block with a ReLU after the sum, and a 1x1 projection if it changes width or size.
+
+    Args:
+        widths: Output channels of each layer, as NN-Mass counts them.
+        side: Side of the input, in pixels.
+    """
     channels_out = widths[-1]
     changes = np.not_equal(channels_in, channels_out) | (stride != 1)
     out = halved(side) if stride == 2 else side
@@ -49,7 +54,7 @@ def residual(
 
 
 def basic_block(channels_in: Column, width: Column, side: int, stride: int) -> Residual:
-    """Two 3x3 convolutions; `side` is that of the input, in pixels."""
+    """Two 3x3 convolutions; `side` is the side of the input, in pixels."""
     out = halved(side) if stride == 2 else side
     body = (
         *conv_norm(channels_in, width, 3, out, stride),
@@ -60,7 +65,7 @@ def basic_block(channels_in: Column, width: Column, side: int, stride: int) -> R
 
 
 def bottleneck(channels_in: Column, width: Column, channels_out: int, side: int, stride: int) -> Residual:
-    """1x1 to the inner width, 3x3, 1x1 to the output; `side` is that of the input, in pixels."""
+    """1x1 to the inner width, 3x3, 1x1 to the output; `side` is the side of the input, in pixels."""
     out = halved(side) if stride == 2 else side
     body = (
         *(*conv_norm(channels_in, width, 1, side), Uncounted("ReLU")),
@@ -75,12 +80,12 @@ class ResNet(ChainArchitecture):
     """A ResNet of four stages behind a 7x7 stem.
 
     Attributes:
-        block: Kind of block.
-        depths: Blocks a stage.
+        block: Kind of block, "basic" or "bottleneck".
+        depths: Blocks per stage.
         width_per_group: 64 for ResNet. It scales a bottleneck's inner width, as in torchvision, and a basic
             block's output, as in wide ResNets.
         resolution: Side of the input, in pixels.
-        num_classes: Outputs.
+        num_classes: Number of outputs.
 
     >>> str(ResNet(block="bottleneck", depths=(3, 4, 6, 3), width_per_group=128))
     'resnet:bottleneck_d3-4-6-3_w128'
@@ -99,10 +104,10 @@ class ResNet(ChainArchitecture):
         return (3, self.resolution, self.resolution)
 
     def chain(self) -> Chain:
-        """The state between stages is the kind of block and the width per group."""
+        """The stages; the state between stages is the kind of block and the width per group."""
 
         def widths(index: int, state: Values) -> tuple[Column, int]:
-            """Inner width of stage `index`, and the output width of its bottlenecks."""
+            """Inner width of stage `index`, and its output width with bottlenecks."""
             inner = np.maximum(PLANES[index] * state["width_per_group"] // 64, 1)
             return inner, PLANES[index] * BOTTLENECK_EXPANSION
 

@@ -1,4 +1,4 @@
-"""A search space: which choices an architecture leaves open, and the options of each."""
+"""A search space: the choices of a family of architectures, and the options of each choice."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Space:
     """A family of architectures with the options of its choices.
 
     Attributes:
-        name: What users call it.
-        architecture: The class of its members.
-        choices: The options of every choice, in order; a single option is no choice.
-        references: Named architectures to compare with.
-        base: The choices that set the base width. NN-Mass promises something only where they are equal.
-        constants: Values of fields that no search varies, where they are not the class's defaults.
+        name: Its name on the command line.
+        architecture: The class of its architectures.
+        choices: The options of every choice, in order; a choice with one option is fixed.
+        references: Named architectures for comparison.
+        base: The choices that set the base width. NN-Mass compares networks only if these are equal.
+        constants: Values of fields that a search does not vary, if they differ from the defaults.
     """
 
     name: str
@@ -46,48 +46,48 @@ class Space:
 
     @property
     def size(self) -> int:
-        """How many architectures there are, counting those that differ in an option without effect."""
+        """Number of combinations of options; combinations that give the same network count separately."""
         return math.prod(len(options) for options in self.choices.values())
 
     def chain(self) -> Chain:
-        """The stages of its architectures."""
+        """The chain of stages of its architectures."""
         return self.architecture(**self.constants).chain()
 
     def of_choices(self, choices: Mapping[str, Value]) -> Architecture:
-        """The architecture with these choices.
+        """Make the architecture with these choices.
 
         Raises:
-            RequestError: A choice is missing or unknown, or has no such value.
-            TypeError: They are no choices by name.
+            RequestError: A choice is missing or unknown, or its value is not allowed.
+            TypeError: `choices` is not a mapping.
         """
         return self.architecture.of_choices(choices, **self.constants)
 
     def of_options(self, numbers: Iterable[int]) -> Architecture:
-        """The architecture that takes, for each choice in order, the option of that number, from 0.
+        """Make the architecture given by the index of an option, from 0, for each choice in order.
 
         Raises:
-            RequestError: A choice has no option of its number, or there are not as many numbers as choices.
-            TypeError: They are no whole numbers.
+            RequestError: An index is out of range, or there are not as many as choices.
+            TypeError: An index is not a whole number.
         """
         given = tuple(numbers) if isinstance(numbers, Iterable) else ()
         if len(given) != len(self.choices):
-            raise RequestError(f"numbers is {shown(numbers)}, expected {len(self.choices)}, one a choice")
+            raise RequestError(f"numbers is {shown(numbers)}, expected {len(self.choices)}, one per choice")
         taken = {}
         for (name, options), number in zip(self.choices.items(), given, strict=True):
             checked_kind(f"numbers: {name}", number, Integral, "a whole number")
             if not 0 <= number < len(options):
                 raise RequestError(
-                    f"numbers: {name} has {len(options)} options, from 0, and none of number {shown(number)}"
+                    f"numbers: {name} is {shown(number)}, expected an index from 0 to {len(options) - 1}"
                 )
             taken[name] = options[number]
         return self.of_choices(taken)
 
     def parse(self, text: str) -> Architecture:
-        """The architecture that a spec or the name of a reference stands for.
+        """Parse a spec or the name of a reference.
 
         Raises:
-            RequestError: It is neither; the message says where it goes wrong, or lists the references.
-            TypeError: It is no text.
+            RequestError: It is neither; the message gives the position of the error and the references.
+            TypeError: `text` is not a string.
         """
         checked_kind("text", text, str, "a spec or the name of a reference")
         name = text.removeprefix(f"{self.architecture.family}:")
@@ -98,14 +98,16 @@ class Space:
         except RequestError as error:
             hint = did_you_mean(name, self.references)
             known = ", ".join(self.references) or "none"
-            raise RequestError(f"{error}; nor is it a reference of {self.name} ({known}){hint}") from None
+            raise RequestError(
+                f"{error}; it is not a reference of {self.name} either ({known}){hint}"
+            ) from None
 
     def fix(self, /, **values: Value) -> Space:
-        """The space with choices pinned to one option and constants set.
+        """A copy with choices pinned to one option and constants set.
 
         Raises:
-            RequestError: There is no such choice or constant, or it has no such option.
-            TypeError: A value is neither a number nor a word.
+            RequestError: There is no such choice or constant, or the value is not one of its options.
+            TypeError: A value is neither a number nor a string.
 
         >>> import search_spaces
         >>> search_spaces.get("mobilenet").fix(width_mult=1, resolution=192).size

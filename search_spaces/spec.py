@@ -1,8 +1,8 @@
-"""Specs: how an architecture is written in a few characters, read back and checked.
+"""Specs: short strings that describe architectures; how they are written, parsed and checked.
 
 A spec is the family, a colon, and tokens joined by "_". A token is a letter and a value (`w0.6`, `d1-2-3`),
-or a bare word for a field that takes one of a few words (`bottleneck`), first of all if it has a "_" in it.
-Constants at their default are left out.
+or a word for a field whose values are words (`bottleneck`). A word that contains "_" must be the first token.
+Constants at their default are omitted.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _SETTINGS = "search_spaces"
 
 @dataclass(frozen=True)
 class Settings:
-    """How a field of an architecture is written and what it may hold.
+    """How a field of an architecture is written, and its valid values.
 
     Attributes:
-        letter: Letter of its token; empty for a field that holds one of `words`.
-        item: Name of one entry, for a field with an entry a stage: `depth` of `depths`.
-        constant: No search varies it.
-        terse: Left out of the spec where it is the default.
-        least: Smallest value.
-        most: Largest value; beyond it counts would not fit 64 bits.
-        words: The words it may be.
+        letter: Letter of its token; empty for a field whose value is one of `words`.
+        item: Name of one entry of a field with an entry per stage: `depth` for `depths`.
+        constant: Whether searches leave it unchanged.
+        terse: Whether the spec omits it at its default.
+        least: Smallest valid value.
+        most: Largest valid value; it keeps counts within 64 bits.
+        words: The valid words, for a field whose values are words.
     """
 
     letter: str
@@ -50,33 +50,33 @@ class Settings:
 
 
 def choice(default: Any, letter: str = "", **settings: Any) -> Any:
-    """A field of an architecture; `settings` are those of `Settings`."""
+    """A field of an architecture that a search varies; `settings` are fields of `Settings`."""
     return dataclasses.field(default=default, metadata={_SETTINGS: Settings(letter, **settings)})
 
 
 def constant(default: int, letter: str, most: float = 1_000_000) -> Any:
-    """A field that no search varies and that a spec leaves out at its default."""
+    """A field that a search does not vary and that a spec omits at its default."""
     return choice(default, letter, constant=True, terse=True, most=most)
 
 
 def settings(field: dataclasses.Field[Any]) -> Settings:
-    """The settings a field was made with."""
+    """The settings of a field."""
     found: Settings = field.metadata[_SETTINGS]
     return found
 
 
 def choice_names(field: dataclasses.Field[Any]) -> tuple[str, ...]:
-    """Names of the choices a field holds: its own, or one an entry (`depth_1`, `depth_2`, ...)."""
+    """Names of the choices of a field: its own name, or one name per entry (`depth_1`, `depth_2`, ...)."""
     if not isinstance(field.default, tuple):
         return (field.name,)
     return tuple(f"{settings(field).item}_{index}" for index in range(1, len(field.default) + 1))
 
 
 def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
-    """The value as the field's own type.
+    """Check a value, and convert it to the type of its field.
 
     Raises:
-        RequestError: It is of another type, too small, or of the wrong length.
+        RequestError: The type or the length is wrong, or a number is out of range.
     """
     if not isinstance(field.default, tuple):
         return _checked_entry(family, field, field.name, field.default, value)
@@ -95,7 +95,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _entries(value: Any, most: int) -> tuple[Any, ...]:
-    """So many entries of a sequence at most; none of what has no order, or no numbers."""
+    """The first `most` entries of a sequence; empty for strings, unordered collections and other values."""
     if isinstance(value, str | bytes | Set | Mapping):
         return ()
     try:
@@ -112,13 +112,13 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
         return str(value)
     kind = type(default)
     number = "number" if kind is float else "whole number"
-    wanted = f"a {number} of at least {allowed.least:g}"
+    expected = f"a {number} of at least {allowed.least:g}"
     if _is_number(value):
         if allowed.least <= value <= allowed.most and (converted := kind(value)) == value:
             return converted
         if value > allowed.most:
-            wanted = f"a {number} of at most {allowed.most:g}"
-    raise RequestError(f"{family}: {name} is {shown(value)}, expected {wanted}")
+            expected = f"a {number} of at most {allowed.most:g}"
+    raise RequestError(f"{family}: {name} is {shown(value)}, expected {expected}")
 
 
 def write(architecture: Architecture) -> str:
@@ -133,10 +133,10 @@ def write(architecture: Architecture) -> str:
 
 
 def read(architecture: type[A], text: str) -> A:
-    """The architecture that a spec stands for, with or without the family before it.
+    """Parse a spec, with or without its family.
 
     Raises:
-        RequestError: The spec does not parse; the message says where.
+        RequestError: The spec does not parse; the message gives the position.
     """
     family, colon, tokens = text.rpartition(":")
     if colon and family != architecture.family:
@@ -158,7 +158,7 @@ def read(architecture: type[A], text: str) -> A:
 
 
 def _split(architecture: type[A], text: str) -> list[str]:
-    """The tokens of a spec; the longest word that it begins with is one, whatever is in it."""
+    """The tokens of a spec; the longest word at its start is one token, even if it contains "_"."""
     words = (word for field in dataclasses.fields(architecture) for word in settings(field).words)
     first = max((word for word in words if f"{text}_".startswith(f"{word}_")), key=len, default="")
     if not first or first == text:
@@ -192,10 +192,10 @@ def _read_value(default: Any, text: str) -> Any:
 
 
 def read_number(kind: type[N], text: str) -> N:
-    """A number as people type it: Python also takes digits of other scripts, spaces and underscores.
+    """Parse an ASCII number. Python would also accept digits of other scripts, spaces and underscores.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The string is not a number.
 
     >>> read_number(int, "12"), read_number(float, "1e-3")
     (12, 0.001)

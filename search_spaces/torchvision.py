@@ -1,4 +1,4 @@
-"""Networks that others designed by hand, as torchvision builds them: to compare with, not to search for."""
+"""Baselines: networks of torchvision, for comparison with search results; they cannot be searched."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 SCALED = ("mnasnet1_0", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
-"""Networks that torchvision builds at any width."""
+"""Networks with a width multiplier."""
 
 NAMES = (
     *SCALED,
@@ -29,25 +29,25 @@ NAMES = (
     *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"),
     *(f"shufflenet_v2_x{width}" for width in ("0_5", "1_0", "1_5", "2_0")),
 )  # fmt: skip
-"""Networks of torchvision that halve an image five times with layers that pad, so that none is too small."""
+"""Networks whose five downsampling layers pad the image, so that no image is too small for them."""
 
 BATCH_NORM_MOMENTUM = 0.1
-"""That of all other networks here. Some of torchvision's have less (MNASNet 0.0003), and would after a short
-training be tested with statistics of hardly any image."""
+"""The momentum of all other networks of this package. Some networks of torchvision have a lower one (MNASNet
+0.0003), with which the statistics of a short training would hardly differ from their initial values."""
 
 
 @dataclass(frozen=True)
 class Torchvision(Architecture):
-    """A network of torchvision, with weights as it initialises them.
+    """A network of torchvision, with torchvision's initialisation.
 
-    Parameters and operations are counted on the built network; NN-Mass is not defined for it (nan).
+    Parameters and operations are counted on the built network; NN-Mass is not defined (nan).
 
     Attributes:
         name: torchvision's name of the network, one of `NAMES`.
-        width_mult: Width multiplier, of those in `SCALED`; `alpha` of MNASNet.
+        width_mult: Width multiplier (`alpha` of MNASNet); 1 for networks that are not in `SCALED`.
         resolution: Side of the input, in pixels.
-        num_classes: Outputs.
-        stem_stride: Stride of the first convolution; 1 suits small images.
+        num_classes: Number of outputs.
+        stem_stride: Stride of the first convolution, 1 or 2; use 1 for small images.
 
     >>> str(Torchvision("mobilenet_v3_large", width_mult=0.75, resolution=64))
     'torchvision:mobilenet_v3_large_w0.75_r64'
@@ -66,22 +66,21 @@ class Torchvision(Architecture):
         if self.width_mult != 1 and self.name not in SCALED:
             scaled = ", ".join(SCALED)
             raise RequestError(
-                f"{self.family}: {self.name} has no width multiplier, so leave out {self.width_mult};"
-                f" those that have one are {scaled}"
+                f"{self.family}: {self.name} has no width multiplier; leave out {self.width_mult},"
+                f" or use a network that has one: {scaled}"
             )
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The network that a spec stands for.
+        """Parse a spec.
 
         Raises:
             RequestError: There is no such network, or the spec does not parse.
         """
         name = text.removeprefix(f"{cls.family}:")
         if not any(f"{name}_".startswith(f"{known}_") for known in NAMES):
-            few = f"; of torchvision there are {listed(NAMES, 5)} (docs/training.md, known networks)"
-            known = did_you_mean(name, NAMES) or few
-            raise RequestError(f"unknown network {shown(name)}{known}")
+            names = f"; the baselines are {listed(NAMES, 5)} (docs/training.md, torchvision baselines)"
+            raise RequestError(f"unknown network {shown(name)}{did_you_mean(name, NAMES) or names}")
         return super().parse(text)
 
     @property
@@ -89,11 +88,11 @@ class Torchvision(Architecture):
         return (3, self.resolution, self.resolution)
 
     def figures(self) -> Figures:
-        """Parameters and operations, as counted; NN-Mass is nan."""
+        """Parameters and operations, counted on the built network; NN-Mass is nan."""
         return _figures(self)
 
     def assemble(self) -> nn.Module:
-        """The module with its weights as torchvision draws them."""
+        """Build the module, with torchvision's initialisation."""
         from torch import nn
         from torchvision import models
 
@@ -111,7 +110,7 @@ class Torchvision(Architecture):
         return model
 
     def initialise(self, model: nn.Module) -> None:
-        """Leave the weights as torchvision drew them."""
+        """Do nothing: torchvision initialises the weights while it builds the network."""
 
 
 def _mnasnet(alpha: float, num_classes: int) -> nn.Module:
@@ -119,7 +118,7 @@ def _mnasnet(alpha: float, num_classes: int) -> nn.Module:
     from torchvision import models
 
     class MNASNet(models.MNASNet):  # type: ignore[misc]
-        """One that can be given its weights without the number of the version that wrote them."""
+        """Loads weights from a state dict without the version number that torchvision's class requires."""
 
         _load_from_state_dict = nn.Module._load_from_state_dict
 

@@ -1,4 +1,4 @@
-"""What every search space must do. `Conformance` is reused for spaces that are made outside this project."""
+"""Tests that every search space must pass; projects with spaces of their own can reuse `Conformance`."""
 
 from __future__ import annotations
 
@@ -20,27 +20,26 @@ from search_spaces import Architecture, RequestError, Space
 from tests.conftest import examples
 
 SMALL = {"resolution": 17, "num_classes": 7}
-"""Constants that keep networks quick to trace, at a size that no stride divides; those that a family has."""
-
+"""Constants that make tracing fast; no stride divides the resolution."""
 
 _LARGE = 5e9
-"""FLOPs of references that take seconds to count."""
+"""FLOPs above which counting takes seconds."""
 
 
 def small(space: Space) -> Space:
-    """The space at a small resolution."""
+    """The space with the constants of `SMALL` that its family has."""
     known = space.architecture.constant_names()
     return space.fix(**{name: value for name, value in SMALL.items() if name in known})
 
 
 def rows(space: Space) -> st.SearchStrategy[tuple[int, ...]]:
-    """Option numbers of a random architecture; the ends of each choice are as likely as all between."""
+    """Option numbers of a random architecture; each end of a choice is as likely as all between."""
     counts = [len(options) for options in space.choices.values()]
     return st.tuples(*(st.sampled_from([0, n - 1]) | st.integers(0, n - 1) for n in counts))
 
 
 def extremes(space: Space) -> Iterator[tuple[int, ...]]:
-    """All choices at one end, and each alone at either end while the others are in the middle."""
+    """All choices at the same end; and each choice at either end with the others in the middle."""
     counts = [len(options) for options in space.choices.values()]
     yield tuple(0 for _ in counts)
     yield tuple(count - 1 for count in counts)
@@ -50,12 +49,12 @@ def extremes(space: Space) -> Iterator[tuple[int, ...]]:
 
 
 def architecture(space: Space, row: tuple[int, ...]) -> Architecture:
-    """The architecture that takes these options."""
+    """The architecture with these options."""
     return space.of_options(row)
 
 
-def same_as_population(space: Space, tables: StageTables, population: Population) -> None:
-    """Scoring a population gives what its architectures give one by one, to the last bit."""
+def check_population_scores(space: Space, tables: StageTables, population: Population) -> None:
+    """Scores of a population equal those of its architectures, to the last bit."""
     scored = tables.score(population)
     for place, row in enumerate(population.tolist()):
         figures = architecture(space, tuple(row)).figures()
@@ -63,8 +62,8 @@ def same_as_population(space: Space, tables: StageTables, population: Population
             assert scored[name][place] == getattr(figures, name), name
 
 
-def trains(made: Architecture) -> None:
-    """A network runs forward, and every parameter receives a finite gradient."""
+def check_training(made: Architecture) -> None:
+    """The network runs, and every parameter receives a finite gradient."""
     torch.manual_seed(0)
     model = made.build().train()
     outputs = model(torch.randn(2, *made.input_shape))
@@ -75,8 +74,8 @@ def trains(made: Architecture) -> None:
         assert torch.isfinite(parameter.grad).all(), name
 
 
-def closed_form_is_fvcores_count(space: Space, random: settings) -> None:
-    """Parameters, FLOPs, MACs and each operator, of all extremes and of random architectures."""
+def check_closed_form_against_fvcore(space: Space, random: settings) -> None:
+    """Parameters, FLOPs, MACs and operations per operator agree for all extremes and random architectures."""
     space = small(space)
     for row in extremes(space):
         made = architecture(space, row)
@@ -92,7 +91,7 @@ def closed_form_is_fvcores_count(space: Space, random: settings) -> None:
 
 
 class Conformance:
-    """The suite; a subclass provides the space as a fixture."""
+    """The suite; a subclass supplies the fixture `space`."""
 
     @pytest.fixture
     def space(self) -> Space:
@@ -100,43 +99,43 @@ class Conformance:
         raise NotImplementedError
 
     @pytest.mark.hypothesis
-    def test_closed_form_is_fvcores_count(self, space: Space) -> None:
-        closed_form_is_fvcores_count(space, examples(20, 100))
+    def test_the_closed_form_equals_fvcore(self, space: Space) -> None:
+        check_closed_form_against_fvcore(space, examples(20, 100))
 
     @pytest.mark.parametrize("large", [False, pytest.param(True, marks=pytest.mark.slow)])
-    def test_references_are_fvcores_count_at_full_size(self, space: Space, large: bool) -> None:
+    def test_references_equal_fvcore_at_full_size(self, space: Space, large: bool) -> None:
         for reference in space.references.values():
             if (reference.figures().flops > _LARGE) == large:
                 compare(reference, recount(reference))
 
     @pytest.mark.hypothesis
-    def test_population_scores_as_architectures_do(self, space: Space) -> None:
+    def test_population_scores_equal_those_of_architectures(self, space: Space) -> None:
         tables = StageTables.of(space)
-        same_as_population(space, tables, np.array(list(extremes(space))))
+        check_population_scores(space, tables, np.array(list(extremes(space))))
 
         @examples(5, 50)
         @given(st.lists(rows(space), min_size=1, max_size=20))
         def holds(population: list[tuple[int, ...]]) -> None:
-            same_as_population(space, tables, np.array(population))
+            check_population_scores(space, tables, np.array(population))
 
         holds()
 
-    def test_extent_holds_every_figure(self, space: Space) -> None:
-        """Nothing lies outside the extent; tests of the families hold its ends against all networks."""
+    def test_the_extent_contains_every_value(self, space: Space) -> None:
+        """Only containment; tests of the exact search compare the ends with all networks."""
         tables = StageTables.of(space)
         counts = [len(options) for options in space.choices.values()]
-        drawn = np.random.default_rng(0).integers(0, counts, (2000, len(counts)))
-        scored = tables.score(np.concatenate([drawn, np.array(list(extremes(space)))]))
+        sampled = np.random.default_rng(0).integers(0, counts, (2000, len(counts)))
+        scored = tables.score(np.concatenate([sampled, np.array(list(extremes(space)))]))
         for name in FIGURES:
             least, largest = Graph.of(tables).extent(name)
             assert least <= scored[name].min() and scored[name].max() <= largest
 
-    def test_every_choice_is_read(self, space: Space) -> None:
+    def test_some_stage_reads_every_choice(self, space: Space) -> None:
         read = [name for stage in space.chain() for name in stage.choices]
         assert sorted(read) == sorted(space.choices)
 
     @pytest.mark.hypothesis
-    def test_specs_and_choices_read_back(self, space: Space) -> None:
+    def test_specs_and_choices_round_trip(self, space: Space) -> None:
         @given(rows(space))
         def holds(row: tuple[int, ...]) -> None:
             made = architecture(space, row)
@@ -149,7 +148,7 @@ class Conformance:
 
         holds()
 
-    def test_constants_read_back(self, space: Space) -> None:
+    def test_constants_round_trip(self, space: Space) -> None:
         made = architecture(small(space), next(extremes(space)))
         assert space.parse(str(made)) == made
 
@@ -159,7 +158,7 @@ class Conformance:
             setattr(made, fields(made)[0].name, None)
 
     @pytest.mark.hypothesis
-    def test_canonical_is_the_same_network(self, space: Space) -> None:
+    def test_the_canonical_row_is_the_same_network(self, space: Space) -> None:
         tables = StageTables.of(space)
 
         @given(rows(space))
@@ -175,9 +174,9 @@ class Conformance:
     def test_networks_train(self, space: Space) -> None:
         space = small(space)
         for row in [*extremes(space)][:2]:
-            trains(architecture(space, row))
+            check_training(architecture(space, row))
         for reference in list(space.references.values())[:3]:
-            trains(reference)
+            check_training(reference)
 
     def test_the_same_seed_builds_the_same_network(self, space: Space) -> None:
         made = small(space)
@@ -187,13 +186,13 @@ class Conformance:
             states.append(architecture(made, next(extremes(made))).build().state_dict())
         assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
-    def test_references_have_names_that_no_spec_has(self, space: Space) -> None:
+    def test_names_of_references_are_not_specs(self, space: Space) -> None:
         for name, reference in space.references.items():
             assert space.parse(name) == reference
             with pytest.raises(RequestError):
                 space.architecture.parse(name)
 
-    def test_a_field_of_the_wrong_kind_is_refused(self, space: Space) -> None:
+    def test_a_field_of_the_wrong_type_is_refused(self, space: Space) -> None:
         made = architecture(space, next(extremes(space)))
         for field in fields(made):
             for wrong in (None, -1, 0.5 if field.name != "width_mult" else "x", (), float("nan"), True):

@@ -1,11 +1,11 @@
-"""Every registered space conforms."""
+"""The conformance suite, run on every registered space."""
 
 import pytest
 from hypothesis import settings
 
 import search_spaces
 from search_spaces import Space
-from tests.search_spaces.conformance import Conformance, closed_form_is_fvcores_count
+from tests.search_spaces.conformance import Conformance, check_closed_form_against_fvcore
 
 
 @pytest.fixture(params=search_spaces.names())
@@ -15,7 +15,7 @@ def registered(request: pytest.FixtureRequest) -> Space:
 
 
 class TestRegistered(Conformance):
-    """The suite over each space."""
+    """The suite for each registered space."""
 
     @pytest.fixture
     def space(self, registered: Space) -> Space:
@@ -24,9 +24,9 @@ class TestRegistered(Conformance):
 
 
 @pytest.mark.slow
-def test_closed_form_is_fvcores_count_a_thousand_times(registered: Space) -> None:
-    closed_form_is_fvcores_count(registered, settings(max_examples=1000))
+def test_the_closed_form_equals_fvcore_in_a_thousand_cases(registered: Space) -> None:
+    check_closed_form_against_fvcore(registered, settings(max_examples=1000))
 
 
-def test_the_families_are_there() -> None:
+def test_all_families_are_registered() -> None:
     assert {"mobilenet", "mobilenet-wide", "densenet", "resnet", "mlp"} <= set(search_spaces.names())

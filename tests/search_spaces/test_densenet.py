@@ -1,4 +1,4 @@
-"""The figures of DenseNet cells, and the wiring of their links."""
+"""Costs of DenseNet cells, and the wiring of their links."""
 
 from dataclasses import replace
 
@@ -13,13 +13,13 @@ CHECKED = {"conv3x3": (4_653_192, 709_255_040), "depthwise": (867_656, 136_101_7
 
 
 @pytest.mark.parametrize("op", CHECKED)
-def test_references_have_the_checked_figures(op: str) -> None:
+def test_references_have_the_published_costs(op: str) -> None:
     figures = score(DenseNet(width_mult=2, depths=(13, 13, 13), links=(40, 80, 125), op=op))
     assert (figures["params"], figures["flops"]) == CHECKED[op]
     assert figures["nn_mass"] == pytest.approx(526.106, abs=5e-4)
 
 
-def test_full_links_are_a_plain_densenet_of_density_one() -> None:
+def test_full_links_have_density_one() -> None:
     depths = (5, 6, 7)
     full = DenseNet(width_mult=1, depths=depths, links=(999, 999, 999))
     assert score(full)["nn_mass"] == pytest.approx(16 * 5 + 32 * 6 + 64 * 7)
@@ -27,12 +27,12 @@ def test_full_links_are_a_plain_densenet_of_density_one() -> None:
 
 
 @pytest.mark.parametrize(("depths", "links"), [((2, 2, 2), (9, 9, 9)), ((9, 9, 9), (0, 0, 0))])
-def test_no_links_no_mass(depths: tuple[int, ...], links: tuple[int, ...]) -> None:
+def test_cells_without_links_have_no_mass(depths: tuple[int, ...], links: tuple[int, ...]) -> None:
     assert score(DenseNet(depths=depths, links=links))["nn_mass"] == 0
 
 
-def test_a_layer_reads_the_one_before_it_and_what_it_picked() -> None:
-    """Layers that pass on their first channel show what each reads."""
+def test_a_layer_reads_the_previous_one_and_its_links() -> None:
+    """The output of each layer is its number, so inputs show which layers it reads."""
     reads: list[torch.Tensor] = []
 
     class Spy(torch.nn.Module):
@@ -45,7 +45,7 @@ def test_a_layer_reads_the_one_before_it_and_what_it_picked() -> None:
     assert [read.flatten().tolist() for read in reads[1:]] == [[1, 1], [2, 2, 1], [3, 3, 1, 1, 2, 2]]
 
 
-def test_picks_are_distinct_and_always_the_same() -> None:
+def test_links_are_distinct_and_reproducible() -> None:
     first, second = (DenseNet(depths=(8, 8, 8)).build().state_dict() for _ in range(2))
     picks = [name for name in first if "picked" in name]
     assert len(picks) == 3 * 7
@@ -54,7 +54,7 @@ def test_picks_are_distinct_and_always_the_same() -> None:
         assert len(first[name].unique()) == len(first[name])
 
 
-def test_the_smallest_image_that_works_is_said() -> None:
+def test_the_error_names_the_smallest_resolution() -> None:
     with pytest.raises(RequestError, match="resolution is 4, expected a whole number of at least 5"):
         DenseNet(resolution=4)
     assert DenseNet(resolution=5, depths=(3, 3, 3)).build()(torch.zeros(2, 3, 5, 5)).shape == (2, 10)

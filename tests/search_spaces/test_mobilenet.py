@@ -1,4 +1,4 @@
-"""The figures of published MobileNets, and agreement with torchvision's."""
+"""Costs of published MobileNets, and agreement with torchvision."""
 
 import pytest
 import torchvision
@@ -9,7 +9,7 @@ from nas import score
 from nas.verify import compare, recount
 from search_spaces import MobileNet, MobileNetWide, RequestError
 from tests.conftest import examples
-from tests.search_spaces.conformance import rows, small, trains
+from tests.search_spaces.conformance import check_training, rows, small
 
 CHECKED = {
     "mobilenet_v2": (3_504_872, 314_193_216, 300_774_272, 1287.0),
@@ -19,7 +19,7 @@ CHECKED = {
 
 
 @pytest.mark.parametrize("name", CHECKED)
-def test_references_have_the_checked_figures(name: str) -> None:
+def test_references_have_the_published_costs(name: str) -> None:
     params, flops, macs, mass = CHECKED[name]
     assert score(f"mobilenet:{name}") == {"nn_mass": mass, "flops": flops, "macs": macs, "params": params}
 
@@ -45,13 +45,13 @@ def test_a_stem_of_stride_1_is_counted_exactly(name: str) -> None:
     holds()
 
 
-def test_a_stem_of_stride_1_works_as_stride_2_on_twice_the_side() -> None:
-    """All but the stem's own input is the same; a spec says so only where it is not 2."""
+def test_a_stem_of_stride_1_costs_what_stride_2_costs_at_twice_the_side() -> None:
+    """Only the input of the stem differs; a spec contains the stride only if it is not 2."""
     halved, whole = MobileNet(resolution=64), MobileNet(resolution=32, stem_stride=1)
     assert score(halved) == score(whole)
     assert str(halved).endswith("_r64") and str(whole).endswith("_r32_s1")
     assert MobileNet.parse(str(whole)) == whole
-    trains(MobileNet(width_mult=0.35, resolution=17, num_classes=7, stem_stride=1))
+    check_training(MobileNet(width_mult=0.35, resolution=17, num_classes=7, stem_stride=1))
     with pytest.raises(RequestError, match="stem_stride is 3, expected a whole number of at most 2"):
         MobileNet(stem_stride=3)
 
@@ -60,7 +60,7 @@ def test_the_same_network_in_both_spaces_has_the_same_figures() -> None:
     assert score(MobileNet()) == score(MobileNetWide())
 
 
-def test_the_spaces_have_the_size_they_are_described_with() -> None:
+def test_the_spaces_have_the_documented_size() -> None:
     assert search_spaces.get("mobilenet").size == 594_000
     assert 6e14 < search_spaces.get("mobilenet-wide").size < 7e14
 
@@ -80,8 +80,8 @@ def test_bounds_of_the_wide_space() -> None:
     assert choices["expansion_1"] == (1,) and choices["expansion_7"] == (3, 4, 6)
 
 
-def test_a_block_whose_width_happens_to_be_kept_has_a_skip_and_mass() -> None:
-    """Stage 5 has stride 1: where its width is that of stage 4, even its first block skips."""
+def test_a_first_block_that_keeps_its_width_has_a_skip_and_mass() -> None:
+    """Stage 5 has stride 1: at the width of stage 4 its first block has a skip, too."""
     kept = MobileNetWide(widths=(16, 24, 32, 96, 96, 160, 320))
     changed = MobileNetWide(widths=(16, 24, 32, 88, 96, 160, 320))
     mass = (96 + 2 * 576) * 96 / (2 * 96 + 576)
@@ -91,7 +91,7 @@ def test_a_block_whose_width_happens_to_be_kept_has_a_skip_and_mass() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "where"),
+    ("text", "expected"),
     [
         ("w0.6_dx-3", "'dx-3' at character 6"),
         ("mobilenet:w0.6_q2", "'q2' at character 16"),
@@ -102,11 +102,11 @@ def test_a_block_whose_width_happens_to_be_kept_has_a_skip_and_mass() -> None:
         ("w-1", "width_mult is -1"),
         ("wnan", "width_mult is nan"),
         ("resnet:w64", "'resnet' is not 'mobilenet'"),
-        ("nn_mass_c", "nor is it a reference of mobilenet (mobilenet_v2, nn_mass_a, nn_mass_b)"),
+        ("nn_mass_c", "it is not a reference of mobilenet either (mobilenet_v2, nn_mass_a, nn_mass_b)"),
     ],
 )
-def test_a_spec_that_does_not_parse_says_where(text: str, where: str) -> None:
+def test_the_error_of_a_wrong_spec_gives_the_position(text: str, expected: str) -> None:
     with pytest.raises(RequestError) as error:
         search_spaces.get("mobilenet").parse(text)
-    assert where in str(error.value)
+    assert expected in str(error.value)
     assert "\n" not in str(error.value)

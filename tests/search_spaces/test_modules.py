@@ -1,4 +1,4 @@
-"""Networks start as the field starts them."""
+"""Initialisation of the networks."""
 
 import math
 
@@ -15,7 +15,7 @@ IMAGES = [
 
 
 @pytest.mark.parametrize("made", IMAGES, ids=str)
-def test_image_networks_start_as_mobilenet_v2(made: Architecture) -> None:
+def test_image_networks_are_initialised_as_mobilenet_v2(made: Architecture) -> None:
     """He's normal initialisation over the fan out, N(0, 0.01) for the classifier, norms at the identity."""
     torch.manual_seed(0)
     for name, module in made.build().named_modules():
@@ -29,8 +29,8 @@ def test_image_networks_start_as_mobilenet_v2(made: Architecture) -> None:
             assert (module.weight == 1).all() and not module.bias.any(), name
 
 
-def test_an_mlp_keeps_the_size_of_its_signal() -> None:
-    """He's normal initialisation over the fan in: the second moment survives layer by layer."""
+def test_the_layers_of_an_mlp_preserve_the_second_moment() -> None:
+    """He's normal initialisation over the fan in."""
     torch.manual_seed(0)
     model = search_spaces.MLP(width=512, depth=8, links=0, in_features=512).build()
     inputs = torch.randn(256, 512)

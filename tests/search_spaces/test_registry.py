@@ -1,4 +1,4 @@
-"""Spaces are found by name, and say what there is where they are not."""
+"""The registry of spaces, and what it answers to unknown names."""
 
 import pytest
 
@@ -13,15 +13,15 @@ def test_an_unknown_name_lists_the_names() -> None:
     assert all(name in str(error.value) for name in search_spaces.names())
 
 
-def test_a_name_is_taken_once() -> None:
+def test_a_name_is_registered_once() -> None:
     with pytest.raises(ValueError, match="registered already"):
         search_spaces.register(search_spaces.get("mlp"))
 
 
-def test_known_networks_are_parsed_and_are_no_space() -> None:
+def test_torchvision_baselines_are_parsed_and_are_not_a_space() -> None:
     assert search_spaces.parse("torchvision:resnet18") == search_spaces.Torchvision("resnet18")
     assert "torchvision" not in search_spaces.names()
-    with pytest.raises(RequestError, match=r"torchvision is no space to search: .*; the spaces are densenet"):
+    with pytest.raises(RequestError, match=r"torchvision is not a search space: .*; the spaces are densenet"):
         search_spaces.get("torchvision")
 
 
@@ -45,7 +45,7 @@ def test_fixing_pins_choices_and_sets_constants() -> None:
         ({"resolution": 0}, "resolution is 0, expected a whole number of at least 1"),
     ],
 )
-def test_fixing_what_is_not_there(pins: dict[str, float], message: str) -> None:
+def test_unknown_choices_and_options_are_refused(pins: dict[str, float], message: str) -> None:
     with pytest.raises(RequestError) as error:
         search_spaces.get("mobilenet").fix(**pins)
     assert message in str(error.value)

@@ -1,4 +1,4 @@
-"""ResNets agree with torchvision's, weight by weight, and with the mass worked out by hand."""
+"""ResNets have the weights of torchvision's, and the NN-Mass calculated explicitly."""
 
 import itertools
 
@@ -21,17 +21,17 @@ def test_weights_are_those_of_torchvision(name: str) -> None:
 
 
 def test_mass_of_basic_blocks_is_input_plus_output_width() -> None:
-    """Also where the shortcut is projected: ResNet-18 has 64+64 twice, 64+128, 128+128, ..."""
+    """Also with a projected shortcut: ResNet-18 has 64+64 twice, 64+128, 128+128, ..."""
     widths = [64, 64, 64, 128, 128, 256, 256, 512, 512]
     assert score("resnet:resnet18")["nn_mass"] == sum(a + b for a, b in itertools.pairwise(widths))
 
 
 def test_mass_of_bottlenecks() -> None:
     blocks = [(64, 64), (256, 128), (512, 256), (1024, 512)]
-    by_hand = sum((i + 2 * w) * i / (2 * i + w) for i, w in blocks)
-    assert score(ResNet("bottleneck", (1, 1, 1, 1)))["nn_mass"] == pytest.approx(by_hand)
+    expected = sum((i + 2 * w) * i / (2 * i + w) for i, w in blocks)
+    assert score(ResNet("bottleneck", (1, 1, 1, 1)))["nn_mass"] == pytest.approx(expected)
 
 
-def test_wide_basic_blocks_widen_their_output() -> None:
+def test_width_per_group_scales_the_output_of_basic_blocks() -> None:
     shapes = [tuple(p.shape) for p in ResNet(width_per_group=128, depths=(1, 1, 1, 1)).build().parameters()]
     assert (128, 64, 3, 3) in shapes and (1024, 1024, 3, 3) in shapes

@@ -1,4 +1,4 @@
-"""Known networks: counted as fvcore counts, and those that torchvision builds."""
+"""torchvision baselines: counts equal fvcore's, networks and weights equal torchvision's."""
 
 import math
 import pickle
@@ -15,7 +15,7 @@ from nas.verify import compare, recount
 from search_spaces import MobileNet, RequestError, Torchvision
 from search_spaces.counting import counted
 from search_spaces.torchvision import NAMES, SCALED
-from tests.search_spaces.conformance import trains
+from tests.search_spaces.conformance import check_training
 
 KINDS = (
     Torchvision("mobilenet_v2", width_mult=1.15),
@@ -31,11 +31,11 @@ KINDS = (
     Torchvision("resnext50_32x4d"),
     Torchvision("shufflenet_v2_x1_0"),
 )
-"""One of each kind that is built in a way of its own."""
+"""One network of each kind with its own builder."""
 
 
-def known() -> st.SearchStrategy[Torchvision]:
-    """Any of them, in any form."""
+def baselines() -> st.SearchStrategy[Torchvision]:
+    """Any baseline with any settings."""
     return st.one_of(
         st.builds(
             Torchvision,
@@ -56,32 +56,32 @@ def known() -> st.SearchStrategy[Torchvision]:
     "constants", [(64, 100, 1), pytest.param((97, 10, 2), marks=pytest.mark.slow)], ids=str
 )
 @pytest.mark.parametrize("network", KINDS, ids=str)
-def test_counts_are_fvcores_to_the_unit(network: Torchvision, constants: tuple[int, int, int]) -> None:
+def test_counts_equal_fvcore(network: Torchvision, constants: tuple[int, int, int]) -> None:
     made = Torchvision(network.name, network.width_mult, *constants)
     compare(made, recount(made))
 
 
-def test_the_known_mobilenet_is_ours() -> None:
+def test_torchvisions_mobilenet_costs_what_ours_costs() -> None:
     for stem in (1, 2):
         ours = score(MobileNet(width_mult=0.75, resolution=96, stem_stride=stem))
         theirs = score(Torchvision("mobilenet_v2", width_mult=0.75, resolution=96, stem_stride=stem))
         assert math.isnan(theirs.pop("nn_mass")) and ours.items() > theirs.items()
 
 
-@given(known())
-def test_specs_read_back(network: Torchvision) -> None:
+@given(baselines())
+def test_specs_round_trip(network: Torchvision) -> None:
     assert search_spaces.parse(str(network)) == Torchvision.parse(str(network)) == network
     assert Torchvision.of_choices(network.choices(), **network.constants()) == network
     assert pickle.loads(pickle.dumps(network)) == network
     assert hash(network) == hash(Torchvision.parse(str(network)))
 
 
-def test_all_names_are_torchvisions() -> None:
+def test_all_names_exist_in_torchvision() -> None:
     assert len(set(NAMES)) == len(NAMES) and set(NAMES) < set(models.list_models(models))
 
 
 @pytest.mark.parametrize("name", ["mnasnet0_75", "mnasnet1_0", "mobilenet_v3_small", "regnet_y_400mf"])
-def test_weights_are_those_that_torchvision_draws(name: str) -> None:
+def test_initial_weights_equal_those_of_torchvision(name: str) -> None:
     states = []
     for build in (Torchvision(name).build, lambda: models.get_model(name, weights=None)):
         torch.manual_seed(0)
@@ -91,8 +91,8 @@ def test_weights_are_those_that_torchvision_draws(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["mnasnet1_0", "mobilenet_v3_small", "regnet_y_400mf"])
-def test_a_short_training_is_tested_with_statistics_of_its_images(name: str) -> None:
-    """Torchvision's momenta would leave those of MNASNet where they began."""
+def test_batch_statistics_converge_in_a_short_training(name: str) -> None:
+    """With torchvision's momentum those of MNASNet would keep their initial values."""
     network = Torchvision(name, width_mult=0.5 if name in SCALED else 1.0, resolution=32).build()
     images = torch.randn(4, 3, 32, 32)
     with torch.no_grad():
@@ -107,14 +107,14 @@ def test_a_short_training_is_tested_with_statistics_of_its_images(name: str) -> 
     assert torch.allclose(found, norm.running_mean, rtol=0.01, atol=1e-5)
 
 
-def test_counting_draws_nothing() -> None:
+def test_counting_leaves_the_random_state() -> None:
     state = torch.get_rng_state()
     Torchvision("mnasnet0_5", resolution=33).figures()
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_counting_takes_no_memory_for_weights() -> None:
-    """The weights of this network would fill 85 GB; those of a small one are on no device."""
+def test_counting_allocates_no_weights() -> None:
+    """The weights of the first network would need 85 GB; those of the others are on the meta device."""
     assert Torchvision("mobilenet_v2", width_mult=100).figures().params == 21_384_641_000
     for name in ("mobilenet_v3_small", "regnet_y_400mf", "mnasnet0_5", "shufflenet_v2_x0_5"):
         built: list[torch.nn.Module] = []
@@ -128,13 +128,13 @@ def test_counting_takes_no_memory_for_weights() -> None:
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "shufflenet_v2_x0_5", "mnasnet0_5"])
-def test_even_one_pixel_is_enough(name: str) -> None:
+def test_one_pixel_is_a_valid_image(name: str) -> None:
     made = Torchvision(name, resolution=1, num_classes=7, stem_stride=1)
     assert made.build().eval()(torch.zeros(1, 3, 1, 1)).shape == (1, 7)
-    trains(Torchvision(name, resolution=33, num_classes=7, stem_stride=1))
+    check_training(Torchvision(name, resolution=33, num_classes=7, stem_stride=1))
 
 
-def test_weights_are_read_without_the_version_that_wrote_them() -> None:
+def test_a_state_dict_needs_no_version_number() -> None:
     made, other = (Torchvision("mnasnet0_5", num_classes=3).build() for _ in range(2))
     other.load_state_dict(dict(made.state_dict()))
     assert all(map(torch.equal, made.parameters(), other.parameters()))
@@ -146,12 +146,12 @@ def test_weights_are_read_without_the_version_that_wrote_them() -> None:
         ("torchvision:mobilnet_v2", "unknown network 'mobilnet_v2' (did you mean mobilenet_v2?)"),
         (
             "torchvision:vit_b_16",
-            "mobilenet_v3_small, mnasnet0_5 and 42 more (docs/training.md, known networks)",
+            "mobilenet_v3_small, mnasnet0_5 and 42 more (docs/training.md, torchvision baselines)",
         ),
         ("torchvision:", "unknown network ''"),
         (
             "torchvision:resnet18_w0.5",
-            "resnet18 has no width multiplier, so leave out 0.5; those that",
+            "resnet18 has no width multiplier; leave out 0.5, or use",
         ),
         ("torchvision:resnet18_q3", "'q3' at character 22"),
         ("torchvision:resnet18_r64_r64", "'r64' at character 26 gives resolution twice"),
@@ -159,7 +159,7 @@ def test_weights_are_read_without_the_version_that_wrote_them() -> None:
         ("torchvision:mobilenet_v2_w0", "width_mult is 0"),
     ],
 )
-def test_what_is_no_network_is_refused(text: str, message: str) -> None:
+def test_unknown_networks_and_settings_are_refused(text: str, message: str) -> None:
     with pytest.raises(RequestError) as error:
         search_spaces.parse(text)
     assert message in str(error.value) and "\n" not in str(error.value)
