@@ -1,9 +1,8 @@
-"""Exact answers about whole spaces: the proven best inside budgets, whole Pareto fronts, counts and even
-draws.
+"""Exact answers about whole spaces: proven optima inside budgets, Pareto fronts, counts and uniform samples.
 
-All work on any space, by name or as a `search_spaces.Space`, in a fraction of a second to a few seconds,
-whatever its size, because its architectures are chains of stages. Budgets are written as on the command line:
-"400M", "380M:400M", a number or a tuple.
+All functions take any space, by name or as a `search_spaces.Space`, and need at most a few seconds, whatever
+its size, because architectures are chains of stages. Budgets are written as on the command line ("400M",
+"380M:400M"), or as a number or a tuple.
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ def best(
     across_widths: bool = False,
     fix: Mapping[str, Value] | None = None,
 ) -> pd.DataFrame:
-    """The k architectures of the largest NN-Mass inside budgets, or with `like` those of the least cost.
+    """The k architectures with the largest NN-Mass inside budgets, or, with `like`, with the least cost.
 
     Args:
-        k: How many; there may be fewer.
+        k: Number of architectures, from 1; the result has fewer if fewer exist.
         flops, macs, params, like, minimize, across_widths, fix: As in `nas.search`.
 
     Returns:
-        rank, arch, nn_mass, flops, macs, params and the share used of each budget, best first, ranked as a
-        search ranks. `attrs["gap"]` is the largest share by which an architecture that is not in the table
-        could be better than the last that is: 0 where the table is proven, which it is but for narrow bands
+        rank, arch, nn_mass, flops, macs, params and the used fraction of each budget, best first, ranked as
+        in a search. `attrs["gap"]` is the largest fraction by which an architecture outside the table could
+        be better than the last one in it. It is 0 if the table is proven, and positive only for narrow bands
         on several costs in very large spaces.
 
     Raises:
-        RequestError: The question makes no sense, or no architecture meets the budgets.
-        TypeError: An argument is of another kind.
+        RequestError: The request is wrong, or no architecture meets the budgets.
+        TypeError: An argument has a wrong type.
 
     >>> best("mobilenet", flops="400M")[["arch", "nn_mass"]].to_dict("records")
     [{'arch': 'mobilenet:w0.85_d2-1-2-6-5-5-3', 'nn_mass': 2811.0}]
@@ -80,15 +79,15 @@ def front(
     params: Written | None = None,
     fix: Mapping[str, Value] | None = None,
 ) -> pd.DataFrame:
-    """The Pareto front of NN-Mass against a cost: all that no other matches in both. Of equals it has one.
+    """The Pareto front of NN-Mass against a cost; of equal networks it contains one.
 
     Returns:
-        As `best`, the largest NN-Mass first; `attrs["gap"]` is the largest share of NN-Mass by which the
-        front could be too low anywhere.
+        As `best`, the largest NN-Mass first; `attrs["gap"]` is the largest fraction of NN-Mass by which the
+        front could be too low at any cost.
 
     Raises:
-        RequestError: The question makes no sense, or no architecture meets the budgets.
-        TypeError: An argument is of another kind.
+        RequestError: The request is wrong, or no architecture meets the budgets.
+        TypeError: An argument has a wrong type.
 
     >>> table = front("mlp", "params", flops="20K")
     >>> len(table), table["nn_mass"].is_monotonic_decreasing, table["params"].is_monotonic_decreasing
@@ -110,16 +109,16 @@ def count(
     params: Written | None = None,
     fix: Mapping[str, Value] | None = None,
 ) -> int:
-    """How many different networks lie inside budgets; choices without effect do not count twice.
+    """Number of different networks inside budgets; choices without effect are not counted separately.
 
-    Exact in spaces of up to a million networks, and under one budget wherever its values lie on a grid of a
-    million levels or so, as in mobilenet-wide up to some 530M FLOPs. Else sums are rounded to a grid: under
-    one budget by a few millionths of it, under several by about a hundredth in the worst case, with errors
-    that mostly cancel. `estimate` tells which.
+    The count is exact in spaces of up to a million networks, and under one budget if its values lie on a grid
+    of about a million levels, as in mobilenet-wide up to about 530M FLOPs. Otherwise sums are rounded to a
+    grid: under one budget by a few millionths of it, under several by about a hundredth in the worst case,
+    and most errors cancel. `estimate` also returns the rounding.
 
     Raises:
-        RequestError: The question makes no sense.
-        TypeError: An argument is of another kind.
+        RequestError: The request is wrong.
+        TypeError: An argument has a wrong type.
 
     >>> count("mobilenet"), count("mobilenet", flops="400M"), count("mobilenet", flops="1M")
     (594000, 372108, 0)
@@ -135,7 +134,7 @@ def estimate(
     params: Written | None = None,
     fix: Mapping[str, Value] | None = None,
 ) -> tuple[int, float]:
-    """`count`, and the largest share of a budget by which its sums were rounded: 0 if it is exact."""
+    """`count`, and the largest fraction of a budget by which its sums were rounded: 0 if it is exact."""
     from nas.exact.problem import inside_of
 
     inside = inside_of(_problem(space, flops, macs, params, fix, feasible=False))
@@ -152,21 +151,21 @@ def sample(
     params: Written | None = None,
     fix: Mapping[str, Value] | None = None,
 ) -> pd.DataFrame:
-    """Networks drawn from inside budgets, each as likely as any other, independently: one can come twice.
+    """A uniform random sample, with replacement, of the networks inside budgets.
 
-    Nothing is rejected where the count is exact. Where sums are rounded, ends are drawn from a rim wider by
-    the rounding, and those not truly inside are drawn again: the draws are even all the same.
+    No network is rejected if the count is exact. If sums are rounded, budgets are widened by the rounding and
+    networks outside the true budgets are rejected; the sample is uniform in both cases.
 
     Args:
-        n: How many.
+        n: Number of networks.
         seed: The same seed and versions give the same table.
 
     Returns:
-        arch, nn_mass, flops, macs, params and the share used of each budget, in the order drawn.
+        arch, nn_mass, flops, macs, params and the used fraction of each budget, in the order of sampling.
 
     Raises:
-        RequestError: The question makes no sense, or no architecture meets the budgets.
-        TypeError: An argument is of another kind.
+        RequestError: The request is wrong, or no architecture meets the budgets.
+        TypeError: An argument has a wrong type.
 
     >>> table = sample("mobilenet", 100, seed=1, flops="380M:400M")
     >>> len(table), bool(table["flops"].between(380e6, 400e6).all())
@@ -182,10 +181,10 @@ def sample(
 
     n, seed = checked_whole("n", n, 0, MOST_DRAWN), checked_whole("seed", seed, 0, MOST_SEED)
     problem = _problem(space, flops, macs, params, fix)
-    paths = inside_of(problem).draw(n, np.random.default_rng(seed))
+    paths = inside_of(problem).sample(n, np.random.default_rng(seed))
     if len(paths) < n:
         raise RequestError(
-            f"no network to draw has {' and '.join(map(str, problem.goal.bounds))}; widen the budgets"
+            f"no network was found with {' and '.join(map(str, problem.goal.bounds))}; widen the budgets"
         )
     return figures_of(problem.space, problem.tables, problem.goal, problem.graph.population(paths))
 
@@ -197,7 +196,7 @@ def _problem(
     params: Written | None,
     fix: Mapping[str, Value] | None,
     feasible: bool = True,
-    **asked: Any,
+    **options: Any,
 ) -> Problem:
     from nas.exact.problem import Problem
     from nas.query import Query, as_text
@@ -206,13 +205,13 @@ def _problem(
 
     checked_kind("space", space, (str, Space), "the name of a space or a search_spaces.Space")
     written = {"flops": flops, "macs": macs, "params": params}
-    question = Query(
+    query = Query(
         space=space if isinstance(space, str) else space.name,
         budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
         fix={} if fix is None else fix,
-        **asked,
+        **options,
     )
-    return Problem.of(question, None if isinstance(space, str) else space, feasible)
+    return Problem.of(query, None if isinstance(space, str) else space, feasible)
 
 
 def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:
@@ -222,8 +221,7 @@ def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:
     if not len(proven.population):
         bounds = " and ".join(map(str, problem.goal.bounds))
         raise RequestError(
-            f"no network was found that has {bounds}, though some may have; widen"
-            " the budgets, or draw some (--sample)"
+            f"no network was found with {bounds}, but some may exist; widen the budgets, or sample (--sample)"
         )
     table = ranked(figures_of(problem.space, problem.tables, problem.goal, proven.population), problem.goal)
     table.attrs["gap"] = proven.gap

@@ -1,4 +1,4 @@
-"""The command `python -m nas.exact`: the proven best inside budgets, fronts, counts and even draws."""
+"""The command `nas exact`: proven optima inside budgets, Pareto fronts, counts and uniform samples."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer as the arguments ask; returns the exit code."""
+    """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    question = asked(options)
-    space = question.pop("space")
-    inside = {**question.pop("budgets"), "fix": question.pop("fix")}
+    query = asked(options)
+    space = query.pop("space")
+    inside = {**query.pop("budgets"), "fix": query.pop("fix")}
     if not (options.front or options.sample or options.count):
-        table = exact.best(space, options.top or 10, **inside, **question)
-        _print(table, options, _certainty(table, "is better than the last"))
+        table = exact.best(space, options.top or 10, **inside, **query)
+        _print(table, options, _certainty(table, "is better than the last one"))
         return DONE
-    if any(question.values()):
-        raise RequestError("--like asks for the cheapest of a mass; leave out --front, --count and --sample")
+    if any(query.values()):
+        raise RequestError("--like minimises a cost; leave out --front, --count and --sample")
     if options.count:
         count, rounding = exact.estimate(space, **inside)
         print(count if not rounding else f"about {count} (sums rounded by up to {100 * rounding:.1g}%)")
@@ -38,21 +38,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(table, options, _certainty(table, "lies above the front"))
     else:
         table = exact.sample(space, options.sample, options.seed, **inside)
-        _print(table, options, f"{len(table):,} networks, each drawn from all inside as likely as any other.")
+        _print(
+            table, options, f"A uniform random sample of {len(table):,} of the networks inside the budgets."
+        )
     return DONE
 
 
 def _parser() -> Parser:
     parser = Parser("nas exact", description="Exact answers about a whole space.", epilog=BUDGETS_NOTE)
     add_question(parser)
-    ask = parser.add_mutually_exclusive_group()
-    ask.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
-    ask.add_argument("--front", choices=COSTS, help="the Pareto front of NN-Mass against this cost")
-    ask.add_argument("--count", action="store_true", help="how many networks there are inside")
-    ask.add_argument(
-        "--sample", type=at_least(1, MOST_DRAWN), metavar="N", help="N networks from inside, drawn evenly"
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
+    kind.add_argument("--front", choices=COSTS, help="the Pareto front of NN-Mass against this cost")
+    kind.add_argument("--count", action="store_true", help="the number of networks inside the budgets")
+    kind.add_argument(
+        "--sample", type=at_least(1, MOST_DRAWN), metavar="N", help="a uniform random sample of N networks"
     )
-    parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=0, help="seed of the draws (0)")
+    parser.add_argument("--seed", type=at_least(0, MOST_SEED), default=0, help="seed of the sample (0)")
     parser.add_argument("--format", choices=FORMATS, default="table", help="how to print the table")
     return parser
 
@@ -62,8 +64,8 @@ def _certainty(table: pd.DataFrame, better: str) -> str:
     if gap == 0:
         return f"Proven: no other network {better}."
     if math.isinf(gap):
-        return f"Not proven: these {len(table):,} were found in the time given; others may be as good."
-    return f"Proven to {100 * gap:.2g}%: no other network {better} by more than that share."
+        return f"Not proven: other networks may be as good as these {len(table):,}."
+    return f"Proven to {100 * gap:.2g}%: no other network {better} by more than that."
 
 
 def _print(table: pd.DataFrame, options: argparse.Namespace, sentence: str) -> None:

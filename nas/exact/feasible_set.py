@@ -1,9 +1,9 @@
-"""All networks inside limits: how many there are, and even draws from among them.
+"""The networks inside limits: their number, and uniform random samples of them.
 
-Few enough are listed. More are tallied: for every state, how many paths come to it with which sums of the
-limited figures. The sums are kept on a grid, exact where a grid of that many levels can be, else rounded. A
-draw goes the way back: it takes an end inside the limits, then step by step a cell before it, each with the
-share of the paths that come through it.
+Small sets are enumerated. For large ones, a table counts for every state how many paths reach it with each
+sum of the limited figures. The sums lie on a grid, which is exact if it has few enough levels, and rounded
+otherwise. Sampling runs backwards: it picks an end inside the limits, then step by step a previous cell, each
+with a probability proportional to the number of paths through it.
 """
 
 from __future__ import annotations
@@ -22,43 +22,43 @@ from nas.exact.paths import Paths, follow
 from nas.exact.relaxation import Relaxation
 
 LISTED = 1_000_000
-"""The largest space whose networks are listed one by one."""
+"""Networks of the largest space that is enumerated."""
 FINE, ROUGH = 1 << 21, 1 << 16
-"""Distinct sums under one limit: for the exact number, where it can be had, and for two or three digits."""
+"""Levels of the grid under one limit: enough for an exact count, if one is possible, and for two digits."""
 _ROUGHEST = 1 << 12
-"""Sums distinguished to see whether there are few."""
-_LEVELS_TOGETHER = 1 << 18
-"""The same under several limits."""
+"""Levels of the grid that tests whether the set is small."""
+_FINE_SEVERAL = 1 << 18
+"""Levels of the grid under several limits, multiplied."""
 _BLUR = 100
-"""A limit is wide if it is so many times as wide as a sum may be off."""
+"""A limit is narrow if it is less than this many times as wide as the largest error of a sum."""
 _MEMORY = 1 << 27
-"""Sums kept for all states together, 8 bytes each."""
-_WEIGHED = 1 << 22
-"""Ways back that are weighed at once."""
-_DRAWN_AT_ONCE = 1 << 15
-_DRAWN_IN_VAIN = 1 << 20
-"""After so many draws of which none is inside, there are taken to be none."""
+"""Entries of the table for all states together, 8 bytes each."""
+_WEIGHTS_AT_ONCE = 1 << 22
+"""Weights of previous cells computed in one pass."""
+_SAMPLED_AT_ONCE = 1 << 15
+_MOST_REJECTED = 1 << 20
+"""If none of this many samples is inside the limits, the set is taken to be empty."""
 
 
 class FeasibleSet(Protocol):
-    """The networks inside limits."""
+    """The set of networks inside limits."""
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of networks."""
         ...
 
     @property
     def rounding(self) -> float:
-        """The largest share of a limit by which the sums that were counted are off; 0 if they are exact."""
+        """The largest error of a counted sum, as a fraction of its limit; 0 if the count is exact."""
         ...
 
-    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
-        """Paths drawn evenly and independently, a row each; none where there are none."""
+    def sample(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
+        """A uniform random sample with replacement: one path per row; no rows if the set is empty."""
         ...
 
     def values(self, column: int) -> NDArray[np.integer]:
-        """The different values of a limited figure, in order."""
+        """The distinct values of a limited figure, sorted; `column` is the index of the figure."""
         ...
 
 
@@ -66,23 +66,23 @@ def inside(graph: Graph, limits: Sequence[Limit], levels: int = FINE) -> Feasibl
     """The networks of a graph inside limits.
 
     Args:
-        levels: Sums to tell apart, where there are too many networks to list; more if the limits are narrow.
+        levels: Levels of the grid in spaces that are not enumerated; narrow limits get more.
     """
     if graph.size() <= LISTED:
         return Enumerated.of(graph, limits)
-    finest = FINE if len(limits) < 2 else _LEVELS_TOGETHER
+    finest = FINE if len(limits) < 2 else _FINE_SEVERAL
     if any(axis.blurred for axis in _axes(graph, limits, min(levels, finest))):
         few = few_inside(graph, limits)
         if few is not None:
             return Enumerated(few)
-    tally = CountTable.of(graph, limits, min(levels, finest))
-    if levels < finest and any(axis.blurred for axis in tally.axes):
+    table = CountTable.of(graph, limits, min(levels, finest))
+    if levels < finest and any(axis.blurred for axis in table.axes):
         return CountTable.of(graph, limits, finest)
-    return tally
+    return table
 
 
 def few_inside(graph: Graph, limits: Sequence[Limit]) -> Paths | None:
-    """All networks inside limits that leave few of a large space; None where they leave many."""
+    """The networks inside limits, if these leave at most about a million; otherwise None."""
     if any(limit.empty for limit in limits):
         return Paths.none(len(graph.steps))
     if CountTable.of(graph, limits, _ROUGHEST).count > LISTED:
@@ -95,23 +95,23 @@ def few_inside(graph: Graph, limits: Sequence[Limit]) -> Paths | None:
 
 @dataclass(frozen=True)
 class Enumerated:
-    """Networks listed one by one."""
+    """A set of networks that is enumerated."""
 
     paths: Paths
     rounding: float = 0.0
 
     @classmethod
     def of(cls, graph: Graph, limits: Sequence[Limit]) -> Self:
-        """List all."""
-        nothing_priced = Relaxation.at(graph, graph.figure(0), limits, np.zeros(len(limits)))
-        paths, _ = follow(graph, nothing_priced, limits, -np.inf, room=graph.size())
+        """Enumerate the networks of a graph inside limits."""
+        unpriced = Relaxation.at(graph, graph.figure(0), limits, np.zeros(len(limits)))
+        paths, _ = follow(graph, unpriced, limits, -np.inf, room=graph.size())
         return cls(paths)
 
     @property
     def count(self) -> int:
         return len(self.paths)
 
-    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
+    def sample(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
         return self.paths.cells[generator.integers(len(self.paths), size=count if len(self.paths) else 0)]
 
     def values(self, column: int) -> NDArray[np.integer]:
@@ -120,16 +120,16 @@ class Enumerated:
 
 @dataclass(frozen=True)
 class _Axis:
-    """The grid of one limited figure: what a step adds beyond its least, in levels.
+    """The grid of one limited figure. Levels count what the steps add beyond their minima.
 
     Attributes:
         limit: The limit.
-        base: The sum that level 0 stands for.
-        unit: What a level stands for.
-        added: Levels that each cell of each step adds.
-        first: Where the limit begins, in levels.
-        last: Where it ends.
-        margin: How many levels a rounded sum may lie beside the true one.
+        base: The sum at level 0.
+        unit: The width of a level.
+        added: Number of levels that each cell of each step adds.
+        first: Lower end of the limit, in levels.
+        last: Upper end of the limit, in levels.
+        margin: The largest error of a rounded sum, in levels.
     """
 
     limit: Limit
@@ -142,14 +142,14 @@ class _Axis:
 
     @classmethod
     def of(cls, graph: Graph, limit: Limit, levels: float) -> Self:
-        """A grid of about so many levels, or of fewer if they are all there are."""
+        """A grid of at most about `levels` levels; exact if that is possible."""
         added = [values - values.min() for values in graph.figure(limit.column)]
         base = sum(int(values.min()) for values in graph.figure(limit.column))
         last = min(limit.most, int(limit.high[0].item())) - base
         divisor = math.gcd(*(int(np.gcd.reduce(values)) for values in added)) or 1
         exact = last // divisor < levels
         unit = divisor if exact else math.ceil(last / levels)
-        # Sums lie on a grid of their own: where they are rounded each stands for its share of the range.
+        # True sums lie on a grid with this spacing; a rounded sum represents half a step on both sides.
         around = 0.0 if exact else limit.spacing / 2
         least, most = limit.ends
         return cls(
@@ -164,11 +164,11 @@ class _Axis:
 
     @property
     def top(self) -> int:
-        """The highest level that may still mean a sum inside."""
+        """The highest level whose true sum may lie inside."""
         return math.floor(self.last) + self.margin
 
-    def shares(self, levels: int) -> NDArray[np.float64]:
-        """The share of each level that is inside: all or nothing, or of what was rounded to it."""
+    def fractions(self, levels: int) -> NDArray[np.float64]:
+        """The fraction of each level that lies inside; 0 or 1 if the grid is exact."""
         level = np.arange(levels)
         if not self.margin:
             return np.asarray((level >= self.first) & (level <= self.last), float)
@@ -178,18 +178,18 @@ class _Axis:
 
     @property
     def blurred(self) -> bool:
-        """Whether the limit is so narrow that rounding decides what is inside."""
+        """Whether the limit is so narrow that rounding determines what is inside."""
         return self.last - max(self.first, 0) < _BLUR * self.margin
 
     @property
     def rounding(self) -> float:
-        """The largest error of a sum, as a share of the limit's end."""
+        """The largest error of a sum, as a fraction of the end of the limit."""
         end = self.limit.least if self.limit.most == NO_MOST else self.limit.most
         return self.margin * self.unit / end if self.margin else 0.0
 
 
 def _axes(graph: Graph, limits: Sequence[Limit], levels: float) -> list[_Axis]:
-    """A grid for each limit; what one with few levels leaves goes to the others."""
+    """A grid for each limit; the levels that one does not need are available to the others."""
     by_levels = sorted((_Axis.of(graph, limit, math.inf) for limit in limits), key=lambda axis: axis.last)
     axes: list[_Axis] = []
     for axis in by_levels:
@@ -200,11 +200,12 @@ def _axes(graph: Graph, limits: Sequence[Limit], levels: float) -> list[_Axis]:
 
 @dataclass(frozen=True)
 class CountTable:
-    """Networks counted by what they use.
+    """A set of networks, as the number of paths for each state and sum.
 
     Attributes:
+        graph: The graph of the space.
         axes: The grids of the limited figures.
-        paths: Before each step and after the last, for each state, how many paths come to it with each sum.
+        paths: Before each step and after the last, for each state, how many paths reach it with each sum.
     """
 
     graph: Graph
@@ -223,7 +224,7 @@ class CountTable:
 
     @property
     def count(self) -> int:
-        """How many there are: exact up to 2^53, right to 15 digits beyond."""
+        """Number of networks: exact up to 2^53, with 15 correct digits beyond."""
         if not self.axes:
             return self.graph.size()
         return round(sum(float(ends.sum()) for ends in self._ends_inside()))
@@ -237,36 +238,36 @@ class CountTable:
         return self.axes[place].base + self.axes[place].unit * np.unique(np.concatenate(levels))
 
     def _ends_inside(self) -> Iterator[NDArray[np.float64]]:
-        """For each state at the end, how many paths inside the limits come to it with each sum."""
+        """For each final state, how many paths inside the limits reach it with each sum."""
         for ends in self.paths[-1]:
             for place, axis in enumerate(self.axes):
-                shares = axis.shares(ends.shape[place])
-                ends = ends * shares.reshape(-1, *(1,) * (ends.ndim - place - 1))
+                fractions = axis.fractions(ends.shape[place])
+                ends = ends * fractions.reshape(-1, *(1,) * (ends.ndim - place - 1))
             yield ends
 
     @property
     def rounding(self) -> float:
         return max((axis.rounding for axis in self.axes), default=0.0)
 
-    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
-        """Paths drawn evenly and independently.
+    def sample(self, count: int, generator: np.random.Generator) -> NDArray[np.integer]:
+        """A uniform random sample with replacement.
 
-        Where sums are rounded, ends are taken as far beside the limits as rounding may reach, and the few
-        paths that are not truly inside are drawn again.
+        If sums are rounded, limits are widened by the largest error, and paths outside the true limits are
+        rejected.
         """
         kept = np.zeros((0, len(self.graph.steps)), np.intp)
-        drawn = 0
-        while len(kept) < count and (len(kept) or drawn < _DRAWN_IN_VAIN):
-            likely = (len(kept) + 1) / (drawn + 1)
-            ask = math.ceil(min((count - len(kept)) / likely, _DRAWN_AT_ONCE))
-            paths = self._way_back(*self._ends(ask, generator), generator)
+        tried = 0
+        while len(kept) < count and (len(kept) or tried < _MOST_REJECTED):
+            accepted = (len(kept) + 1) / (tried + 1)
+            size = math.ceil(min((count - len(kept)) / accepted, _SAMPLED_AT_ONCE))
+            paths = self._paths_to(*self._ends(size, generator), generator)
             if not len(paths):
                 break
-            kept, drawn = np.concatenate([kept, paths[self._inside(paths)]]), drawn + len(paths)
+            kept, tried = np.concatenate([kept, paths[self._inside(paths)]]), tried + len(paths)
         return kept[:count]
 
     def _ends(self, count: int, generator: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Ends of paths: a state each, and a row of levels."""
+        """Sample ends of paths: a state and a row of levels for each."""
         lows = [*(max(math.ceil(axis.first) - axis.margin, 0) for axis in self.axes), 0]
         ends = [ends[tuple(slice(low, None) for low in lows)] for ends in self.paths[-1]]
         totals = np.cumsum([state.sum() for state in ends])
@@ -281,17 +282,17 @@ class CountTable:
             levels[group] = np.column_stack(np.unravel_index(place, ends[state].shape))
         return states, levels + np.array(lows, np.intp)
 
-    def _way_back(
+    def _paths_to(
         self, states: NDArray[np.intp], levels: NDArray[np.intp], generator: np.random.Generator
     ) -> NDArray[np.intp]:
-        """For each end a path to it, any as likely as any other."""
+        """For each end, a path to it, sampled uniformly."""
         paths = np.zeros((len(states), len(self.graph.steps)), np.intp)
         for number, step in reversed(list(enumerate(self.graph.steps))):
             added, before = _added(self.axes, number, len(step.leaving)), np.zeros_like(states)
             for state in np.unique(states):
                 cells = np.flatnonzero(step.leaving == state)
                 group = np.flatnonzero(states == state)
-                for some in np.array_split(group, math.ceil(len(group) * len(cells) / _WEIGHED)):
+                for some in np.array_split(group, math.ceil(len(group) * len(cells) / _WEIGHTS_AT_ONCE)):
                     weights = self._weights(number, step, cells, levels[some, None] - added[cells])
                     total = np.cumsum(weights, axis=1)
                     aim = generator.random((len(some), 1)) * total[:, -1:]
@@ -304,7 +305,7 @@ class CountTable:
     def _weights(
         self, number: int, step: Step, cells: NDArray[np.intp], levels: NDArray[np.intp]
     ) -> NDArray[np.float64]:
-        """How many paths come to the start of each cell with what is left of the levels; a row an end."""
+        """How many paths reach the start of each cell with the remaining levels; one row per end."""
         weights = np.zeros(levels.shape[:2])
         for state in np.unique(step.entering[cells]):
             which = np.flatnonzero(step.entering[cells] == state)
@@ -315,7 +316,7 @@ class CountTable:
         return weights
 
     def _inside(self, paths: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which paths are inside, by their true sums."""
+        """Which paths lie inside the limits by their true sums."""
         sums = sum(step.figures[cells] for step, cells in zip(self.graph.steps, paths.T, strict=True))
         inside = np.ones(len(paths), bool)
         for axis in self.axes:
@@ -325,19 +326,19 @@ class CountTable:
 
 
 def _added(axes: Sequence[_Axis], number: int, cells: int) -> NDArray[np.int64]:
-    """Levels that each cell of a step adds: a column an axis, and one of zeros, there without axes too."""
+    """Levels that each cell of a step adds: one column per axis, and always one of zeros."""
     return np.column_stack([*(axis.added[number] for axis in axes), np.zeros(cells, np.int64)])
 
 
 def _tops(axes: Sequence[_Axis]) -> NDArray[np.int64]:
-    """How many levels a sum may take before it is outside for good."""
+    """Number of levels of each axis; higher sums cannot end inside."""
     return np.array([*(axis.top + 1 for axis in axes), 1])
 
 
 def _after(
     step: Step, added: NDArray[np.int64], tops: NDArray[np.int64], before: Sequence[NDArray[np.float64]]
 ) -> list[NDArray[np.float64]]:
-    """How many paths come to each state that leaves a step with each sum."""
+    """How many paths reach each output state of a step with each sum."""
     shapes = np.array([paths.shape for paths in before], np.int64)[step.entering]
     ends = np.minimum(shapes + added, tops)
     room = np.zeros((step.leaving_states, len(tops)), np.int64)

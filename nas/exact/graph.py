@@ -1,10 +1,8 @@
-"""The chain as a layered graph: between its states run cells, one for each set of choices of a stage.
+"""A space as a layered graph: cells, one per set of options of a stage, connect the states between stages.
 
-An architecture is a path; its figures are the sums over its cells. Choices that make the same network are one
-cell, so paths and networks are one to one.
-
-
-Limits are bounds in whole numbers, and how far a path can still move within them.
+A network is a path; its NN-Mass and costs are sums over its cells. Options that give the same network are one
+cell, so paths and networks correspond one to one. Limits are bounds in whole numbers, with the range of the
+sums that a path can still reach.
 """
 
 from __future__ import annotations
@@ -23,25 +21,25 @@ from nas.tables import FIGURES, Population, StageTable, StageTables
 from search_spaces.cost import MASS_SCALE
 
 Values: TypeAlias = Sequence[NDArray[Any]]
-"""A value for each cell of each step."""
+"""One value per cell, for each step."""
 
 
 def unit_of(figure: str) -> int:
-    """How many of the graph's whole numbers make one of a figure."""
+    """How many of the graph's whole units make 1 of a figure."""
     return MASS_SCALE if figure == "nn_mass" else 1
 
 
 @dataclass(frozen=True)
 class Step:
-    """The cells of one stage, sorted by the state that enters.
+    """The cells of one stage, sorted by input state.
 
     Attributes:
-        entering: State that each cell starts from.
-        leaving: State that it leads to.
-        leaving_states: How many states there are to lead to.
-        starts: The first cell of each entering state, then the number of cells.
-        figures: A row a cell, in whole numbers as in the stage tables.
-        numbers: The number of each cell in the stage's table.
+        entering: Input state of each cell.
+        leaving: Output state of each cell.
+        leaving_states: Number of output states.
+        starts: Index of the first cell of each input state, then the number of cells.
+        figures: Shape (cells, 4), in whole numbers as in the stage tables.
+        numbers: Index of each cell in the stage table.
     """
 
     entering: NDArray[np.intp]
@@ -53,7 +51,7 @@ class Step:
 
     @classmethod
     def of(cls, table: StageTable) -> Self:
-        """The cells of a stage that are networks of their own."""
+        """The canonical cells of a stage table."""
         numbers = np.flatnonzero(table.canonical == np.arange(len(table.canonical)))
         entering = numbers // (len(table.canonical) // table.states)
         return cls(
@@ -68,18 +66,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Graph:
-    """All architectures of a space."""
+    """All networks of a space."""
 
     tables: StageTables
     steps: tuple[Step, ...]
 
     @classmethod
     def of(cls, tables: StageTables) -> Self:
-        """The graph of a space's stage tables."""
+        """Make the graph of a space from its stage tables."""
         return cls(tables, tuple(Step.of(table) for table in tables.tables))
 
     def completions(self, values: Values, best: np.ufunc) -> list[NDArray[Any]]:
-        """For each state before each step, and after the last, the best sum of values on a path to the end.
+        """For each state, before each step and after the last, the best sum of values on a path to the end.
 
         Args:
             best: np.minimum or np.maximum.
@@ -90,17 +88,17 @@ class Graph:
         return found[::-1]
 
     def figure(self, column: int) -> Values:
-        """One figure of every cell."""
+        """The values of one figure, by the index of its column, for every cell."""
         return [step.figures[:, column] for step in self.steps]
 
     def extent(self, figure: str) -> tuple[float, float]:
-        """The least and the largest value of a figure over all architectures."""
+        """The minimum and the maximum of a figure over all networks."""
         values = self.figure(FIGURES.index(figure))
         least, largest = (self.completions(values, best)[0].item() for best in (np.minimum, np.maximum))
         return least / unit_of(figure), largest / unit_of(figure)
 
     def size(self) -> int:
-        """How many different networks there are."""
+        """Number of different networks."""
         paths = [1] * self.steps[-1].leaving_states
         for step in reversed(self.steps):
             ends = [paths[state] for state in step.leaving.tolist()]
@@ -108,7 +106,7 @@ class Graph:
         return paths[0]
 
     def population(self, paths: NDArray[np.integer]) -> Population:
-        """Paths, a row each and a column a step, as option numbers."""
+        """Convert paths, with one row per path and one cell per step, to option numbers."""
         columns = [column for table in self.tables.tables for column in table.columns]
         options = [count for table in self.tables.tables for count in table.options]
         kind = np.min_scalar_type(max(options, default=1) - 1)
@@ -119,19 +117,20 @@ class Graph:
 
 
 NO_LEAST, NO_MOST = -(2**62), 2**62
+"""Stand for a missing end of a limit."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The whole-number values that one figure may have, in a graph.
+    """A closed interval of whole numbers for one figure, in a graph.
 
     Attributes:
-        column: The figure's column.
+        column: Index of the figure.
         least: Lower end, or `NO_LEAST`.
         most: Upper end, or `NO_MOST`.
-        spacing: The values of all paths are the least of any and some multiples of this above it.
-        low: For each state before each step, the least that a path from there adds.
-        high: The largest.
+        spacing: A common divisor of all differences between values of paths.
+        low: For each state before each step, the minimum that a path from there adds.
+        high: The maximum that it adds.
     """
 
     column: int
@@ -143,7 +142,7 @@ class Limit:
 
     @classmethod
     def of(cls, graph: Graph, column: int, least: int = NO_LEAST, most: int = NO_MOST) -> Self:
-        """A limit; an end that no path passes is dropped."""
+        """Make a limit, without an end that no path exceeds."""
         values = graph.figure(column)
         low, high = graph.completions(values, np.minimum), graph.completions(values, np.maximum)
         return cls(
@@ -157,31 +156,31 @@ class Limit:
 
     @classmethod
     def of_bound(cls, graph: Graph, bound: Bound) -> Self:
-        """The limit that a bound sets."""
+        """Make the limit of a bound."""
         unit = unit_of(bound.figure)
         most = NO_MOST if math.isinf(bound.most) else round(bound.most * unit)
         return cls.of(graph, FIGURES.index(bound.figure), round(bound.least * unit), most)
 
     @property
     def binds(self) -> bool:
-        """Whether some path breaks it."""
+        """Whether some path violates the limit."""
         return self.least > NO_LEAST or self.most < NO_MOST
 
     @property
     def width(self) -> int:
-        """From the least to the largest value of any path."""
+        """Difference between the largest and the least value of any path."""
         return int(self.high[0].item() - self.low[0].item())
 
     @property
     def ends(self) -> tuple[int, int]:
-        """The least and the largest value inside that some path could have; reversed where there is none."""
+        """The least and the largest value on the grid inside the limit; reversed if there is none."""
         lowest, highest = self.low[0].item(), self.high[0].item()
         least, most = max(self.least, lowest) - lowest, min(self.most, highest) - lowest
         return lowest - -least // self.spacing * self.spacing, lowest + most // self.spacing * self.spacing
 
     @property
     def empty(self) -> bool:
-        """Whether no path can be inside."""
+        """Whether no value on the grid lies inside."""
         return self.ends[0] > self.ends[1]
 
     def on(self, graph: Graph) -> Limit:
@@ -191,17 +190,17 @@ class Limit:
         return replace(self, low=low, high=high)
 
     def reachable(self, step: int, states: NDArray[np.intp], values: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Whether a path with these values so far can end inside, as far as this figure alone tells."""
+        """Whether a partial path with these values can end inside, by this figure alone."""
         inside: NDArray[np.bool_] = values + self.low[step][states] <= self.most
         inside &= values + self.high[step][states] >= self.least
         return inside
 
 
 def _spacing(graph: Graph, values: Values, low: Sequence[NDArray[np.int64]]) -> int:
-    """What divides all differences between the values of paths.
+    """The greatest common divisor of the differences between values of paths.
 
-    A path's value is the least of any and, for each of its cells, what a path through it has at least beyond
-    the least from where it begins.
+    The value of a path is the minimum over all paths plus, for each of its cells, the increase of the minimum
+    from its start when the path must pass this cell.
     """
     beyond = (
         value + low[number + 1][step.leaving] - low[number][step.entering]
@@ -211,5 +210,5 @@ def _spacing(graph: Graph, values: Values, low: Sequence[NDArray[np.int64]]) -> 
 
 
 def limits(graph: Graph, bounds: Sequence[Bound]) -> list[Limit]:
-    """The limits that bounds set; those that every path keeps are left out."""
+    """The limits of bounds, without those that every path meets."""
     return [limit for bound in bounds if (limit := Limit.of_bound(graph, bound)).binds]

@@ -1,21 +1,21 @@
-"""Networks inside narrow limits, found by joining the beginnings of paths with their ends.
+"""Networks inside narrow limits, by meet in the middle: beginnings of paths are joined with ends.
 
-Where few networks of a large space are inside, no partial path shows whether it will be, and `paths.follow`
-has to keep too many. But a path is a beginning, a cell of a middle step and an end, and there are far fewer
-beginnings and ends than paths (Horowitz and Sahni, "Computing partitions with applications to the knapsack
-problem", 1974).
+If few networks of a large space lie inside, a partial path does not show whether it can end inside, and
+`paths.follow` would have to keep too many. But a path consists of a beginning, a cell of a middle step and an
+end, and there are far fewer beginnings and ends than paths (Horowitz and Sahni, "Computing partitions with
+applications to the knapsack problem", 1974).
 
 Why no path is missed. Let a limit allow sums from `least` to `most`, and let a cell and an end use `used` of
-it. With y = most - used and width = most - least, a beginning that uses b fits exactly if
-b <= y <= b + width. Values fall into buckets of at least twice the width, so y is in the bucket of b or in
-that of b + width: a beginning is entered under both. A cell with an end looks under the bucket of y, for all
-limits at once: the buckets are mixed into one key, and two tables, each of half the bits of a key, show
-whether a beginning with that key may be there (Bloom, "Space/time trade-offs in hash coding with allowable
-errors", 1970). What is found is held against the limits in whole numbers, so keys that are the same by chance
-cost time and change no result.
+it. With y = most - used and width = most - least, a beginning that uses b fits if and only if b <= y <= b +
+width. Values fall into buckets of at least twice the width, so y is in the bucket of b or in that of b +
+width, and a beginning is stored under both. A cell with an end is a query for the bucket of y, for all limits
+at once: a hash combines the buckets into one key, and two tables, each indexed by half the bits of a key,
+show whether a beginning with that key may exist (Bloom, "Space/time trade-offs in hash coding with allowable
+errors", 1970). Matches are compared with the limits in whole numbers, so hash collisions cost time but do not
+change the result.
 
-A beginning or an end is left aside only where nothing that completes it lies inside a limit or, by the bound
-of `Relaxation`, reaches a floor.
+A beginning or an end is discarded only if no completion lies inside a limit or, by the bound of `Relaxation`,
+reaches a floor.
 """
 
 from __future__ import annotations
@@ -32,35 +32,35 @@ from nas.exact.graph import Graph, Limit, Step
 from nas.exact.paths import Objective, Paths, Ways, fitting
 from nas.exact.relaxation import Relaxation
 
-_BEGINNINGS, _ENDS, _ASKED = 1 << 25, 1 << 22, 1 << 30
-"""The most beginnings and ends, and pairs of a cell and an end, for which a join is tried."""
+_BEGINNINGS, _ENDS, _QUERIES = 1 << 25, 1 << 22, 1 << 30
+"""Maximum numbers of beginnings, ends, and pairs of a cell and an end for which a join is tried."""
 _ROOMS = (1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, _BEGINNINGS)
-"""Beginnings that are joined, those of the largest bounds, from try to try."""
+"""Maximum number of beginnings in successive attempts; those with the largest bounds are used."""
 _WIDENED = 4
-"""By how much the range of values looked at grows from try to try; in the last it is whole."""
+"""Growth of the range of values from one attempt to the next; the last attempt covers the whole range."""
 _FACTORS = (0x1E3779B97F4A7C15, 0x517CC1B727220A95, 0x2545F4914F6CDD1D)
-"""For each limit that is hashed, what its buckets' numbers are multiplied by."""
-_TOLD_APART = 4
-"""A limit is hashed if beginnings fall into so many of its buckets."""
+"""Hash multipliers, one per hashed limit."""
+_LEAST_BUCKETS = 4
+"""A limit is hashed if its beginnings span at least this many buckets."""
 _LEAST_BITS, _MOST_BITS = 8, 24
-"""Bits of a place in a table."""
-_ASKED_TOGETHER, _ASKED_AT_ONCE, _HELD_AT_ONCE = 1 << 14, 1 << 20, 1 << 20
-_HELD = 1 << 26
-"""After so many pairs that were held against the limits a join is given up."""
+"""Bounds of the number of bits of an index into a table."""
+_QUERIES_PER_BLOCK, _QUERIES_AT_ONCE, _MATCHES_AT_ONCE = 1 << 14, 1 << 20, 1 << 20
+_MOST_MATCHES = 1 << 26
+"""A join with more matches than this is abandoned."""
 
 
 class TooManyError(Exception):
-    """A join is more work than it is worth."""
+    """A join is too large to be worthwhile."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A graph cut around a middle step.
+    """A graph divided at a middle step.
 
     Attributes:
         graph: The graph.
-        back: The same from its ends to its start.
-        middle: The number of the step between beginnings and ends.
+        back: The reversed graph.
+        middle: Index of the step between beginnings and ends.
     """
 
     graph: Graph
@@ -69,10 +69,10 @@ class Cut:
 
     @classmethod
     def of(cls, graph: Graph) -> Self:
-        """The cut of the least work.
+        """The division with the least work.
 
         Raises:
-            TooManyError: Each is too much.
+            TooManyError: Every division is too large.
         """
         back = Graph(graph.tables, tuple(map(_reversed, reversed(graph.steps))))
         ends = [float(ways.sum()) for ways in _ways_on(graph)]
@@ -81,7 +81,7 @@ class Cut:
             middle: 16 * beginnings[middle] + ends[middle]
             for middle in range(1, len(graph.steps))
             if beginnings[middle] <= _BEGINNINGS
-            and ends[middle] <= _ASKED
+            and ends[middle] <= _QUERIES
             and max(beginnings[middle - 1], ends[middle + 1]) <= _ENDS
         }
         if not work:
@@ -90,7 +90,7 @@ class Cut:
 
 
 def _reversed(step: Step) -> Step:
-    """A step taken backwards; its `numbers` are those of the step's cells."""
+    """The reversed step; its `numbers` are the indices of the cells in the step."""
     order = np.argsort(step.leaving, kind="stable")
     return Step(
         entering=step.leaving[order],
@@ -103,7 +103,7 @@ def _reversed(step: Step) -> Step:
 
 
 def _ways_on(graph: Graph) -> list[NDArray[np.float64]]:
-    """For each state before each step, and after the last, how many ways lead on from there."""
+    """For each state, before each step and after the last, the number of paths from there to the end."""
     found = [np.ones(graph.steps[-1].leaving_states)]
     for step in reversed(graph.steps):
         found.append(np.add.reduceat(found[-1][step.leaving], step.starts[:-1]))
@@ -118,14 +118,14 @@ def best(
     relaxation: Relaxation,
     least: float = -np.inf,
 ) -> tuple[Paths, float]:
-    """The k best paths inside limits, and the paths and the bound that `optimum.Optimum` holds.
+    """The k best paths inside limits, and the bound, as in `optimum.Optimum`.
 
     Args:
-        relaxation: Of the objective, under these limits.
-        least: k paths inside are known to have at least this value.
+        relaxation: The relaxation of the objective under these limits.
+        least: A known lower bound on the value of the k-th best path.
 
     Raises:
-        TooManyError: They cannot be found so.
+        TooManyError: The join is too large.
     """
     cut = Cut.of(graph)
     begun = _listed(graph, relaxation, limits, Paths.start(), cut.middle - 1, least)
@@ -149,10 +149,10 @@ def listed(graph: Graph, limits: Sequence[Limit], most: int) -> Paths:
     """All paths inside limits.
 
     Args:
-        most: How many there may be.
+        most: Maximum number of paths.
 
     Raises:
-        TooManyError: There are more, or they cannot be found so.
+        TooManyError: There are more paths, or the join is too large.
     """
     if any(limit.empty for limit in limits):
         return Paths.none(len(graph.steps))
@@ -171,11 +171,11 @@ def listed(graph: Graph, limits: Sequence[Limit], most: int) -> Paths:
 
 
 class _Best:
-    """The k best of the paths shown to it, and all that equal the last.
+    """The k best of the paths added to it, and all that equal the last.
 
     Attributes:
         paths: The paths, best first.
-        floor: Paths of smaller values are of no interest.
+        floor: Paths with smaller values are ignored.
     """
 
     def __init__(self, objective: Objective, k: int, steps: int, floor: float) -> None:
@@ -183,11 +183,11 @@ class _Best:
         self.paths = Paths.none(steps)
 
     def reached(self) -> float:
-        """The floor."""
+        """The current floor."""
         return self.floor
 
     def add(self, paths: Paths) -> None:
-        """Show it some more."""
+        """Add paths."""
         paths = paths.take(self._objective.of_paths(paths) >= self.floor)
         self.paths = self._objective.first(self.paths.joined(paths), self._k)
         if len(self.paths) >= self._k:
@@ -197,7 +197,7 @@ class _Best:
 def _listed(
     graph: Graph, relaxation: Relaxation, limits: Sequence[Limit], paths: Paths, steps: int, floor: float
 ) -> Paths:
-    """All ways on from paths of no steps that may still end inside limits and reach a floor."""
+    """All continuations of empty paths by some steps that may end inside limits and reach a floor."""
     for number in range(steps):
         ways = Ways.on(graph.steps[number], number, relaxation)
         counts = ways.reaching(paths, floor - relaxation.slack)
@@ -207,13 +207,13 @@ def _listed(
 
 @dataclass(frozen=True)
 class _Buckets:
-    """The limits that tell beginnings apart, and how wide the buckets of each are.
+    """The limits that are hashed, and the widths of their buckets.
 
     Attributes:
-        numbers: Which limits.
-        shifts: For each the power of two that is the width of a bucket.
-        widths: For each how far apart the sums are that it allows.
-        bits: A place in a table has so many bits, a key twice as many.
+        numbers: Indices of the limits.
+        shifts: For each limit the binary logarithm of the width of a bucket.
+        widths: For each limit its upper end minus its lower end.
+        bits: Bits of an index into a table; a key has twice as many.
     """
 
     numbers: tuple[int, ...]
@@ -223,20 +223,20 @@ class _Buckets:
 
     @classmethod
     def of(cls, limits: Sequence[Limit], used: NDArray[np.int64]) -> Self:
-        """Buckets for what beginnings use, a row a limit and a column a beginning."""
+        """Choose buckets for what beginnings use, with one row per limit and one column per beginning."""
         every = []
         for number, (limit, values) in enumerate(zip(limits, used, strict=True)):
             width = limit.ends[1] - limit.ends[0]
             shift = max(2 * width - 1, 0).bit_length()
             every.append((int(values.max() - values.min()) >> shift, number, shift, width))
         every.sort(reverse=True)
-        chosen = [row for row in every[: len(_FACTORS)] if row[0] >= _TOLD_APART] or every[:1]
+        chosen = [row for row in every[: len(_FACTORS)] if row[0] >= _LEAST_BUCKETS] or every[:1]
         _, numbers, shifts, widths = zip(*chosen, strict=True)
         bits = min(max((16 * used.shape[1]).bit_length(), _LEAST_BITS), _MOST_BITS)
         return cls(numbers, shifts, widths, bits)
 
     def entries(self, used: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """The keys that beginnings are entered under, and whose each is."""
+        """The keys under which beginnings are stored, and the beginning of each key."""
         keys, whose = [], []
         for moved in product((False, True), repeat=len(self.numbers)):
             apart = np.ones(used.shape[1], bool)
@@ -250,7 +250,7 @@ class _Buckets:
         return np.concatenate(keys), np.concatenate(whose)
 
     def keys(self, values: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """The keys of values, a column a limit; the columns are overwritten."""
+        """The keys of values, one array per limit; the arrays are overwritten."""
         mixed = np.zeros(len(values[0]), np.int64)
         for value, shift, factor in zip(values, self.shifts, _FACTORS, strict=False):
             value >>= shift
@@ -261,30 +261,30 @@ class _Buckets:
         return mixed
 
     def table(self, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """A table with an entry at each of some places."""
+        """A table with the entries at `places` set."""
         entered = np.zeros(1 << self.bits, bool)
         entered[places] = True
         return entered
 
     def first(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of keys in the first table."""
+        """The indices of keys in the first table."""
         return keys >> self.bits
 
     def second(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of keys in the second table."""
+        """The indices of keys in the second table."""
         return keys & ((1 << self.bits) - 1)
 
 
 @dataclass(frozen=True)
 class _Beginnings:
-    """Paths that come to one state before the middle step.
+    """Paths that reach one state before the middle step.
 
     Attributes:
-        which: For each the number of the path that it continues.
-        cells: The cell that it continues it with.
-        used: What it uses of the limits, a row a limit.
+        which: Index of the path that each one continues.
+        cells: The cell by which it continues this path.
+        used: What it uses of the limits, one row per limit.
         priced: Its sum of priced values.
-        extent: The least and the most that one uses, a row a limit.
+        extent: The minimum and the maximum of `used`, one row per limit.
         largest: The largest priced value.
     """
 
@@ -297,16 +297,16 @@ class _Beginnings:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """Cells of the middle step with ends, and the keys of the beginnings that would fit them."""
+class _Queries:
+    """Pairs of a cell of the middle step and an end, and the keys of the beginnings that would fit."""
 
     keys: NDArray[np.int64]
     cells: NDArray[np.intp]
     ends: NDArray[np.intp]
 
     @classmethod
-    def joined(cls, every: Sequence[_Asked]) -> Self:
-        """All of some."""
+    def joined(cls, every: Sequence[_Queries]) -> Self:
+        """Concatenate several batches."""
         keys, cells, ends = zip(*((some.keys, some.cells, some.ends) for some in every), strict=True)
         return cls(np.concatenate(keys), np.concatenate(cells), np.concatenate(ends))
 
@@ -316,15 +316,15 @@ class _Join:
     """Beginnings and ends to be joined.
 
     Attributes:
-        cut: Where.
-        relaxation: How cells are priced.
-        limits: What the sums must keep.
+        cut: The division of the graph.
+        relaxation: The prices of cells.
+        limits: The limits that sums must meet.
         begun: The paths that beginnings continue by one step.
-        ends: Paths from the end back to the middle step, sorted by state, and in a state as `sorted_by` says.
-        starts: The first end of each state, then how many there are.
-        uses: What the ends use of the limits, a row a limit.
-        sorted_by: The limit by whose use ends are sorted; None: by priced value, the largest first.
-        floor: The value to reach; it may rise meanwhile.
+        ends: Paths from the end back to the middle step, sorted by state, then by `sorted_by`.
+        starts: Index of the first end of each state, then the number of ends.
+        uses: What the ends use of the limits, one row per limit.
+        sorted_by: Index of the limit by whose use ends are sorted; None: by descending priced value.
+        floor: Gives the value to reach, which may increase during the join.
     """
 
     cut: Cut
@@ -346,7 +346,7 @@ class _Join:
         begun: Paths,
         floor: Callable[[], float],
     ) -> Self:
-        """The join with the ends that matter."""
+        """Make the join, with the ends that can be part of a result."""
         backwards = zip(cut.back.steps, reversed(relaxation.priced), strict=True)
         priced = [values[step.numbers] for step, values in backwards]
         behind = replace(relaxation, priced=priced, ahead=cut.back.completions(priced, np.maximum))
@@ -356,7 +356,7 @@ class _Join:
         ends = _listed(cut.back, behind, within, start, steps, floor())
         sorted_by = None
         if floor() == -np.inf and limits and len(ends):
-            # The limit that beginnings can balance least tells best which ends are of use to a cell.
+            # Sort by the limit that beginnings can balance least: it excludes most ends for a cell.
             balanced = [(limit.high[steps + 1] - limit.low[steps + 1]).max() for limit in within]
             spans = [np.ptp(ends.figures[:, limit.column]) for limit in limits]
             sorted_by = int(np.argmax(np.array(spans) / np.maximum(balanced, 1)))
@@ -367,27 +367,27 @@ class _Join:
         return cls(cut, relaxation, limits, begun, ends, starts, uses, sorted_by, floor)
 
     def paths(self) -> Iterator[Paths]:
-        """All paths inside the limits that reach the floor, and some that do not.
+        """Yield all paths inside the limits that reach the floor, and some that do not reach it.
 
         Raises:
-            TooManyError: There are too many pairs to hold against the limits.
+            TooManyError: There are too many matches to compare with the limits.
         """
-        held = 0
+        matches = 0
         for state in range(len(self.relaxation.ahead[self.cut.middle])):
             begun = self._beginnings(state)
             if begun is None:
                 continue
             buckets = _Buckets.of(self.limits, begun.used)
             keys, whose = buckets.entries(begun.used)
-            for asked in self._asked(state, begun, buckets, keys):
-                for first, which in _met(keys, whose, asked.keys, buckets):
-                    held += len(first)
-                    if held > _HELD:
+            for queries in self._queries(state, begun, buckets, keys):
+                for first, which in _matches(keys, whose, queries.keys, buckets):
+                    matches += len(first)
+                    if matches > _MOST_MATCHES:
                         raise TooManyError
-                    yield self._inside(begun, first, asked.cells[which], asked.ends[which])
+                    yield self._inside(begun, first, queries.cells[which], queries.ends[which])
 
     def _beginnings(self, state: int) -> _Beginnings | None:
-        """Those that come to a state and may end inside the limits and reach the floor, if there are any."""
+        """The beginnings that reach a state and may end inside the limits and at the floor, if any exist."""
         number = self.cut.middle - 1
         ways = Ways.on(self.cut.graph.steps[number], number, self.relaxation).leading_to(state)
         counts = ways.reaching(self.begun, self.floor() - self.relaxation.slack)
@@ -404,10 +404,10 @@ class _Join:
         extent = np.stack([used.min(axis=1), used.max(axis=1)], axis=1)
         return _Beginnings(which, cells, used, priced, extent, float(priced.max()))
 
-    def _asked(
+    def _queries(
         self, state: int, begun: _Beginnings, buckets: _Buckets, keys: NDArray[np.int64]
-    ) -> Iterator[_Asked]:
-        """Cells from a state with ends, where a beginning of the key that they ask for may be."""
+    ) -> Iterator[_Queries]:
+        """Yield pairs of a cell from a state and an end for which a fitting beginning may exist."""
         step = self.cut.graph.steps[self.cut.middle]
         first, second = buckets.table(buckets.first(keys)), buckets.table(buckets.second(keys))
         waiting, count = [], 0
@@ -419,33 +419,33 @@ class _Join:
                 ).ravel()
                 for number in buckets.numbers
             ]
-            asked = buckets.keys(left)
-            hits = np.flatnonzero(first[buckets.first(asked)])
-            hits = hits[second[buckets.second(asked[hits])]]
+            wanted = buckets.keys(left)
+            hits = np.flatnonzero(first[buckets.first(wanted)])
+            hits = hits[second[buckets.second(wanted[hits])]]
             which, place = np.divmod(hits, ends.stop - ends.start)
-            waiting.append(_Asked(asked[hits], cells[which], ends.start + place))
+            waiting.append(_Queries(wanted[hits], cells[which], ends.start + place))
             count += len(hits)
-            if count >= _ASKED_AT_ONCE:
-                yield _Asked.joined(waiting)
+            if count >= _QUERIES_AT_ONCE:
+                yield _Queries.joined(waiting)
                 waiting, count = [], 0
         if waiting:
-            yield _Asked.joined(waiting)
+            yield _Queries.joined(waiting)
 
     def _some(self, state: int, begun: _Beginnings) -> Iterator[tuple[NDArray[np.intp], slice]]:
-        """Cells from a state with the ends that may fit them, some at a time."""
+        """Yield blocks of cells from a state, with the ends that may fit them."""
         step = self.cut.graph.steps[self.cut.middle]
         every = np.arange(step.starts[state], step.starts[state + 1])
         every = every[np.argsort(step.leaving[every], kind="stable")]
         for cells in np.split(every, np.flatnonzero(np.diff(step.leaving[every])) + 1):
             first, last = self.starts[step.leaving[cells[0]] : step.leaving[cells[0]] + 2].tolist()
-            blocks = -(-len(cells) * (last - first) // _ASKED_TOGETHER)
+            blocks = -(-len(cells) * (last - first) // _QUERIES_PER_BLOCK)
             for block in np.array_split(cells, min(max(blocks, 1), len(cells))):
                 ends = self._ends(block, first, last, begun)
-                for start in range(ends.start, ends.stop, _ASKED_AT_ONCE):
-                    yield block, slice(start, min(start + _ASKED_AT_ONCE, ends.stop))
+                for start in range(ends.start, ends.stop, _QUERIES_AT_ONCE):
+                    yield block, slice(start, min(start + _QUERIES_AT_ONCE, ends.stop))
 
     def _ends(self, cells: NDArray[np.intp], first: int, last: int, begun: _Beginnings) -> slice:
-        """The ends from `first` to `last` that may fit one of some cells and some beginning."""
+        """The ends from `first` to `last` that may fit one of the cells and some beginning."""
         step, place = self.cut.graph.steps[self.cut.middle], self.sorted_by
         if place is None:
             priced = self.relaxation.priced[self.cut.middle][cells].max()
@@ -462,14 +462,14 @@ class _Join:
     def _inside(
         self, begun: _Beginnings, first: NDArray[np.intp], cells: NDArray[np.intp], last: NDArray[np.intp]
     ) -> Paths:
-        """The whole paths of beginnings, cells and ends that are inside the limits, each once."""
+        """The complete paths of beginnings, cells and ends that lie inside the limits, each once."""
         graph, middle = self.cut.graph, self.cut.middle
         inside = np.ones(len(first), bool)
         for number, limit in enumerate(self.limits):
             sums = begun.used[number, first] + graph.steps[middle].figures[cells, limit.column]
             sums += self.uses[number, last]
             inside &= (sums >= limit.least) & (sums <= limit.most)
-        # Two places of a beginning may be the same by chance; all that it meets there is then found twice.
+        # Two keys of a beginning may collide; then its matches are found twice.
         triples = np.unique(np.stack([first[inside], cells[inside], last[inside]]), axis=1)
         first, cells, last = triples
         which, before = begun.which[first], begun.cells[first]
@@ -487,19 +487,19 @@ class _Join:
         return Paths(whole, graph.steps[-1].leaving[whole[:, -1]], np.sum(parts, axis=0), priced)
 
 
-def _met(
-    keys: NDArray[np.int64], whose: NDArray[np.intp], asked: NDArray[np.int64], buckets: _Buckets
+def _matches(
+    keys: NDArray[np.int64], whose: NDArray[np.intp], queries: NDArray[np.int64], buckets: _Buckets
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Pairs of one key, some at a time: whose it is, and which asked for it."""
-    wanted = buckets.table(buckets.first(asked))
+    """Yield pairs with equal keys in batches: the beginning and the query."""
+    wanted = buckets.table(buckets.first(queries))
     kept = np.flatnonzero(wanted[buckets.first(keys)])
     kept = kept[np.argsort(keys[kept])]
     keys, whose = keys[kept], whose[kept]
-    begin = np.searchsorted(keys, asked)
-    counts = np.searchsorted(keys, asked, side="right") - begin
+    begin = np.searchsorted(keys, queries)
+    counts = np.searchsorted(keys, queries, side="right") - begin
     total = np.cumsum(counts)
-    full = np.arange(_HELD_AT_ONCE, total[-1] if len(total) else 0, _HELD_AT_ONCE)
-    for start, stop in pairwise([0, *np.searchsorted(total, full).tolist(), len(asked)]):
+    full = np.arange(_MATCHES_AT_ONCE, total[-1] if len(total) else 0, _MATCHES_AT_ONCE)
+    for start, stop in pairwise([0, *np.searchsorted(total, full).tolist(), len(queries)]):
         some = counts[start:stop]
         which = np.repeat(np.arange(start, stop), some)
         place = np.arange(len(which)) - np.repeat(np.cumsum(some) - some, some)

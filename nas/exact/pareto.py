@@ -1,11 +1,11 @@
 """The proven Pareto front of NN-Mass against a cost, found piece by piece along the cost.
 
-In a piece the front is a staircase from a lower cost to a higher one. A partial path matters only if, for
-some cost in the piece, its bound at that cost is above the staircase found so far. The bound grows with the
-cost along a line, its slope the cost's price, so it is enough to hold it at the end of the piece against the
-lowest of the lines through the corners of the staircase. What `follow` leaves aside for lack of room is
-known, as for a single optimum, and the piece is repeated with more room, then in halves, until nothing left
-aside could lie on the front.
+In a piece the front is a staircase from a lower to a higher cost. A partial path matters only if, for some
+cost in the piece, its bound at that cost is above the staircase found so far. The bound grows linearly with
+the cost, with the price of the cost as slope, so it is sufficient to compare it at the end of the piece with
+the lowest of the lines through the corners of the staircase. As for a single optimum, `follow` returns a
+bound on what it discards for lack of room. A piece is repeated with more room, then in halves, until no
+discarded path could lie on the front.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MASS = FIGURES.index("nn_mass")
 _TIES = (FIGURES.index("flops"), FIGURES.index("params"))
 _PIECES = 16
 _FINEST = 512
-"""Into so many pieces a front is cut at most; where that is not enough, the gap is reported."""
+"""Initial and maximum number of pieces of a front; if the maximum does not suffice, the gap is reported."""
 _ROOMS = (1 << 12, 1 << 15)
 
 
@@ -34,10 +34,10 @@ class Front:
     """A Pareto front.
 
     Attributes:
-        paths: Its members, the cheapest first; of those with the same mass and cost the one that the other
-            costs rank first, and all that equal it in these too.
-        gap: The largest share by which a network left aside for lack of room could lie above it, or beyond
-            its ends; 0 if it is proven.
+        paths: Its members, the cheapest first; of those with equal mass and cost the first by the other
+            costs, and all that equal it in these, too.
+        gap: The largest fraction by which a discarded network could lie above the front or beyond its ends;
+            0 if it is proven.
     """
 
     paths: Paths
@@ -48,7 +48,7 @@ def front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
     """The front of the largest NN-Mass against the least of a cost, inside limits.
 
     Args:
-        cost: The cost's column.
+        cost: Index of the cost among `FIGURES`.
     """
     cheapest = best(graph, cheapest_first(cost), limits)
     heaviest = best(graph, Objective(_MASS, 1, ties=((cost, -1),)), limits)
@@ -61,7 +61,7 @@ def front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
     stops = np.unique(np.linspace(largest, start, _PIECES, endpoint=False).astype(np.int64))[::-1].tolist()
     while stops:
         stop = stops.pop()
-        found, missed = _carried_on(graph, cost, start, stop, limits, found)
+        found, missed = _extended(graph, cost, start, stop, limits, found)
         if missed and stop - start > finest:
             stops += [stop, (start + stop) // 2]
         else:
@@ -69,13 +69,13 @@ def front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
     return Front(found, gap)
 
 
-def _carried_on(
+def _extended(
     graph: Graph, cost: int, start: int, stop: int, limits: Sequence[Limit], found: Paths
 ) -> tuple[Paths, float]:
-    """A front that is right up to the cost `start` carried on to `stop`.
+    """Extend a front that is correct up to the cost `start` to the cost `stop`.
 
     Returns:
-        The front, and the share by which it may still be too low between the two.
+        The front, and the largest fraction by which it may be too low between the two costs.
     """
     known = found.take(found.figures[:, cost] <= start)
     cap, *floors = (
@@ -91,28 +91,28 @@ def _carried_on(
         until = np.append(corners[1:, cost] - 1, stop)
         least = corners[:, _MASS] + np.append(1, np.zeros(len(corners) - 1, np.int64))
         threshold = float((least + price * (stop - until)).min())
-        more, left_aside = follow(graph, relaxation, [*priced, *floors], threshold, room)
+        more, discarded = follow(graph, relaxation, [*priced, *floors], threshold, room)
         found = staircase(found.joined(more), cost)
-        if left_aside < threshold:
+        if discarded < threshold:
             return found, 0.0
-    could_be = (left_aside - price * (stop - until)) / np.maximum(corners[:, _MASS], 1)
+    could_be = (discarded - price * (stop - until)) / np.maximum(corners[:, _MASS], 1)
     return found, float(could_be.max()) - 1
 
 
 def _missed(end: Optimum, value: int) -> float:
-    """The share by which an end of the front may lie further out than the one found."""
+    """The fraction by which an end of the front may lie beyond the one found."""
     best_possible = abs(end.bound)
     return abs(best_possible - value) / max(value, 1) if np.isfinite(best_possible) else np.inf
 
 
 def cheapest_first(cost: int) -> Objective:
-    """How a front is ranked: by its cost, then the largest mass, then the other costs as tables rank them."""
+    """The order of a front: by its cost, then the largest NN-Mass, then the other costs as in tables."""
     others = [column for column in _TIES if column != cost]
     return Objective(cost, -1, ties=((_MASS, 1), *((column, -1) for column in others)))
 
 
 def staircase(paths: Paths, cost: int) -> Paths:
-    """The members of a front among paths, as `Front.paths` holds them."""
+    """The paths that are members of the front, as in `Front.paths`."""
     if not len(paths):
         return paths
     objective = cheapest_first(cost)

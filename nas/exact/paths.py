@@ -1,4 +1,4 @@
-"""Paths through a graph, what ranks them, and how they are followed step by step."""
+"""Paths through a graph, objectives that rank them, and a beam search with bounds."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from nas.exact.graph import Graph, Limit, Step, Values
 from nas.exact.relaxation import Relaxation
 from nas.tables import FIGURES
 
-_TRIED_A_PLACE = 4
-"""Ways on that are looked at for each path that there is room for; most end outside the limits."""
+_TRIED_PER_PATH = 4
+"""Continuations tried per path that there is room for; most end outside the limits."""
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Paths from the first state, all of one length.
+    """Paths from the first state, all with the same number of steps.
 
     Attributes:
-        cells: The cell of each step, a row a path.
-        states: Where they have come to.
-        figures: Their sums, in whole numbers.
-        priced: Their sums of priced values.
+        cells: The cell of each step, one row per path.
+        states: The state that each path has reached.
+        figures: Shape (paths, 4): sums in whole numbers.
+        priced: Sums of priced values.
     """
 
     cells: NDArray[np.int32]
@@ -37,24 +37,24 @@ class Paths:
 
     @classmethod
     def start(cls, states: int = 1) -> Self:
-        """The paths of no steps, one from each state."""
+        """Empty paths, one per state."""
         figures = np.zeros((states, len(FIGURES)), np.int64)
         return cls(np.zeros((states, 0), np.int32), np.arange(states), figures, np.zeros(states))
 
     @classmethod
     def none(cls, steps: int) -> Self:
-        """No paths, of some steps."""
+        """No paths, with `steps` steps."""
         return replace(cls.start(0), cells=np.zeros((0, steps), np.int32))
 
     def __len__(self) -> int:
         return len(self.states)
 
     def take(self, which: NDArray[np.integer] | NDArray[np.bool_] | slice) -> Paths:
-        """Some of them."""
+        """The selected paths."""
         return Paths(self.cells[which], self.states[which], self.figures[which], self.priced[which])
 
     def joined(self, *others: Paths) -> Paths:
-        """These, then others."""
+        """These paths followed by others."""
         every = (self, *others)
         return Paths(
             np.concatenate([paths.cells for paths in every]),
@@ -66,12 +66,12 @@ class Paths:
 
 @dataclass(frozen=True)
 class Objective:
-    """What to make large: a figure, or the least of one where `sign` is -1.
+    """The figure to maximise, or to minimise if `sign` is -1.
 
     Attributes:
-        column: The figure's column.
+        column: Index of the figure.
         sign: 1 or -1.
-        ties: What ranks paths of equal value, as pairs of column and sign.
+        ties: Pairs of column and sign that rank paths with equal values.
     """
 
     column: int
@@ -87,18 +87,18 @@ class Objective:
         return self.sign * paths.figures[:, self.column]
 
     def ranked(self, paths: Paths) -> Paths:
-        """Best first."""
+        """The paths, best first."""
         keys = ((self.column, self.sign), *self.ties)
         return paths.take(np.lexsort([-sign * paths.figures[:, column] for column, sign in reversed(keys)]))
 
     def first(self, paths: Paths, k: int) -> Paths:
-        """The k best, best first, then all that equal the last of these in value and in what ranks ties."""
+        """The k best, best first, followed by all that equal the k-th in value and ties."""
         ranked = self.ranked(paths)
         keys = ranked.figures[:, [self.column, *(column for column, _ in self.ties)]]
         return ranked.take(slice(k + int((keys[k:] == keys[k - 1 : k]).all(axis=1).sum())))
 
     def between(self, graph: Graph, least: float, most: float) -> list[Limit]:
-        """The limit on the figure for values of at least `least`, if none is known to exceed `most`."""
+        """The limit for values from `least` to `most`; none if `least` is minus infinity."""
         if least == -np.inf:
             return []
         ends = sorted((self.sign * math.ceil(least), self.sign * math.floor(most)))
@@ -108,32 +108,32 @@ class Objective:
 def follow(
     graph: Graph, relaxation: Relaxation, limits: Sequence[Limit], threshold: float, room: int
 ) -> tuple[Paths, float]:
-    """Paths inside limits whose value may reach a threshold.
+    """Find paths inside limits whose value may reach a threshold.
 
     Args:
-        threshold: Value below which a path is of no interest.
-        room: Partial paths kept after a step; those of the largest bounds.
+        threshold: Paths with smaller values are ignored.
+        room: Maximum number of partial paths after a step; those with the largest bounds are kept.
 
     Returns:
-        Whole paths inside the limits, and a bound on the value of those left aside for lack of room: minus
-        infinity where none was. All others inside are below the threshold.
+        Complete paths inside the limits, and a bound on the value of those discarded for lack of room: minus
+        infinity if there are none. All other paths inside are below the threshold.
     """
-    paths, left_aside = Paths.start(), -np.inf
+    paths, discarded = Paths.start(), -np.inf
     for number, step in enumerate(graph.steps):
         ways = Ways.on(step, number, relaxation)
-        counts, bound = ways.counts(paths, threshold - relaxation.slack, _TRIED_A_PLACE * room)
+        counts, bound = ways.counts(paths, threshold - relaxation.slack, _TRIED_PER_PATH * room)
         paths = fitting(ways.followed(paths, counts), number + 1, limits)
-        left_aside = max(left_aside, bound)
+        discarded = max(discarded, bound)
         if len(paths) > room:
             bounds = relaxation.constant + paths.priced + relaxation.ahead[number + 1][paths.states]
             order = np.argpartition(-bounds, room)
-            left_aside = max(left_aside, float(bounds[order[room:]].max()))
+            discarded = max(discarded, float(bounds[order[room:]].max()))
             paths = paths.take(order[:room])
-    return paths, left_aside + relaxation.slack
+    return paths, discarded + relaxation.slack
 
 
 def fitting(paths: Paths, number: int, limits: Sequence[Limit]) -> Paths:
-    """The paths of `number` steps that can still end inside all limits."""
+    """The paths, of `number` steps, that can still end inside all limits."""
     kept = np.ones(len(paths), bool)
     for limit in limits:
         kept &= limit.reachable(number, paths.states, paths.figures[:, limit.column])
@@ -142,11 +142,14 @@ def fitting(paths: Paths, number: int, limits: Sequence[Limit]) -> Paths:
 
 @dataclass(frozen=True)
 class Ways:
-    """The cells of a step in the order in which they are tried: from each state, the largest bound first.
+    """The cells of a step, ordered by input state and then by descending bound.
 
     Attributes:
-        order: The cells so ordered.
-        adds: The most that a path through each cell adds to its priced value, in that order.
+        step: The step.
+        relaxation: The relaxation that gives the bounds.
+        priced: The priced value of each cell.
+        order: Indices of the cells in this order.
+        adds: The maximum that a path through each cell adds to its priced value, in this order.
     """
 
     step: Step
@@ -157,21 +160,21 @@ class Ways:
 
     @classmethod
     def on(cls, step: Step, number: int, relaxation: Relaxation) -> Self:
-        """The cells of step `number`."""
+        """Order the cells of step `number`."""
         priced = relaxation.priced[number]
         adds = priced + relaxation.ahead[number + 1][step.leaving]
         order = np.lexsort((-adds, step.entering))
         return cls(step, relaxation, priced, order, adds[order])
 
     def counts(self, paths: Paths, threshold: float, most: int) -> tuple[NDArray[np.intp], float]:
-        """How many cells to try after each path, and a bound on what the others lead to, if any matter."""
+        """How many cells to try after each path, and a bound on paths through the others."""
         counts = self.reaching(paths, threshold)
         if counts.sum() <= most:
             return counts, -np.inf
         so_far = self.relaxation.constant + paths.priced
         low = max(threshold, float((so_far + self.adds[self.step.starts[paths.states + 1] - 1]).min()))
         high = float((so_far + self.adds[self.step.starts[paths.states]]).max())
-        # Find where the bounds that there is room for begin; any place in between is right.
+        # Bisect for a threshold that leaves between most / 2 and most cells.
         for _ in range(50):
             middle = (low + high) / 2
             tried = self.reaching(paths, middle)
@@ -181,13 +184,13 @@ class Ways:
                 high, counts = middle, tried
                 if 2 * tried.sum() > most:
                     return counts, high
-        # More than `most` bounds are all but equal: those above them, then as many of them as fit.
+        # More than `most` bounds are almost equal: take those above, then as many of these as fit.
         above = _first(self.reaching(paths, high), most)
         equal = _first(self.reaching(paths, low) - above, most - above.sum())
         return above + equal, high
 
     def reaching(self, paths: Paths, threshold: float) -> NDArray[np.intp]:
-        """How many cells after each path have a bound of at least the threshold."""
+        """The number of cells after each path whose bound reaches the threshold."""
         counts = np.zeros(len(paths), np.intp)
         missing = threshold - self.relaxation.constant - paths.priced
         order = np.argsort(paths.states, kind="stable")
@@ -199,7 +202,7 @@ class Ways:
         return counts
 
     def leading_to(self, state: int) -> Ways:
-        """Only those that lead to one state."""
+        """Only the cells that lead to one state."""
         kept = np.flatnonzero(self.step.leaving[self.order] == state)
         entering = self.step.entering[self.order[kept]]
         starts = np.searchsorted(entering, np.arange(len(self.step.starts)))
@@ -207,7 +210,7 @@ class Ways:
         return replace(self, step=step, order=self.order[kept], adds=self.adds[kept])
 
     def taken(self, paths: Paths, counts: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Each path, by its number, with each of its first `counts` cells."""
+        """Pairs of the index of a path and one of its first `counts` cells."""
         which = np.repeat(np.arange(len(paths)), counts)
         place = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
         return which, self.order[self.step.starts[paths.states[which]] + place]
@@ -224,5 +227,5 @@ class Ways:
 
 
 def _first(counts: NDArray[np.intp], most: int) -> NDArray[np.intp]:
-    """Counts cut to a sum of at most `most`, the last ones first."""
+    """Counts reduced to a sum of at most `most`, the last ones first."""
     return np.diff(np.minimum(np.cumsum(counts), most), prepend=0)

@@ -1,4 +1,4 @@
-"""A query made concrete: its space, stage tables and goal, and what is proven about them."""
+"""A query with its space, stage tables, graph and goal, and the proofs of its answers."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from nas.tables import FIGURES, Population, StageTables
 from search_spaces import RequestError, Space
 
 _ROOM = 1 << 12
-"""Partial paths to look for a network among, before more is tried."""
+"""Partial paths of the first attempt to find a network inside bounds."""
 _NEAR = 100
-"""The nearest network above a bound is looked for one part in so many above it, then further."""
+"""The nearest network above a bound is searched up to 1 / `_NEAR` above it first."""
 
 
 def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> Paths | None:
-    """Hold bounds against a space.
+    """Check that a network of a space meets all bounds.
 
     Args:
-        name: What the space is called.
+        name: Name of the space, for the message.
 
     Returns:
-        All networks that meet them, where they are so few that they had to be listed to find one.
+        All networks that meet them, if the check had to enumerate them; otherwise None.
 
     Raises:
-        RequestError: No network meets the bounds, which is proven; the message says what the nearest cost.
+        RequestError: It is proven that no network meets the bounds; the message gives the nearest costs.
     """
     for bound in bounds:
         least, largest = graph.extent(bound.figure)
@@ -55,13 +55,13 @@ def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> Paths | None:
 
 
 def _meeting(graph: Graph, within: Sequence[Limit]) -> tuple[bool, Paths | None]:
-    """Whether it is proven that no network lies inside limits; and all that do, if they had to be listed."""
+    """Whether it is proven that no network lies inside limits; and all networks inside, if enumerated."""
     if any(limit.empty for limit in within):
         return True, None
     objective = Objective(FIGURES.index("nn_mass"))
     relaxation = Relaxation.tightest(graph, objective.of_cells(graph), within)
-    found, left_aside = follow(graph, relaxation, within, -np.inf, _ROOM)
-    if len(found) or left_aside == -np.inf:
+    found, discarded = follow(graph, relaxation, within, -np.inf, _ROOM)
+    if len(found) or discarded == -np.inf:
         return not len(found), None
     if graph.size() > LISTED and (few := few_inside(graph, within)) is not None:
         return not len(few), few
@@ -73,7 +73,7 @@ def _meeting(graph: Graph, within: Sequence[Limit]) -> tuple[bool, Paths | None]
 
 
 def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
-    """What comes nearest to a bound that no network meets together with others, in words."""
+    """Describe the networks nearest to a bound, among those that meet other bounds."""
     column, within, whole = FIGURES.index(bound.figure), limits(graph, met), Limit.of_bound(graph, bound)
     nearby = inside(graph, [*within, Limit.of(graph, column, most=whole.most + whole.most // _NEAR)])
     values = nearby.values(column)
@@ -89,14 +89,14 @@ def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
 
 @dataclass(frozen=True)
 class Problem:
-    """What there is to solve.
+    """A space with a goal.
 
     Attributes:
         space: The space, with choices pinned and constants set.
-        goal: What to look for.
-        tables: The figures of the space's stages.
-        graph: Its networks as paths, for what is proven about them.
-        few: All networks inside the goal's bounds, where these are so narrow that they leave few; else none.
+        goal: Objectives and bounds.
+        tables: The stage tables of the space.
+        graph: The networks of the space as paths, for proofs.
+        few: All networks inside the bounds, if `check` enumerated them; otherwise None.
     """
 
     space: Space
@@ -106,17 +106,17 @@ class Problem:
     few: Paths | None = None
 
     @classmethod
-    def of(cls, question: Query, space: Space | None = None, feasible: bool = True) -> Self:
-        """Resolve a question.
+    def of(cls, query: Query, space: Space | None = None, feasible: bool = True) -> Self:
+        """Resolve a query.
 
         Args:
-            space: The space to ask, if it is not the one registered under the name.
-            feasible: Refuse bounds that no network meets.
+            space: The space, if it is not the one registered under the name.
+            feasible: Whether to refuse bounds that no network meets.
 
         Raises:
-            RequestError: It makes no sense, or no network meets its bounds.
+            RequestError: The query is wrong, or no network meets its bounds.
         """
-        space, goal = question.resolve(space)
+        space, goal = query.resolve(space)
         tables = StageTables.of(space)
         graph = Graph.of(tables)
         few = check(space.name, graph, goal.bounds) if feasible else None
@@ -128,13 +128,13 @@ _MASS = FIGURES.index("nn_mass")
 
 @dataclass(frozen=True)
 class Proven:
-    """Networks that are the best, or all but.
+    """The best networks, with the gap of the proof.
 
     Attributes:
-        population: The networks.
-        values: Their values of the figure that the goal names first.
-        gap: The largest share by which another network could be better than the last of these.
-        certain: How many of the first are proven to be the best.
+        population: The networks, as option numbers.
+        values: Their values of the first objective.
+        gap: The largest fraction by which another network could be better than the last of these.
+        certain: How many of the first networks are proven to be the best.
     """
 
     population: Population
@@ -144,7 +144,7 @@ class Proven:
 
 
 def proven_best(problem: Problem, k: int = 1) -> Proven:
-    """The k best for a goal of one figure, in the order of `nas.ranking.ranked`."""
+    """The k best networks for a goal of one objective, in the order of `nas.ranking.ranked`."""
     objective = objective_of(problem.goal)
     if problem.few is None:
         optimum = best(problem.graph, objective, limits(problem.graph, problem.goal.bounds), k)
@@ -163,13 +163,13 @@ def proven_best(problem: Problem, k: int = 1) -> Proven:
 
 
 def proven_front(problem: Problem) -> Proven:
-    """The front of a goal of two figures, the cheapest first: of equals the first by `nas.ranking.ranked`."""
+    """The front of a goal of two objectives, the cheapest first; ties as in `nas.ranking.ranked`."""
     (_, (cost, _)) = problem.goal.optimise
     return front_against(problem, cost)
 
 
 def front_against(problem: Problem, cost: str) -> Proven:
-    """The front of NN-Mass against a cost inside a problem's bounds, whatever its goal."""
+    """The front of NN-Mass against a cost inside the bounds of a problem; it ignores the objectives."""
     column, within = FIGURES.index(cost), limits(problem.graph, problem.goal.bounds)
     if problem.few is None:
         found = front(problem.graph, column, within)
@@ -185,14 +185,18 @@ def front_against(problem: Problem, cost: str) -> Proven:
 
 
 def inside_of(problem: Problem, levels: int = FINE) -> FeasibleSet:
-    """The networks inside a problem's bounds."""
+    """The networks inside the bounds of a problem.
+
+    Args:
+        levels: As in `nas.exact.feasible_set.inside`.
+    """
     if problem.few is not None:
         return Enumerated(problem.few)
     return inside(problem.graph, limits(problem.graph, problem.goal.bounds), levels)
 
 
 def objective_of(goal: Goal) -> Objective:
-    """The figure that a goal names first, with its rules for ties."""
+    """The first objective of a goal, with its rules for ties."""
     (figure, direction), *_ = goal.optimise
     ties = [
         (FIGURES.index(name), -1 if ascends else 1) for name, ascends in goal.order[1:] if name in FIGURES
@@ -201,7 +205,7 @@ def objective_of(goal: Goal) -> Objective:
 
 
 def _in_order(problem: Problem, objective: Objective, paths: Paths) -> Paths:
-    """Ranked paths in the order that specs give those that are equal in all that the objective ranks by."""
+    """Sort ranked paths by spec where the objective and its ties are equal."""
     keys = paths.figures[:, [objective.column, *(column for column, _ in objective.ties)]]
     starts = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: len(keys)]).tolist()
     order = np.arange(len(keys))

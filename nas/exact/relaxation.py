@@ -1,13 +1,12 @@
-"""The upper bound: limits turned into prices, under which the best path is a sum of best cells.
+"""The upper bound: a Lagrangian relaxation, which replaces limits by prices.
 
-For prices p, one a limit, and any path inside the limits with value v and limited figures f,
+For prices p, one per limit, and any path inside the limits with value v and limited figures f,
 
     v <= v + p * (end - f) <= max over all paths of (v - p * f) + p * end,
 
-where `end` is a limit's upper end for a price above 0 and its lower end for one below (Lagrangian relaxation:
-Geoffrion, "Lagrangean relaxation for integer programming", 1974). The maximum on the right is found state by
-state from the last step to the first, and gives for every state also the most that any path from there can
-still add.
+where `end` is the upper end of a limit for a positive price and its lower end for a negative one (Geoffrion,
+"Lagrangean relaxation for integer programming", 1974). A backward pass over the steps computes the maximum on
+the right, and for every state the maximum that a path from there can add.
 """
 
 from __future__ import annotations
@@ -22,21 +21,21 @@ from numpy.typing import NDArray
 from nas.exact.graph import NO_LEAST, NO_MOST, Graph, Limit, Values
 
 _ROUNDS = 60
-"""Prices tried, a limit. The last halving of a range moves a price by 1e-15 of it; with two it is 1e-4."""
+"""Iterations per limit. The last one moves a price by 1e-15 of its range, or by 1e-4 with two limits."""
 _FIRST_RANGE = 64.0
-"""The first range of prices: so many times the span of values over the span of the limited figure."""
+"""Initial range of prices, in units of the span of values divided by the span of the limited figure."""
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """What any path can reach at most, from every state.
+    """Upper bounds on the values of paths from every state.
 
     Attributes:
-        prices: Value a unit of each limited figure.
+        prices: Price per unit of each limited figure.
         constant: Price times end, summed over the limits.
-        priced: For each cell its value less the price of what it uses.
-        ahead: For each state before each step, the most that a path from there adds, priced.
-        slack: How far float rounding may move a bound, generously.
+        priced: For each cell its value minus the price of what it uses.
+        ahead: For each state before each step, the maximum priced value that a path from there adds.
+        slack: An upper bound on float rounding errors of a bound.
     """
 
     prices: NDArray[np.float64]
@@ -47,7 +46,7 @@ class Relaxation:
 
     @classmethod
     def at(cls, graph: Graph, values: Values, limits: Sequence[Limit], prices: NDArray[np.float64]) -> Self:
-        """The relaxation at given prices."""
+        """The relaxation with given prices."""
         columns = [limit.column for limit in limits]
         priced = [
             value - step.figures[:, columns] @ prices for value, step in zip(values, graph.steps, strict=True)
@@ -63,34 +62,35 @@ class Relaxation:
 
     @classmethod
     def tightest(cls, graph: Graph, values: Values, limits: Sequence[Limit]) -> Self:
-        """The relaxation of the lowest bound that some rounds of the ellipsoid method find.
+        """Minimise the bound over the prices by the ellipsoid method.
 
-        The bound is convex in the prices, and how far the path that attains it misses the limits is its slope
-        (Yudin and Nemirovskii, 1976). Any prices give a valid bound; good ones leave less to look through.
+        The bound is convex in the prices; its subgradient is the amount by which the path that attains it
+        misses the limits (Yudin and Nemirovskii, 1976). Any prices give a valid bound; good ones leave fewer
+        paths to search.
         """
         span = sum(float(value.max() - value.min()) for value in values)
         scale = np.array([span / max(limit.width, 1) for limit in limits])
         best = cls.at(graph, values, limits, np.zeros(len(limits)))
         place, shape = np.zeros(len(limits)), np.eye(len(limits)) * _FIRST_RANGE**2
         for _ in range(_ROUNDS * len(limits)):
-            slope = _towards_allowed(place, limits)
+            slope = _infeasible_direction(place, limits)
             if not slope.any():
                 tried = cls.at(graph, values, limits, place * scale)
                 slope = tried._slope(graph, limits) * scale
                 best = min(best, tried, key=lambda relaxation: relaxation.bound)
             squared = float(slope @ shape @ slope)
-            if not squared > 0:  # the ellipsoid is as thin as floats are
+            if not squared > 0:  # the ellipsoid is degenerate in float precision
                 break
             place, shape = _halved(place, shape, shape @ slope / np.sqrt(squared))
         return best
 
     @property
     def bound(self) -> float:
-        """No path inside the limits has a larger value."""
+        """An upper bound on the value of all paths inside the limits."""
         return self.constant + float(self.ahead[0][0])
 
     def _slope(self, graph: Graph, limits: Sequence[Limit]) -> NDArray[np.float64]:
-        """What the best priced path leaves of each limit's end."""
+        """A subgradient: the ends of the limits minus what the best priced path uses."""
         state, used = 0, np.zeros(len(limits))
         columns = [limit.column for limit in limits]
         for number, step in enumerate(graph.steps):
@@ -106,8 +106,8 @@ class Relaxation:
         return np.array(ends, float) - used
 
 
-def _towards_allowed(place: NDArray[np.float64], limits: Sequence[Limit]) -> NDArray[np.float64]:
-    """The direction away from a price below 0 without a lower end, or above 0 without an upper one."""
+def _infeasible_direction(place: NDArray[np.float64], limits: Sequence[Limit]) -> NDArray[np.float64]:
+    """A cut for prices of a missing end: negative without a lower end, or positive without an upper end."""
     slope = np.zeros(len(limits))
     for number, (price, limit) in enumerate(zip(place, limits, strict=True)):
         if (price < 0 and limit.least == NO_LEAST) or (price > 0 and limit.most == NO_MOST):
@@ -119,7 +119,7 @@ def _towards_allowed(place: NDArray[np.float64], limits: Sequence[Limit]) -> NDA
 def _halved(
     place: NDArray[np.float64], shape: NDArray[np.float64], step: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The smallest ellipsoid around the half that lies against `step`."""
+    """The smallest ellipsoid around the half of an ellipsoid opposite to `step`."""
     size = len(place)
     moved = place - step / (size + 1)
     if size == 1:

@@ -150,7 +150,7 @@ class Run:
         if self.proof is not None or not self.request.warm_start:
             return None
         most = min(_WARM, (self.request.trials + 1) // 2)
-        draws = inside_of(self.problem).draw(most, np.random.default_rng(self.request.seed))
+        draws = inside_of(self.problem).sample(most, np.random.default_rng(self.request.seed))
         return self.problem.graph.population(draws)
 
     def _score_references(self, stop: Callable[[], bool]) -> None:

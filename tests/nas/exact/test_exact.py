@@ -1,323 +1,299 @@
-"""The exact methods against brute force, on made-up chains."""
+"""The functions of `nas.exact` on real spaces, against enumeration."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from nas.exact import halves, pareto
-from nas.exact.feasible_set import CountTable, Enumerated, FeasibleSet
-from nas.exact.graph import Graph, Limit
-from nas.exact.optimum import Optimum, best
-from nas.exact.pareto import front
-from nas.exact.paths import Objective, follow
-from nas.exact.relaxation import Relaxation
-from nas.tables import StageTable, StageTables
+import search_spaces
+from nas import exact, score
+from nas.exact.feasible_set import CountTable
+from nas.exact.graph import limits
+from nas.exact.problem import Problem, front_against, inside_of, proven_best, proven_front
+from nas.query import COSTS, Query, parse_budget
+from nas.ranking import figures_of, ranked
+from nas.tables import StageTables, enumerate_all
+from search_spaces import RequestError, Space
 from tests.conftest import examples
-from tests.nas.exact.made_up import everything, stage_tables
 
-Band = tuple[int, int, int]
-"""A column with the least and the largest value that it may have."""
+FIGURES = ["nn_mass", "flops", "macs", "params"]
 
 
 @st.composite
-def bounded(draw: st.DrawFn) -> tuple[StageTables, list[Band]]:
-    """A chain, and bounds on up to three of its figures: caps, floors, bands, some that nothing meets."""
-    tables = draw(stage_tables())
-    _, figures = everything(tables)
-    bands = []
-    for column in draw(st.lists(st.integers(0, 3), max_size=3, unique=True)):
-        order = np.sort(figures[:, column])
-        place = st.floats(0, 1).map(lambda share, order=order: int(order[round(share * (len(order) - 1))]))
-        ends = sorted(draw(place) + draw(st.sampled_from([0, 0, -1, 1])) for _ in range(2))
-        kind = draw(st.sampled_from(["cap", "floor", "band"]))
-        bands.append((column, -1 if kind == "cap" else ends[0], 10**9 if kind == "floor" else ends[1]))
-    return tables, bands
+def small_spaces(draw: st.DrawFn) -> Space:
+    """A registered space with a few options per choice; at most a few thousand architectures."""
+    space = search_spaces.get(draw(st.sampled_from(search_spaces.names())))
+    room, choices = 2000, {}
+    for name, options in space.choices.items():
+        kept = draw(st.sets(st.sampled_from(options), min_size=1, max_size=max(1, min(3, room))))
+        choices[name] = tuple(option for option in options if option in kept)
+        room //= len(choices[name])
+    return replace(space, choices=choices)
 
 
-def limits_of(graph: Graph, bands: list[Band]) -> list[Limit]:
-    made = [Limit.of(graph, column, least, most) for column, least, most in bands]
-    return [limit for limit in made if limit.binds]
+def all_of(space: Space) -> pd.DataFrame:
+    """The different networks of a space."""
+    tables = StageTables.of(space)
+    population = np.unique(tables.canonical(enumerate_all(space)), axis=0)
+    return pd.DataFrame(tables.score(population)).assign(row=list(map(tuple, population.tolist())))
 
 
-def meets(figures: NDArray[np.int64], bands: list[Band], wider: int = 0) -> NDArray[np.bool_]:
-    inside = np.ones(len(figures), bool)
-    for column, least, most in bands:
-        inside &= (figures[:, column] >= least - wider) & (figures[:, column] <= most + wider)
-    return inside
+@st.composite
+def querys(draw: st.DrawFn) -> tuple[Space, dict[str, str]]:
+    """A small space, and budgets near the costs of its networks."""
+    space = draw(small_spaces())
+    figures = all_of(space)
+    budgets = {}
+    for cost in draw(st.lists(st.sampled_from(COSTS), unique=True, max_size=2)):
+        low, high = sorted(int(figures[cost].quantile(draw(st.floats(0, 1)), "nearest")) for _ in range(2))
+        budgets[cost] = draw(st.sampled_from([f"{high}", f"{low}:{high}", f"{low}:"]))
+    return space, budgets
 
 
-@given(stage_tables())
-def test_the_graph_has_every_network_once(tables: StageTables) -> None:
-    graph = Graph.of(tables)
-    rows, figures = everything(tables)
-    listed = Enumerated.of(graph, [])
-    assert graph.size() == listed.count == len(rows)
-    population = graph.population(listed.paths.cells)
-    assert sorted(map(tuple, population.tolist())) == sorted(map(tuple, rows.tolist()))
-    for column in range(1, 4):
-        name = ("nn_mass", "flops", "macs", "params")[column]
-        assert graph.extent(name) == (figures[:, column].min(), figures[:, column].max())
+def inside(figures: pd.DataFrame, budgets: dict[str, str]) -> pd.DataFrame:
+    for cost, budget in budgets.items():
+        figures = figures[parse_budget(cost, budget).meets(figures[cost])]
+    return figures.sort_values(["nn_mass", "flops", "params"], ascending=[False, True, True])
 
 
-@examples(100, 3000)
-@given(bounded(), st.integers(0, 3), st.sampled_from([1, -1]), st.integers(1, 5))
-def test_the_best_are_those_of_brute_force(
-    question: tuple[StageTables, list[Band]], column: int, sign: int, k: int
-) -> None:
-    tables, bands = question
-    graph = Graph.of(tables)
-    objective = Objective(column, sign, ties=((0, 1), (1, -1), (2, -1), (3, -1)))
-    found = best(graph, objective, limits_of(graph, bands), k)
-    _, figures = everything(tables)
-    inside = figures[meets(figures, bands)]
-    keys = sorted((-sign * row[column], -row[0], *row[1:]) for row in inside.tolist())
-    keys = [key for key in keys if key <= keys[min(k, len(keys)) - 1]]
-    assert [(-sign * row[column], -row[0], *row[1:]) for row in found.paths.figures.tolist()] == keys
-    assert len(set(map(tuple, found.paths.cells.tolist()))) == len(keys)
-    assert found.bound == (objective.of_paths(found.paths)[-1] if len(keys) >= k else -np.inf)
+@examples(15, 300)
+@given(querys(), st.integers(1, 20))
+def test_answers_equal_enumeration(query: tuple[Space, dict[str, str]], k: int) -> None:
+    space, budgets = query
+    every = inside(all_of(space), budgets)
+    assert exact.count(space, **budgets) == len(every)
+    if every.empty:
+        for ask in (exact.best, exact.front, lambda *a, **b: exact.sample(*a, 3, **b)):
+            with pytest.raises(RequestError, match="no network"):
+                ask(space, **budgets)
+        return
+    found = exact.best(space, k, **budgets)
+    assert found.attrs["gap"] == 0
+    assert found["rank"].tolist() == list(range(1, len(found) + 1))
+    assert found[FIGURES].to_numpy().tolist() == every[FIGURES].head(k).to_numpy().tolist()
+    assert found["arch"].is_unique
+    for _, row in found.head(2).iterrows():
+        assert score(row["arch"]) == row[FIGURES].to_dict()
+    front = exact.front(space, "params", **budgets)
+    before = every.sort_values(["params", "nn_mass"], ascending=[True, False])
+    unbeaten = before[before["nn_mass"] > before["nn_mass"].cummax().shift(fill_value=-1)]
+    assert front["params"].tolist() == unbeaten["params"].tolist()[::-1]
+    assert front["nn_mass"].tolist() == unbeaten["nn_mass"].tolist()[::-1]
+    sampled = exact.sample(space, 5, **budgets)
+    for cost, budget in budgets.items():
+        assert parse_budget(cost, budget).meets(sampled[cost]).all()
 
 
-@given(bounded(), st.integers(1, 3), st.integers(1, 3))
-def test_with_little_room_the_bound_still_holds(
-    question: tuple[StageTables, list[Band]], room: int, k: int
-) -> None:
-    tables, bands = question
-    graph = Graph.of(tables)
-    objective = Objective(0)
-    paths, left_aside = follow(
-        graph,
-        Relaxation.tightest(graph, objective.of_cells(graph), limits_of(graph, bands)),
-        limits_of(graph, bands),
-        -np.inf,
-        room,
-    )
-    _, figures = everything(tables)
-    values = sorted(figures[meets(figures, bands)][:, 0].tolist(), reverse=True)
-    found = sorted(objective.of_paths(paths).tolist(), reverse=True)
-    missed = list(values)
-    for value in found:
-        missed.remove(value)
-    assert not missed or max(missed) <= left_aside
-
-
-def few_at_once(patch: pytest.MonkeyPatch) -> None:
-    """Make a join take all in several parts, with keys that are often the same by chance."""
-    few = {"_ASKED_TOGETHER": 2, "_ASKED_AT_ONCE": 3, "_HELD_AT_ONCE": 5, "_LEAST_BITS": 2, "_MOST_BITS": 3}
-    for name, value in few.items():
-        patch.setattr(halves, name, value)
-
-
-@given(bounded())
-def test_beginnings_joined_with_ends_are_all_paths_inside(question: tuple[StageTables, list[Band]]) -> None:
-    tables, bands = question
-    graph = Graph.of(tables)
-    limits = limits_of(graph, bands)
-    assume(limits and len(graph.steps) > 1)
-    with pytest.MonkeyPatch.context() as patch:
-        few_at_once(patch)
-        found = halves.listed(graph, limits, most=10**6)
-    rows, figures = everything(tables)
-    inside = meets(figures, bands)
-    population = graph.population(found.cells)
-    assert sorted(map(tuple, population.tolist())) == sorted(map(tuple, rows[inside].tolist()))
-    assert sorted(found.figures.tolist()) == sorted(figures[inside].tolist())
-
-
-@given(bounded(), st.integers(0, 3), st.sampled_from([1, -1]), st.integers(1, 5), st.booleans())
-def test_the_best_of_a_join_are_those_of_brute_force(
-    question: tuple[StageTables, list[Band]], column: int, sign: int, k: int, known: bool
-) -> None:
-    """With little room first, and with or without a value that is known to be reached."""
-    tables, bands = question
-    graph = Graph.of(tables)
-    limits = limits_of(graph, bands)
-    assume(limits and len(graph.steps) > 1 and not any(limit.empty for limit in limits))
-    objective = Objective(column, sign, ties=((0, 1), (1, -1)))
-    relaxation = Relaxation.tightest(graph, objective.of_cells(graph), limits)
-    _, figures = everything(tables)
-    inside = figures[meets(figures, bands)]
-    keys = sorted((-sign * row[column], -row[0], row[1]) for row in inside.tolist())
-    least = -float(keys[k - 1][0]) if known and len(keys) >= k else -np.inf
-    with pytest.MonkeyPatch.context() as patch:
-        few_at_once(patch)
-        patch.setattr(halves, "_ROOMS", (1, 4, 10**6))
-        found, bound = halves.best(graph, objective, limits, k, relaxation, least)
-    keys = [key for key in keys if key <= keys[min(k, len(keys)) - 1]]
-    assert [(-sign * row[column], -row[0], row[1]) for row in found.figures.tolist()] == keys
-    assert bound == (-keys[k - 1][0] if len(keys) >= k else -np.inf)
-
-
-def test_a_join_that_is_too_much_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = StageTables(tuple(plain_table([0, 1, 2], [0, 1, 2], stage) for stage in range(4)))
-    graph = Graph.of(tables)
-    limits = [Limit.of(graph, 1, least=2, most=4)]
-    assert len(halves.listed(graph, limits, most=100)) == 10 + 16 + 19
-    for few in ({"_HELD": 10}, {"_BEGINNINGS": 2}, {"_ASKED": 2}, {"_ENDS": 2}):
-        with monkeypatch.context() as patch, pytest.raises(halves.TooManyError):
-            for name, value in few.items():
-                patch.setattr(halves, name, value)
-            halves.listed(graph, limits, most=100)
-    for too_wide, most in ((limits, 20), ([], 100)):
-        with pytest.raises(halves.TooManyError):
-            halves.listed(graph, too_wide, most)
-
-
-def test_a_limit_knows_which_values_there_are() -> None:
-    tables = StageTables((plain_table([0, 1], [5, 13], 0), plain_table([0, 1], [5, 17], 1)))
-    graph = Graph.of(tables)
-    assert Limit.of(graph, 1, least=11, most=20).ends == (14, 18)
-    between = Limit.of(graph, 1, least=11, most=13)
-    assert between.spacing == 4 and between.empty
-    assert not len(best(graph, Objective(0), [between]).paths)
-    assert CountTable.of(graph, [between], 10).count == 0
-
-
-@given(bounded(), st.integers(1, 3))
-def test_the_front_is_that_of_brute_force(question: tuple[StageTables, list[Band]], cost: int) -> None:
-    tables, bands = question
-    graph = Graph.of(tables)
-    found = front(graph, cost, limits_of(graph, bands))
-    _, figures = everything(tables)
-    points = set(map(tuple, figures[meets(figures, bands)][:, [0, cost]].tolist()))
-    unbeaten = [
-        (mass, least)
-        for mass, least in points
-        if not any(m >= mass and c <= least and (m, c) != (mass, least) for m, c in points)
+@examples(10, 150)
+@given(small_spaces(), st.data())
+def test_the_least_cost_at_an_nn_mass(space: Space, data: st.DataObject) -> None:
+    every = all_of(space)
+    like = space.of_options(data.draw(st.sampled_from(every["row"].tolist())))
+    cost = data.draw(st.sampled_from(COSTS))
+    found = exact.best(space, like=str(like), minimize=cost, across_widths=True)
+    assert found[cost].item() == every[every["nn_mass"] >= score(like)["nn_mass"]][cost].min()
+    same_width = [
+        made
+        for row in every["row"]
+        if all((made := space.of_options(row)).choices()[n] == like.choices()[n] for n in space.base)
     ]
-    assert found.gap == 0
-    others = [column for column in (1, 3) if column != cost]
-    inside = figures[meets(figures, bands)]
-    members = []
-    for mass, least in sorted(unbeaten, key=lambda point: point[1]):
-        equal = inside[(inside[:, 0] == mass) & (inside[:, cost] == least)][:, others].tolist()
-        members += [(mass, least, *min(equal))] * equal.count(min(equal))
-    assert [tuple(row) for row in found.paths.figures[:, [0, cost, *others]].tolist()] == members
-    assert len(set(map(tuple, found.paths.cells.tolist()))) == len(members)
+    least = min(score(made)[cost] for made in same_width if score(made)["nn_mass"] >= score(like)["nn_mass"])
+    assert exact.best(space, like=str(like), minimize=cost)[cost].item() == least
 
 
-@examples(10, 100)
-@given(stage_tables(), st.integers(1, 3), st.sampled_from([(1, 2), (4, 8)]))
-def test_a_front_found_in_little_room_is_as_near_as_it_says(
-    tables: StageTables, cost: int, rooms: tuple[int, ...]
-) -> None:
-    graph = Graph.of(tables)
-    whole = front(graph, cost, []).paths.figures
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pareto, "_ROOMS", rooms)
-        found = front(graph, cost, [])
-    for mass, least in whole[:, [0, cost]].tolist():
-        cheaper = found.paths.figures[found.paths.figures[:, cost] <= least]
-        assert cheaper[:, 0].max() * (1 + found.gap) >= mass or found.gap == np.inf
-    assert found.gap > 0 or np.array_equal(found.paths.figures[:, [0, cost]], whole[:, [0, cost]])
+BUDGETS = [
+    {},
+    {"flops": "400M"},
+    {"params": "3.7M"},
+    {"flops": "380M:400M", "params": "3M:3.7M"},
+    {"macs": "100M:", "params": "2.5M"},
+]
 
 
-@examples(40, 1000)
-@given(bounded())
-def test_the_count_is_that_of_brute_force(question: tuple[StageTables, list[Band]]) -> None:
-    tables, bands = question
-    graph = Graph.of(tables)
-    limits = limits_of(graph, bands)
-    _, figures = everything(tables)
-    expected = int(meets(figures, bands).sum())
-    tally = CountTable.of(graph, limits, levels=10**6)
-    assume(tally.rounding == 0)
-    assert Enumerated.of(graph, limits).count == tally.count == expected
-    for limit in limits:
-        values = np.unique(figures[meets(figures, bands)][:, limit.column])
-        assert np.array_equal(tally.values(limit.column), values)
-        assert np.array_equal(Enumerated.of(graph, limits).values(limit.column), values)
+@pytest.fixture(scope="module")
+def default_space() -> pd.DataFrame:
+    """All 594,000 networks of the default space."""
+    return all_of(search_spaces.get("mobilenet"))
 
 
-@given(bounded(), st.integers(2, 40))
-def test_a_rounded_count_is_right_within_its_rounding(
-    question: tuple[StageTables, list[Band]], levels: int
-) -> None:
-    tables, bands = question
-    graph = Graph.of(tables)
-    tally = CountTable.of(graph, limits_of(graph, bands), levels)
-    _, figures = everything(tables)
-    off = max(((axis.margin + 1) * axis.unit for axis in tally.axes if axis.margin), default=0)
-    least, most = (meets(figures, bands, wider).sum() for wider in (-off, off))
-    assert least <= tally.count <= most
+@pytest.mark.parametrize("budgets", BUDGETS, ids=str)
+def test_the_default_space(budgets: dict[str, str], default_space: pd.DataFrame) -> None:
+    every = inside(default_space, budgets)
+    assert exact.count("mobilenet", **budgets) == len(every)
+    found = exact.best("mobilenet", 10, **budgets)
+    assert found[FIGURES].to_numpy().tolist() == every[FIGURES].head(10).to_numpy().tolist()
+    front = exact.front("mobilenet", "flops", **budgets)
+    cheapest = every.groupby("nn_mass")["flops"].min().sort_index(ascending=False)
+    unbeaten = cheapest[cheapest < cheapest.cummin().shift(fill_value=2**62)]
+    assert dict(zip(front["nn_mass"], front["flops"], strict=True)) == unbeaten.to_dict()
 
 
-@given(bounded(), st.integers(2, 10**6), st.integers(0, 100))
-def test_draws_lie_inside(question: tuple[StageTables, list[Band]], levels: int, seed: int) -> None:
-    tables, bands = question
-    graph = Graph.of(tables)
-    limits = limits_of(graph, bands)
-    rows, figures = everything(tables)
-    inside = set(map(tuple, rows[meets(figures, bands)].tolist()))
-    for networks in (Enumerated.of(graph, limits), CountTable.of(graph, limits, levels)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("nas.exact.feasible_set._DRAWN_IN_VAIN", 5000)
-            drawn = networks.draw(20, np.random.default_rng(seed))
-        assert len(drawn) == (20 if inside else 0)
-        assert inside.issuperset(map(tuple, graph.population(drawn).tolist()))
-
-
-def evenness(graph: Graph, networks: FeasibleSet, expected: set[tuple[int, ...]]) -> float:
-    """The p-value of Pearson's test that all networks are equally likely."""
-    drawn = networks.draw(100 * len(expected), np.random.default_rng(0))
-    rows, counts = np.unique(graph.population(drawn), axis=0, return_counts=True)
-    assert set(map(tuple, rows.tolist())) == expected
-    return float(chisquare(counts).pvalue)
-
-
-@examples(10, 200)
-@given(bounded(), st.sampled_from([10**9, 30, 8]))
-def test_draws_are_even(question: tuple[StageTables, list[Band]], levels: int) -> None:
-    tables, bands = question
-    graph = Graph.of(tables)
-    rows, figures = everything(tables)
-    inside = set(map(tuple, rows[meets(figures, bands)].tolist()))
-    if len(inside) > 1:
-        for networks in (
-            Enumerated.of(graph, limits_of(graph, bands)),
-            CountTable.of(graph, limits_of(graph, bands), levels),
-        ):
-            assert evenness(graph, networks, inside) > 1e-6
-
-
-def plain_table(masses: list[int], costs: list[int], column: int) -> StageTable:
-    """A stage without states: a cell an option."""
-    figures = np.zeros((len(masses), 4), np.int64)
-    figures[:, 0], figures[:, 1] = masses, costs
-    cells = np.arange(len(masses))
-    return StageTable(1, (column,), (len(cells),), figures, np.zeros_like(cells), cells)
-
-
-@pytest.mark.parametrize("k", [1, 2, 5])
-def test_more_ties_than_there_is_room_for_crowd_nothing_out(k: int) -> None:
-    """20,000 ways on of equal value: the few better ones of every path are followed before any of them."""
-    ties = [0] * 20_000
-    tables = StageTables(
-        (
-            plain_table([1000, 990], [0, 0], 0),
-            plain_table([600, 500, 200, *ties], [11, 10, 10, *ties], 1),
-        )
+def test_the_wide_space_of_6e14_architectures() -> None:
+    best = exact.best("mobilenet-wide", flops="400M")
+    assert best["nn_mass"].item() == pytest.approx(5196.8) and best.attrs["gap"] == 0
+    assert score(best["arch"].item())["nn_mass"] == best["nn_mass"].item()
+    both = exact.best("mobilenet-wide", flops="400M", params="3.7M")
+    assert both.attrs["gap"] == 0 and both["params"].item() <= 3.7e6
+    assert exact.count("mobilenet-wide") == search_spaces.get("mobilenet-wide").size
+    front = exact.front("mobilenet-wide", flops="200M")
+    assert front.attrs["gap"] == 0 and front["nn_mass"].is_monotonic_decreasing
+    sampled = exact.sample("mobilenet-wide", 300, flops="380M:400M", params="3.5M:3.7M")
+    assert sampled["flops"].between(380e6, 400e6).all() and sampled["params"].between(3.5e6, 3.7e6).all()
+    assert (
+        sampled["nn_mass"].max()
+        <= exact.best("mobilenet-wide", flops="380M:400M", params="3.5M:3.7M")["nn_mass"].item()
     )
-    graph = Graph.of(tables)
-    found = best(graph, Objective(0), [Limit.of(graph, 1, most=10)], k)
-    assert found.paths.figures[:k, 0].tolist() == [1500, 1490, 1200, 1190, 1000][:k]
-    assert found.bound >= [1500, 1490, 1200, 1190, 1000][k - 1]
 
 
-def test_an_end_that_is_not_proven_shows_in_the_gap(monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = Graph.of(StageTables((plain_table(list(range(100)), list(range(100)), 0),)))
-    whole = best(graph, Objective(0), [])
-    monkeypatch.setattr(pareto, "best", lambda *a, **b: Optimum(whole.paths, 200.0))
-    assert front(graph, 1, []).gap > 1
+def test_integers_of_any_type_are_accepted() -> None:
+    assert len(exact.best("mlp", np.int64(3))) == len(exact.sample("mlp", np.uint8(3), np.int32(1))) == 3
+    like = search_spaces.MLP()
+    assert exact.best("mlp", like=like).equals(exact.best("mlp", like=str(like)))
 
 
-def test_counts_without_limits_and_at_the_very_top_are_whole() -> None:
-    tables = StageTables(tuple(plain_table([0, 1], [0, 10**9 + stage], stage) for stage in range(4)))
-    graph = Graph.of(tables)
-    assert CountTable.of(graph, [], 8).count == 16
-    largest = int(graph.extent("flops")[1])
-    assert CountTable.of(graph, [Limit.of(graph, 1, least=largest)], 8).count >= 1
+def test_choices_without_effect_are_counted_once() -> None:
+    cell = search_spaces.get("mlp").fix(width=8, depth=4)
+    assert cell.size == 65 and exact.count(cell) == 8 * 2 + 1
+
+
+def test_the_same_seed_gives_the_same_sample() -> None:
+    first, again, other = (exact.sample("resnet", 20, seed, flops="4G") for seed in (1, 1, 2))
+    assert first.equals(again) and not first.equals(other)
+    assert len(exact.sample("resnet", 0)) == 0
+
+
+@pytest.mark.parametrize("levels", [10**9, 1000])
+def test_samples_of_a_real_space_are_uniform(levels: int) -> None:
+    """Pearson's chi-squared test over all networks inside; p is below 1e-4 by chance in 1 of 10,000 cases."""
+    space = search_spaces.get("mobilenet").fix(width_mult=1.0, depth_3=3, depth_4=4, depth_7=1)
+    problem = Problem.of(Query("mobilenet", {"flops": "300M:350M"}), space)
+    table = CountTable.of(problem.graph, limits(problem.graph, problem.goal.bounds), levels)
+    every = inside(all_of(space), {"flops": "300M:350M"})
+    assert len(every) > 50
+    paths = table.sample(200 * len(every), np.random.default_rng(0))
+    rows, counts = np.unique(problem.graph.population(paths), axis=0, return_counts=True)
+    assert set(map(tuple, rows.tolist())) == set(every["row"])
+    assert chisquare(counts).pvalue > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        (lambda: exact.best("mobilnet"), "did you mean mobilenet"),
+        (lambda: exact.best("mlp", 0), "k is 0, expected a whole number of at least 1"),
+        (lambda: exact.best("mlp", flops="abc"), "expected a budget"),
+        (lambda: exact.best("mlp", flops="1"), "the smallest network of mlp has"),
+        (lambda: exact.best("mlp", minimize="flops"), "give --like as well"),
+        (lambda: exact.front("mlp", "latency"), "'latency' is not a cost"),
+        (lambda: exact.front("mlp", ""), "'' is not a cost"),
+        (lambda: exact.best(None), "space is None, expected the name"),  # type: ignore[arg-type]
+        (lambda: exact.best("mlp", like=5), "like is 5, expected a reference"),  # type: ignore[arg-type]
+        (lambda: exact.best("mlp", fix="width=8"), "fix is 'width=8'"),  # type: ignore[arg-type]
+        (lambda: exact.best("mlp", True), "k is True, expected a whole number"),
+        (lambda: exact.sample("mlp", 3_000_000_000), "and at most 1,000,000"),
+        (lambda: exact.sample("mlp", -1), "n is -1"),
+        (lambda: exact.sample("mlp", 3, seed=-1), "seed is -1"),
+        (lambda: exact.count("mlp", params="9K:8K"), "the band is reversed"),
+    ],
+)
+def test_wrong_arguments_are_refused(call: object, expected: str) -> None:
+    with pytest.raises((RequestError, TypeError), match=expected):
+        call()  # type: ignore[operator]
+
+
+def ranked_like_tables(problem: Problem, rows: list[tuple[int, ...]]) -> list[str]:
+    """Specs of networks in the order of a table."""
+    figures = figures_of(problem.space, problem.tables, problem.goal, np.array(rows))
+    return ranked(figures, problem.goal)["arch"].tolist()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"like": "mobilenet_v2", "minimize": "params", "across_widths": True}]
+)
+@pytest.mark.parametrize("budgets", [{}, {"flops": "160M:300M"}], ids=str)
+def test_ties_rank_as_in_a_table(options: dict[str, Any], budgets: dict[str, str]) -> None:
+    """If stages 4 and 5 have the same width, moving blocks between them gives equal networks."""
+    wide = search_spaces.get("mobilenet-wide")
+    kept = dict(zip(wide.choices, ((options[0],) for options in wide.choices.values()), strict=True))
+    kept |= {"width_4": (80,), "width_5": (80, 88), "depth_4": (6, 7, 8), "depth_5": (4, 5, 6)}
+    kept |= {"depth_3": (5, 6), "expansion_4": (3, 4), "expansion_5": (3, 4)}
+    space = replace(wide, choices=kept)
+    problem = Problem.of(Query("mobilenet-wide", budgets, **options), space)
+    every = all_of(space)
+    every = every[problem.goal.meets(every)]
+    equal = every.groupby(["nn_mass", "flops", "params"]).size()
+    assert len(every) > 20 and (equal > 1).any()
+    ranking = ranked_like_tables(problem, every["row"].tolist())
+    for k in range(1, len(every) + 2):
+        found = proven_best(problem, k)
+        specs = [str(space.of_options(row)) for row in found.population]
+        assert specs == ranking[:k] and found.gap == 0
+
+
+def test_a_front_contains_the_first_of_equal_networks() -> None:
+    space = search_spaces.get("resnet")
+    problem = Problem.of(Query("resnet", {"flops": "2G"}, pareto="params"))
+    every = inside(all_of(space), {"flops": "2G"}).sort_values(["params", "nn_mass"], ascending=[True, False])
+    points = every[every["nn_mass"] > every["nn_mass"].cummax().shift(fill_value=-1)]
+    proven = proven_front(problem)
+    points_of_front = problem.tables.score(proven.population)
+    on_front = set(zip(points_of_front["nn_mass"], points_of_front["params"], strict=True))
+    members = every[[point in on_front for point in zip(every["nn_mass"], every["params"], strict=True)]]
+    assert set(members.index) >= set(points.index)
+    assert not set(zip(members["nn_mass"], members["params"], strict=True)) ^ set(
+        zip(points["nn_mass"], points["params"], strict=True)
+    )
+    rows = members.groupby("params")["row"].agg(list)
+    expected = [ranked_like_tables(problem, rows[params])[0] for params in points["params"]]
+    assert [str(space.of_options(row)) for row in proven.population] == expected
+
+
+TIGHT = {"flops": "400000050:400000060", "params": "3700000:3700100"}
+
+
+@pytest.mark.slow
+def test_narrow_bands_on_two_costs_are_enumerated() -> None:
+    """One network in 60 billion lies inside."""
+    problem = Problem.of(Query("mobilenet-wide", TIGHT))
+    assert problem.few is not None and len(problem.few) == inside_of(problem).count > 1000
+    assert problem.goal.meets(problem.tables.score(problem.graph.population(problem.few.cells))).all()
+    best = proven_best(problem, 3)
+    assert best.gap == 0 and best.values == sorted(best.values, reverse=True)
+    assert score(str(problem.space.of_options(best.population[0])))["nn_mass"] == best.values[0]
+    front = front_against(problem, "params")
+    assert front.gap == 0 and front.values[-1] == best.values[0]
+
+
+def test_a_band_between_two_possible_values_is_empty() -> None:
+    """FLOPs of mobilenet-wide differ by multiples of 392."""
+    assert exact.count("mobilenet-wide", flops="399999990:400000010", params="3.7M") == 0
+
+
+def test_narrow_bands_of_a_large_space() -> None:
+    """A handful of the 6e9 networks of densenet lie inside."""
+    bands = {"flops": "600M:600010K", "params": "4M:4001K"}
+    problem = Problem.of(Query("densenet", bands))
+    inside = inside_of(problem)
+    assert problem.few is not None and inside.count == exact.count("densenet", **bands) > 3
+    paths = inside.sample(20 * inside.count, np.random.default_rng(0))
+    every = problem.tables.score(problem.graph.population(paths))
+    assert problem.goal.meets(every).all()
+    best = proven_best(problem, inside.count + 1)
+    assert len(best.values) == inside.count and best.gap == 0
+    assert set(best.values) >= set(every["nn_mass"].tolist()) and best.values[0] == every["nn_mass"].max()
+    front = front_against(problem, "params")
+    assert front.gap == 0 and front.values[-1] == best.values[0]
+
+
+def test_the_best_in_narrow_bands_of_many_networks_is_proven() -> None:
+    found = exact.best("mobilenet-wide", 5, flops="399.9M:400M", params="3.69M:3.7M")
+    assert found.attrs["gap"] == 0 and found["nn_mass"].tolist() == sorted(found["nn_mass"], reverse=True)
+    sampled = exact.sample("mobilenet-wide", 20, flops="399.9M:400M", params="3.69M:3.7M")
+    assert sampled["nn_mass"].max() <= found["nn_mass"].iloc[0]

@@ -1,4 +1,4 @@
-"""Made-up chains, with states, ties, gaps and choices without effect, and their networks by brute force."""
+"""Synthetic chains with states, ties, gaps and choices without effect, and their networks by brute force."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from nas.tables import Population, StageTable, StageTables
 
 _OPTIONS = st.sampled_from([(), (1,), (2,), (3,), (5,), (2, 2), (3, 2), (2, 1, 3)])
-"""The choices of a stage."""
+"""Numbers of options of the choices of a stage."""
 
 
 @st.composite
 def stage_tables(draw: st.DrawFn) -> StageTables:
-    """The tables of a chain of one to four stages, of at most 1,296 networks."""
+    """The tables of a chain of two to four stages with at most 1,296 networks."""
     tables, states, column = [], 1, 0
     spread = draw(st.sampled_from([3, 20, 1000]))
     for options in draw(st.lists(_OPTIONS, min_size=2, max_size=4)):
@@ -36,18 +36,18 @@ def stage_tables(draw: st.DrawFn) -> StageTables:
 
 
 def everything(tables: StageTables) -> tuple[Population, NDArray[np.int64]]:
-    """Every network once: its options, and its figures in whole numbers, worked out one by one."""
+    """Every network once: its options, and its costs in whole numbers, calculated one by one."""
     options = [count for table in tables.tables for count in table.options]
     rows, figures = [], []
     for row in np.ndindex(*options):
-        state, total, plain = 0, np.zeros(4, np.int64), True
+        state, total, canonical = 0, np.zeros(4, np.int64), True
         for table in tables.tables:
             cell = state
             for column, count in zip(table.columns, table.options, strict=True):
                 cell = cell * count + row[column]
-            plain &= bool(table.canonical[cell] == cell)
+            canonical &= bool(table.canonical[cell] == cell)
             total, state = total + table.figures[cell], int(table.leaving[cell])
-        if plain:
+        if canonical:
             rows.append(row)
             figures.append(total)
     return np.array(rows, np.uint8).reshape(len(rows), len(options)), np.array(figures)
