@@ -1,1 +1,1 @@
-"""The speed figures that the README quotes; `python -m benchmarks` re-runs them all."""
+"""Measurements of speed and memory; `python -m benchmarks` runs all of them."""

@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks`: re-run all benchmarks, or those named, and write their tables."""
+"""The command `python -m benchmarks`: run all benchmarks, or the named ones, and write their tables."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ BENCHMARKS = (
     "end_to_end",
     "latency",
 )
-"""Modules of this package; each is imported when it is run, for not all need the same packages."""
+"""Modules of this package; each is imported only when it runs, because they need different packages."""
 
 
 def main() -> None:
-    """Run what was asked for, in order."""
+    """Run the requested benchmarks in order."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     names = parser.parse_args().names or list(BENCHMARKS)
     if unknown := [name for name in names if name not in BENCHMARKS]:
-        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+        parser.error(f"unknown benchmark {unknown[0]!r}; the benchmarks are {', '.join(BENCHMARKS)}")
     for name in names:
         import_module(f"benchmarks.{name}").main()
 

@@ -1,6 +1,6 @@
-"""The default command in a fresh process: when its table is there, wall time, where it went, and peak memory.
+"""The default command in a new process: time to its table, wall time, time per phase, and peak memory.
 
-The speed of a machine differs by the minute, so times also stand as ratios to the import of torch and fvcore,
+The speed of a machine varies over time, so the table also has ratios to the import time of torch and fvcore,
 measured before and after each run.
 """
 
@@ -28,16 +28,16 @@ RUNS = 7
 
 _CACHES = Path("/proc/sys/vm/drop_caches")
 _EVERY = 0.02
-"""Seconds between two looks at the memory."""
+"""Seconds between two measurements of memory."""
 
 
 def measure(cold: bool) -> dict[str, object]:
-    """One run, and the import before and after it; `cold` has the system forget all files before each."""
+    """Measure a run, and the imports before and after it; `cold` empties the file cache before each."""
     before = import_seconds(cold)
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "run"
         if cold:
-            forget_files()
+            drop_file_cache()
         start = time.perf_counter()
         process = psutil.Popen(
             [sys.executable, *COMMAND, "--out", str(run)], stdout=subprocess.PIPE, text=True
@@ -67,20 +67,20 @@ def measure(cold: bool) -> dict[str, object]:
 def import_seconds(cold: bool) -> float:
     """Wall time of a process that imports torch and fvcore."""
     if cold:
-        forget_files()
+        drop_file_cache()
     start = time.perf_counter()
     subprocess.run([sys.executable, *IMPORT], stderr=subprocess.DEVNULL, check=True)
     return time.perf_counter() - start
 
 
-def forget_files() -> None:
-    """Have the system forget all files that it has read."""
+def drop_file_cache() -> None:
+    """Empty the file cache of the system."""
     os.sync()
     _CACHES.write_text("3")
 
 
 def wait_for_table(process: psutil.Popen, start: float) -> float:
-    """Read all that a search prints; seconds until the last row of its table, which is a reference."""
+    """Read the output of a search; seconds until the last row of its table, which is a reference."""
     names = search_spaces.get(SPACE).references
     table = float("nan")
     for line in process.stdout:
@@ -91,7 +91,7 @@ def wait_for_table(process: psutil.Popen, start: float) -> float:
 
 
 class Peak:
-    """The largest memory that a process and its children hold together, looked at every few milliseconds."""
+    """Samples the memory of a process and its children, and keeps the maximum."""
 
     def __init__(self, process: psutil.Popen) -> None:
         self._process, self._peak, self._done = process, 0, Event()
@@ -99,7 +99,7 @@ class Peak:
         self._thread.start()
 
     def stop(self) -> int:
-        """End; gives the bytes."""
+        """Stop sampling; returns the maximum in bytes."""
         self._done.set()
         self._thread.join()
         return self._peak
@@ -110,18 +110,18 @@ class Peak:
 
 
 def resident(process: psutil.Process) -> int:
-    """Bytes that a process and its children hold; what they share counts more than once."""
+    """Resident memory of a process and its children, in bytes; shared pages count more than once."""
     total = 0
     try:
         for member in (process, *process.children(recursive=True)):
             total += member.memory_info().rss
-    except psutil.Error:  # one has ended
+    except psutil.Error:  # a process has ended
         pass
     return total
 
 
 def main() -> None:
-    """Measure from a cold file cache, if allowed, then several times from a warm one."""
+    """Measure with a cold file cache, if permitted, then several times with a warm one."""
     rows = [measure(cold=True)] if os.access(_CACHES, os.W_OK) else []
     rows += [measure(cold=False) for _ in range(RUNS)]
     save("default_command", pd.DataFrame(rows), "python -m benchmarks default_command")

@@ -1,4 +1,4 @@
-"""Search, train, export and load, one command after another, on a few thousand real images."""
+"""Search, training, export and loading, with a few thousand images."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ EXPORT = ("-m", "nas.export", "trained", "--format", "onnx")
 LOAD = ("-c", "import nas; model = nas.load('trained', row=1); model(model.example())")
 
 DATA = "CIFAR10_FOLDER"
-"""The variable that names the folder of the images, with train/CLASS/* and test/CLASS/*."""
+"""Environment variable with the folder of the images, train/CLASS/* and test/CLASS/*."""
 
 
 def main() -> None:
-    """Run the four commands in an empty folder, and write how long each took."""
+    """Run the four commands in an empty folder, and write their times."""
     folder = Path(os.environ.get(DATA, "data")).resolve()
     if not (folder / "train").is_dir():
         sys.exit(f"error: {DATA}={folder} has no train/; set it to the folder of CIFAR-10's images")

@@ -1,4 +1,4 @@
-"""The figure of the README: scoring against the population, the proof against stages and options."""
+"""The figure speed.png: scoring time by population size, proof time by stages and by options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.record import FOLDER
 
 
 def main() -> None:
-    """Draw `speed.png` from the tables of `scoring` and `growth`; proofs are marked with the networks."""
+    """Plot the tables of `scoring` and `growth`; labels of proofs are numbers of architectures."""
     scoring, growth = (pd.read_csv(FOLDER / f"{name}.csv") for name in ("scoring", "growth"))
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     population, stages, options = figure.subplots(1, 3)

@@ -1,4 +1,4 @@
-"""How the proof's time grows: with the stages of a chain, and with the choices of a stage."""
+"""Time of a proof by number of stages and by number of options."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from search_spaces import Space
 RUNS = 5
 STAGES = (2, 4, 8, 16, 32, 64)
 WIDTH_STEPS = (32, 16, 8, 4, 2)
-_STATES, _WAYS = 20, 10
+_STATES, _CELLS = 20, 10
 _MASS, _FLOPS = FIGURES.index("nn_mass"), FIGURES.index("flops")
 
 
-def made_up_chain(stages: int) -> Graph:
-    """A chain of equal stages of the size of mobilenet-wide's last: 20 states, 10 ways between any two.
+def synthetic_chain(stages: int) -> Graph:
+    """A chain of equal stages as large as the last of mobilenet-wide: 20 states, 10 cells between any two.
 
-    Costs are even between 1 and 1,000 units; the mass is the cost's square root, give or take a half.
+    Costs are uniform between 1 and 1,000 units; the mass is the square root of the cost times 0.5 to 1.5.
     """
     generator = np.random.default_rng(stages)
     tables = []
     for stage in range(stages):
         states = _STATES if stage else 1
-        cells = states * _STATES * _WAYS
+        cells = states * _STATES * _CELLS
         cost = generator.integers(1, 1001, cells)
         mass = np.sqrt(cost) * generator.uniform(0.5, 1.5, cells) * 1e6
         figures = np.column_stack([mass.astype(np.int64), cost * 1568, cost, cost])
-        leaving = np.tile(np.repeat(np.arange(_STATES), _WAYS), states)
+        leaving = np.tile(np.repeat(np.arange(_STATES), _CELLS), states)
         tables.append(
             StageTable(
-                states, (2 * stage, 2 * stage + 1), (_STATES, _WAYS), figures, leaving, np.arange(cells)
+                states, (2 * stage, 2 * stage + 1), (_STATES, _CELLS), figures, leaving, np.arange(cells)
             )
         )
     return Graph.of(StageTables(tuple(tables)))
 
 
 def finer_widths(space: Space, step: int) -> Space:
-    """mobilenet-wide with widths in other steps than 8."""
+    """mobilenet-wide with another step between widths than 8."""
     choices = dict(space.choices)
     for name, options in space.choices.items():
         if name.startswith("width"):
@@ -54,10 +54,14 @@ def finer_widths(space: Space, step: int) -> Space:
     return replace(space, choices=choices)
 
 
-def measure(graph: Graph, share: float) -> dict[str, object]:
-    """Prove the largest mass under a cap at a share of the way from the least to the largest FLOPs."""
+def measure(graph: Graph, fraction: float) -> dict[str, object]:
+    """Time the proof of the largest NN-Mass under a cap.
+
+    Args:
+        fraction: Position of the cap between the least (0) and the largest (1) FLOPs.
+    """
     low, high = graph.extent("flops")
-    cap = Limit.of(graph, _FLOPS, most=int(low + share * (high - low)))
+    cap = Limit.of(graph, _FLOPS, most=int(low + fraction * (high - low)))
     taken = []
     for _ in range(RUNS):
         start = time.perf_counter()
@@ -74,10 +78,10 @@ def measure(graph: Graph, share: float) -> dict[str, object]:
 
 
 def main() -> None:
-    """Grow the chain, then the choices."""
-    measure(made_up_chain(2), 0.3)
+    """Measure chains of growing length, then mobilenet-wide with growing numbers of options."""
+    measure(synthetic_chain(2), 0.3)
     rows: list[dict[str, object]] = [
-        {"grown": "stages", "size": stages, **measure(made_up_chain(stages), 0.3)} for stages in STAGES
+        {"grown": "stages", "size": stages, **measure(synthetic_chain(stages), 0.3)} for stages in STAGES
     ]
     wide = search_spaces.get("mobilenet-wide")
     for step in WIDTH_STEPS:

@@ -1,4 +1,4 @@
-"""How long networks of about equal FLOPs take: what a search under 400M FLOPs ranks first, and known ones."""
+"""Latency of networks of about equal FLOPs: the top-ranked under 400M FLOPs, and baselines."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ BASE = "mobilenet_v2"
 
 
 def networks() -> dict[str, Architecture]:
-    """Each by what it is called."""
+    """The networks by name."""
     space = search_spaces.get("mobilenet")
-    first = nas.search("mobilenet", flops=BUDGET, top=0)["arch"].iloc[0]
+    top = nas.search("mobilenet", flops=BUDGET, top=0)["arch"].iloc[0]
     widths = [MobileNet(width_mult=float(width)) for width in space.choices["width_mult"]]
     scaled = min(widths, key=lambda wider: abs(int(wider.figures().flops) - BUDGET))
-    return {**space.references, "scaled mobilenet_v2": scaled, "first of search": search_spaces.parse(first)}
+    return {**space.references, "scaled mobilenet_v2": scaled, "first of search": search_spaces.parse(top)}
 
 
 def measured() -> Iterator[dict[str, Any]]:
-    """A row a measurement; the networks take turns, so that a busy while meets all of them."""
+    """Yield a row per measurement; networks alternate, so that load on the machine affects all of them."""
     from nas.latency import latencies
 
-    there = networks()
+    architectures = networks()
     for turn in range(ROUNDS):
-        for name, architecture in there.items():
+        for name, architecture in architectures.items():
             print(f"round {turn + 1} of {ROUNDS}: {name}", flush=True)
             for latency in latencies(architecture, "cpu", THREADS):
                 yield {
@@ -49,8 +49,8 @@ def measured() -> Iterator[dict[str, Any]]:
                 }
 
 
-def summed_up(rounds: pd.DataFrame) -> pd.DataFrame:
-    """A row a network, engine and batch: the median over rounds, and the least and the largest."""
+def summarise(rounds: pd.DataFrame) -> pd.DataFrame:
+    """A row per network, engine and batch: median, minimum and maximum over the rounds."""
     how = ["engine", "threads", "batch"]
     base = rounds[rounds["network"] == BASE].set_index(["round", *how])["ms"].rename("base")
     rounds = rounds.join(base, on=["round", *how])
@@ -66,11 +66,11 @@ def summed_up(rounds: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Measure in turns, and write every measurement and what they come to."""
+    """Measure in rounds, and write all measurements and their summary."""
     rounds = pd.DataFrame(measured())
     command = "python -m benchmarks latency"
     save("rounds", rounds, command, FOLDER)
-    save("networks", summed_up(rounds), command, FOLDER)
+    save("networks", summarise(rounds), command, FOLDER)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a trial costs: Optuna alone, then our study, of which scoring."""
+"""Time per trial: of Optuna alone, of our study, and of the scoring in it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = 3
 
 
 def optuna_alone(problem: Problem, sampler: str, seed: int) -> float:
-    """Seconds of a study in Optuna's memory with the same choices and an objective that does nothing."""
+    """Seconds of an in-memory Optuna study with the same choices and a trivial objective."""
 
     def objective(trial: optuna.Trial) -> float:
         value = trial.suggest_float("width_mult", 0.35, 1.4, step=0.05)
@@ -36,7 +36,7 @@ def optuna_alone(problem: Problem, sampler: str, seed: int) -> float:
 
 
 def ours(problem: Problem, sampler: str, seed: int) -> tuple[float, float]:
-    """Seconds of our study, and of the scoring in it."""
+    """Seconds of our study, and of its scoring."""
     study = Study(problem.space, problem.tables, problem.goal, sampler, seed, Journal())
     start = time.perf_counter()
     study.run(TRIALS)
@@ -44,7 +44,7 @@ def ours(problem: Problem, sampler: str, seed: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Measure both in turn, so that a busy machine slows both."""
+    """Measure both alternately, so that load on the machine affects both."""
     problem = Problem.of(Request("mobilenet", {"flops": "400M"}))
     rows = []
     for sampler in SAMPLERS:

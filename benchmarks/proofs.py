@@ -1,4 +1,4 @@
-"""What a proof, a front, a count and draws cost: seconds and peak memory, each in a process of its own."""
+"""Time and peak memory of proofs, fronts, counts and samples, each in a separate process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 from benchmarks.record import save
 
 RUNS = 5
-QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+QUERIES: dict[str, tuple[str, dict[str, Any]]] = {
     "best, one budget": ("best", {"flops": "400M"}),
     "best, FLOPs and parameters": ("best", {"flops": "400M", "params": "3.7M"}),
     "best, all three": ("best", {"flops": "400M", "macs": "380M", "params": "3.7M"}),
@@ -28,7 +28,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "1,000 draws, one budget": ("sample", {"n": 1000, "flops": "400M"}),
     "1,000 draws, two bands": ("sample", {"n": 1000, "flops": "380M:400M", "params": "3.5M:3.7M"}),
 }
-_ASK = """
+_CODE = """
 import json, resource, sys, time
 from nas import exact
 import nas.exact.problem, nas.ranking
@@ -44,20 +44,20 @@ print(json.dumps({"seconds": taken, "peak_mb": peak, "answer": value, "largest_m
 """
 
 
-def ask(kind: str, space: str, given: dict[str, Any]) -> dict[str, Any]:
-    """One question in a fresh process: seconds with the imports done, and the answer."""
-    words = [sys.executable, "-c", _ASK, json.dumps([kind, space, given])]
+def measure(kind: str, space: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Answer a query in a new process; the time excludes imports."""
+    words = [sys.executable, "-c", _CODE, json.dumps([kind, space, given])]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 
 
 def main() -> None:
-    """Ask every question of both mobilenet spaces."""
+    """Measure every query for both mobilenet spaces."""
     rows = []
     for space in ("mobilenet", "mobilenet-wide"):
-        for name, (kind, given) in QUESTIONS.items():
-            answers = pd.DataFrame([ask(kind, space, given) for _ in range(RUNS)])
+        for name, (kind, given) in QUERIES.items():
+            answers = pd.DataFrame([measure(kind, space, given) for _ in range(RUNS)])
             rows.append({"space": space, "question": name, **answers.iloc[0],
                          "seconds": answers["seconds"].median(), "slowest": answers["seconds"].max(),
                          "peak_mb": answers["peak_mb"].max()})  # fmt: skip

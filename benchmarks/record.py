@@ -1,4 +1,4 @@
-"""Where measured tables go, and on what they were measured."""
+"""Saves tables of measurements, with the command, the machine and the versions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PACKAGES = ("optuna", "torch", "onnxruntime", "numpy", "pandas", "fvcore")
 
 
 def save(name: str, table: pd.DataFrame, command: str, folder: Path = FOLDER) -> None:
-    """Write a table as CSV, and beside it the command, the machine and the versions."""
+    """Write a table as CSV, and the command, machine and versions as JSON; print the table."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
     facts = {
@@ -37,7 +37,7 @@ def save(name: str, table: pd.DataFrame, command: str, folder: Path = FOLDER) ->
 
 
 def gpu() -> str | None:
-    """The GPU's name, if there is one."""
+    """Name of the GPU; None if there is none."""
     import torch
 
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None

@@ -1,4 +1,4 @@
-"""The best NN-Mass that each sampler finds unaided under 400M FLOPs, after 200 to 5,000 trials."""
+"""The best NN-Mass that each sampler finds without warm start under 400M FLOPs, after 200 to 5,000 trials."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nas.optimize.run import Run
 from nas.optimize.study import MAKERS
 
 SAMPLERS = ("random", "NSGAIISampler", "nsga2", "tpe")
-"""`NSGAIISampler` has Optuna's own defaults."""
+"""`NSGAIISampler` is Optuna's, with its defaults."""
 TRIALS = {"mobilenet": (200, 1000, 2000, 5000), "mobilenet-wide": (200, 1000, 2000)}
 FLOPS = "400M"
 
 
 def measure(space: str, sampler: str, seed: int) -> list[dict[str, object]]:
-    """One run, looked at after each of `TRIALS`: a run of fewer trials is the start of a longer one."""
+    """One run, evaluated after each number of `TRIALS`: a shorter run is the beginning of a longer one."""
     own = sampler == "NSGAIISampler"
     request = Request(
         space,
@@ -49,7 +49,7 @@ def measure(space: str, sampler: str, seed: int) -> list[dict[str, object]]:
 
 
 def summarise(runs: pd.DataFrame) -> pd.DataFrame:
-    """Median, least and largest over the seeds, and the median as a share of the proven maximum."""
+    """Median, minimum and maximum over the seeds, and the median as a fraction of the proven maximum."""
     groups = runs.groupby(["space", "sampler", "trials"], sort=False)
     table = groups["nn_mass"].agg(["median", "min", "max"]).reset_index()
     maxima = {space: exact.best(space, flops=FLOPS)["nn_mass"].item() for space in TRIALS}
@@ -60,7 +60,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def main(seeds: int = 10) -> None:
-    """Measure every sampler with every seed, in the default space and in the wide one."""
+    """Measure every sampler with every seed in both spaces."""
     rows: list[dict[str, object]] = []
     for space in TRIALS:
         for sampler in SAMPLERS:

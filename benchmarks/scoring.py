@@ -1,4 +1,4 @@
-"""Architectures scored a second, all four figures on one core, and against building and counting each."""
+"""Architectures scored per second on one core, compared with building and counting by fvcore."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ RUNS = 5
 COUNTED = 20
 
 
-def drawn(space: Space, count: int) -> Population:
-    """Architectures drawn at random, in the narrowest integers, a column beside the other."""
+def sampled(space: Space, count: int) -> Population:
+    """A uniform random population in Fortran order, with the narrowest integers."""
     options = np.array([len(options) for options in space.choices.values()])
-    shares = np.random.default_rng(0).random((len(options), count), np.float32)
-    return np.asarray(shares * options[:, None], np.min_scalar_type(options.max() - 1)).T
+    fractions = np.random.default_rng(0).random((len(options), count), np.float32)
+    return np.asarray(fractions * options[:, None], np.min_scalar_type(options.max() - 1)).T
 
 
 def seconds(tables: StageTables, population: Population) -> list[float]:
-    """Seconds to score a population, some times over."""
+    """Seconds to score a population, for each of `RUNS` runs."""
     taken = []
     for _ in range(RUNS):
         start = time.perf_counter()
@@ -36,24 +36,24 @@ def seconds(tables: StageTables, population: Population) -> list[float]:
 
 
 def built_and_counted(space: Space) -> float:
-    """Seconds to build and count an architecture with fvcore, the median of some."""
+    """Seconds to build an architecture and count it with fvcore; the median of `COUNTED`."""
     taken = []
-    for row in drawn(space, COUNTED + 1):
+    for row in sampled(space, COUNTED + 1):
         start = time.perf_counter()
         recount(space.of_options(row))
         taken.append(time.perf_counter() - start)
-    return float(np.median(taken[1:]))  # the first imports torch
+    return float(np.median(taken[1:]))  # the first one imports torch
 
 
 def main() -> None:
-    """Measure each space at each size, largest last; the counting in the same run."""
+    """Measure scoring for each space and size, then counting."""
     rows = []
     for name in search_spaces.names():
         space = search_spaces.get(name)
         tables = StageTables.of(space)
-        tables.score(drawn(space, 10))
+        tables.score(sampled(space, 10))
         for size in SIZES:
-            taken = seconds(tables, drawn(space, size))
+            taken = seconds(tables, sampled(space, size))
             rows.append({"space": name, "architectures": size, "seconds": np.median(taken),
                          "per_second": size / np.median(taken), "slowest": size / max(taken),
                          "fastest": size / min(taken)})  # fmt: skip

@@ -1,7 +1,7 @@
-"""Training speed: our loop, eager and compiled, against a plain loop on the same device, on made-up images.
+"""Training speed of our loop, eager and compiled, and of a plain loop on the same device, with noise images.
 
-The plain loop is what a first tutorial shows: float32, images augmented one by one in the workers of a
-DataLoader, no compile. Beside the speeds stands what the device could do: its rate in a large matrix product.
+The plain loop is that of a first tutorial: float32, images augmented one by one in the workers of a
+DataLoader, no compilation. For comparison the table has the rate of the device in a large matrix product.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ from nas.train.images import InMemory
 from nas.train.loop import Training
 
 NETWORKS = {"densenet:cells_13": (32, 10), "mobilenet:mobilenet_v2": (64, 100)}
-"""Networks with the side of their images and their classes."""
-WAYS = ("plain", "ours", "ours, compiled")
-"""The plain loop, ours, ours compiled."""
+"""Networks, each with the side of its images in pixels and its number of classes."""
+LOOPS = ("plain", "ours", "ours, compiled")
 EPOCHS = 4
-"""The first of which is not counted."""
+"""The first epoch is not counted."""
 
 
 def main() -> None:
-    """Measure every network in every way, and write the table after each."""
+    """Measure every network with every loop; write the table after each network."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     ceiling = matrix_product_rate(device)
     rows: list[dict[str, object]] = []
     for spec, (side, classes) in NETWORKS.items():
-        data = made_up(50_000 if device.type == "cuda" else 512, side, classes)
+        data = noise(50_000 if device.type == "cuda" else 512, side, classes)
         architecture = fitted(search_spaces.parse(spec), data)
-        per_image = 6 * architecture.figures().macs  # forward and twice that backward, two operations each
-        for way in WAYS:
-            compiling = way == "ours, compiled"
+        # 2 operations per multiply-add; the backward pass costs 2 forward passes.
+        per_image = 6 * architecture.figures().macs
+        for loop in LOOPS:
+            compiling = loop == "ours, compiled"
             if compiling and device.type == "cpu":
                 continue
-            measured = plain(spec, data, device) if way == "plain" else ours(spec, data, device, compiling)
+            measured = plain(spec, data, device) if loop == "plain" else ours(spec, data, device, compiling)
             for epoch in measured:
                 rate = per_image * float(str(epoch["images_per_second"])) / 1e12
                 rows.append(
@@ -55,7 +55,7 @@ def main() -> None:
                         "network": spec,
                         "side": side,
                         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-                        "loop": way,
+                        "loop": loop,
                         **epoch,
                         "tflops": rate,
                         "of_matrix_product": rate / ceiling,
@@ -64,19 +64,19 @@ def main() -> None:
         save("training", pd.DataFrame(rows), "python -m benchmarks training")
 
 
-def made_up(count: int, side: int, classes: int) -> Data:
-    """A data set of noise: speed does not depend on what images show."""
+def noise(count: int, side: int, classes: int) -> Data:
+    """A data set of noise; speed does not depend on the content of images."""
     pixels = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 3, side, side), np.uint8))
     images = InMemory(pixels, torch.arange(count) % classes)
     return Data("noise", tuple(map(str, range(classes))), images, images.take(torch.arange(100)))
 
 
 def ours(spec: str, data: Data, device: torch.device, compiling: bool) -> Iterator[dict[str, object]]:
-    """Epochs of our loop."""
+    """Yield the measured epochs of our loop."""
     recipe = replace(RECIPES["cifar"], epochs=EPOCHS)
-    there = data.to(device)
+    on_device = data.to(device)
     training = Training(
-        fitted(search_spaces.parse(spec), data), there, recipe, 0, device, compiling=compiling
+        fitted(search_spaces.parse(spec), data), on_device, recipe, 0, device, compiling=compiling
     )
     for _ in range(EPOCHS):
         epoch = training.run_epoch()
@@ -92,7 +92,7 @@ def ours(spec: str, data: Data, device: torch.device, compiling: bool) -> Iterat
 
 
 def plain(spec: str, data: Data, device: torch.device) -> Iterator[dict[str, object]]:
-    """Epochs of the plain loop, of the same recipe and the same images."""
+    """Yield the measured epochs of the plain loop, with the same recipe and images."""
     recipe = RECIPES["cifar"]
     torch.manual_seed(0)
     if device.type == "cuda":
@@ -121,7 +121,7 @@ def plain(spec: str, data: Data, device: torch.device) -> Iterator[dict[str, obj
 
 
 class _OneByOne(Dataset[tuple[torch.Tensor, int]]):
-    """Images as a data set of torchvision gives them: one at a time, cropped, mirrored, made a tensor."""
+    """Yields images as torchvision's data sets do: one at a time, cropped, flipped, as tensors."""
 
     def __init__(self, data: Data) -> None:
         assert isinstance(data.train, InMemory)
@@ -146,7 +146,7 @@ class _OneByOne(Dataset[tuple[torch.Tensor, int]]):
 
 
 def matrix_product_rate(device: torch.device) -> float:
-    """Tera-operations a second in a large matrix product, in the precision of our training."""
+    """Tera-operations per second of a large matrix product, in the precision of our training."""
     kind, side = (torch.bfloat16, 8192) if device.type == "cuda" else (torch.float32, 2048)
     one, other = torch.randn(2, side, side, device=device, dtype=kind)
     rates = []
