@@ -1,4 +1,4 @@
-"""Files written whole or not at all, whatever stops the writer, and read only where they are files."""
+"""Atomic writes, and reads of regular files."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _UNFINISHED = ".*.unfinished"
 
 
 def write_whole(path: Path, content: str | bytes | pd.DataFrame) -> None:
-    """Replace a file's content, a table as CSV, in one step: a reader, or a kill, finds the old or the new.
+    """Replace the content of a file atomically, with a table as CSV: readers see the old content or the new.
 
-    Several writers of one file do not disturb one another: the last one's content stays.
+    Concurrent writers of one file do not interfere; the last content remains.
 
     Raises:
-        OSError: The file cannot be written; the old one is left as it was.
+        OSError: The file cannot be written; its old content remains.
     """
     text = content if isinstance(content, str | bytes) else content.to_csv(index=False)
     data = text.encode() if isinstance(text, str) else text
@@ -45,7 +45,7 @@ def write_whole(path: Path, content: str | bytes | pd.DataFrame) -> None:
 
 
 def _keep_name(folder: Path) -> None:
-    """Bring the names of a folder to the disk; not every file system can."""
+    """Sync the entries of a folder to disk, if the file system supports it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -55,7 +55,7 @@ def _keep_name(folder: Path) -> None:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Unfinished files in a folder: of writers at work, or that were killed."""
+    """Temporary files in a folder, of running writers or of writers that were killed."""
     return [path for path in folder.glob(_UNFINISHED) if not path.is_dir()]
 
 
@@ -63,7 +63,7 @@ def read_whole(path: Path) -> bytes:
     """The content of a file.
 
     Raises:
-        OSError: It cannot be read, or is a pipe or device, which might never end.
+        OSError: The file cannot be read, or is a pipe or device, which might never end.
     """
     check_regular(path)
     return path.read_bytes()
@@ -74,10 +74,10 @@ def read_csv(path: Path, expected: str) -> pd.DataFrame:
 
     Args:
         path: The file.
-        expected: What should be there, for the message.
+        expected: Description of the expected content, for the message.
 
     Raises:
-        RequestError: There is no table.
+        RequestError: There is no file, or it does not contain a table.
     """
     import pandas as pd
 
@@ -87,21 +87,21 @@ def read_csv(path: Path, expected: str) -> pd.DataFrame:
     except FileNotFoundError:
         raise RequestError(f"{path}: there is no such file; {expected}") from None
     except (OSError, ValueError) as error:
-        raise RequestError(f"{path} is no table ({error}); {expected}") from None
+        raise RequestError(f"{path} is not a table ({error}); {expected}") from None
 
 
 def check_regular(path: Path) -> None:
-    """Check that what is at a path, if anything is, can be read to an end.
+    """Check that a path is a regular file, a folder, or does not exist.
 
     Raises:
-        OSError: It is a pipe or device.
+        OSError: The path is a pipe or device.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def as_png(figure: Figure, dpi: int = 130) -> bytes:
-    """The figure drawn with so many pixels an inch."""
+    """Render a figure as PNG; `dpi` is its resolution in pixels per inch."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=dpi)
     return image.getvalue()

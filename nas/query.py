@@ -1,4 +1,4 @@
-"""What is asked of a space: budgets such as "400M" or "380M:400M", a goal, and the query with both."""
+"""Queries: budgets such as "400M" or "380M:400M", the goal of a search, and the query that combines them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from search_spaces.cost import Column
 from search_spaces.errors import checked_kind, printable, shortened, shown
 
 Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
-"""A budget as users write it: text, a cap, or a band."""
+"""A budget as users write it: a string, a cap, or a band as a pair."""
 
 COSTS = ("flops", "macs", "params")
-"""The figures a budget may limit."""
+"""The costs that a budget can limit."""
 
 _UNITS_SHOWN = (("K", 3), ("M", 6), ("G", 9), ("T", 12))
 _UNITS = {"": 0, "B": 9, **dict(_UNITS_SHOWN)}
@@ -36,12 +36,12 @@ _QUANTITY = re.compile(
 
 @dataclass(frozen=True)
 class Bound:
-    """The values a figure may have: at least `least`, at most `most`, both included.
+    """A closed interval for NN-Mass or a cost.
 
     Attributes:
-        figure: A column of the tables: nn_mass, flops, macs or params.
-        least: Lower end.
-        most: Upper end.
+        figure: Name of the column: nn_mass, flops, macs or params.
+        least: Lower end, included.
+        most: Upper end, included.
     """
 
     figure: str
@@ -56,11 +56,11 @@ class Bound:
         return f"{self.figure} from {exactly(self.least)} to {exactly(self.most)}"
 
     def meets(self, values: Any) -> Any:
-        """Whether a value, or each of a column, lies inside."""
+        """Whether a value, or each value of a column, lies inside."""
         return (values >= self.least) & (values <= self.most)
 
     def violation(self, value: float) -> float:
-        """How far a value lies outside, as a share of the end it passes; at most 0 inside.
+        """How far a value lies outside, as a fraction of the violated end; at most 0 if it lies inside.
 
         >>> Bound("flops", most=400e6).violation(440e6), Bound("flops", 380e6, 400e6).violation(380e6)
         (0.10000000000000009, 0.0)
@@ -70,12 +70,12 @@ class Bound:
         return max(above, below)
 
     def share(self, values: Any) -> Any:
-        """A value, or a column, as a share of the cap, or of the floor where there is no cap."""
+        """A value, or a column, as a fraction of the cap, or of the floor if there is no cap."""
         return values / (self.least if math.isinf(self.most) else self.most)
 
 
 def as_text(written: Written) -> str:
-    """A budget as on the command line.
+    """A budget as written on the command line.
 
     >>> as_text((380e6, None)), as_text(400_000_000)
     ('380000000.0:', '400000000')
@@ -88,15 +88,15 @@ def as_text(written: Written) -> str:
 def _written(end: object) -> str:
     try:
         return str(end)
-    except ValueError:  # of a number with thousands of digits
+    except ValueError:  # an int with thousands of digits
         return shown(end)
 
 
 def parse_budget(figure: str, written: Written) -> Bound:
-    """The bound that a budget stands for.
+    """Parse a budget.
 
     Raises:
-        RequestError: It is not a budget.
+        RequestError: It is not a budget, or the band contains no whole number.
 
     >>> parse_budget("flops", "380M:400M")
     Bound(figure='flops', least=380000000, most=400000000)
@@ -132,7 +132,7 @@ def _parse_end(figure: str, text: str, end: str) -> Any:
 
 
 def _shown(text: str) -> str:
-    """A budget as errors name it: as it was typed, in one line."""
+    """A budget as messages print it: as written, in one line."""
     return shortened(printable(text), 80)
 
 
@@ -144,7 +144,7 @@ def _not_a_budget(figure: str, text: str) -> RequestError:
 
 
 def exactly(value: float) -> str:
-    """A figure to the last unit; an NN-Mass that is no whole number to one decimal.
+    """A value to the last unit; an NN-Mass that is not a whole number to one decimal.
 
     >>> exactly(400_000_000), exactly(3_700_000), exactly(300_000_001), exactly(1287.0)
     ('400M', '3.7M', '300,000,001', '1,287')
@@ -159,7 +159,7 @@ def exactly(value: float) -> str:
 
 
 def quantity(value: float) -> str:
-    """A figure in at most six characters, right to four digits.
+    """A value in at most six characters, with four significant digits.
 
     >>> quantity(399_123_456), quantity(3_700_000), quantity(999_950), quantity(12)
     ('399.1M', '3.700M', '1.000M', '12')
@@ -179,11 +179,11 @@ MINIMIZE: Final = "minimize"
 
 @dataclass(frozen=True)
 class Goal:
-    """Figures to optimise, and bounds that a network must meet.
+    """One or two objectives, and bounds that a network must meet.
 
     Attributes:
-        optimise: Figures with their directions; two of them ask for a Pareto front.
-        bounds: Bounds, all of which must hold.
+        optimise: Objectives with their directions; two objectives give a Pareto front.
+        bounds: Bounds that must all hold.
     """
 
     optimise: tuple[tuple[str, Direction], ...]
@@ -194,7 +194,11 @@ class Goal:
         return aims + "".join(f", {bound}" for bound in self.bounds)
 
     def meets(self, figures: Mapping[str, Column]) -> NDArray[np.bool_]:
-        """Which of some networks meet all bounds."""
+        """Which networks meet all bounds.
+
+        Args:
+            figures: Columns by name; they include flops and those of the bounds.
+        """
         meets: NDArray[np.bool_] = np.ones(len(figures["flops"]), bool)
         for bound in self.bounds:
             meets &= bound.meets(figures[bound.figure])
@@ -202,14 +206,14 @@ class Goal:
 
     @property
     def trades_mass(self) -> bool:
-        """Whether it wants much NN-Mass or little of a cost, so that its answers are on a front of them."""
+        """Whether each objective maximises NN-Mass or minimises a cost, so that optima lie on their front."""
         return all(
             figure == "nn_mass" if direction == MAXIMIZE else figure in COSTS
             for figure, direction in self.optimise
         )
 
     def scored_by(self, score: str, more_is_better: bool) -> Goal:
-        """The goal with another score in the place of the figure that it names first."""
+        """The goal with another score as the first objective."""
         return replace(self, optimise=((score, MAXIMIZE if more_is_better else MINIMIZE), *self.optimise[1:]))
 
     @property
@@ -222,25 +226,28 @@ class Goal:
 
 
 def maximum_mass(budgets: tuple[Bound, ...]) -> Goal:
-    """The largest NN-Mass inside budgets."""
+    """The goal of the largest NN-Mass inside budgets."""
     return Goal((("nn_mass", MAXIMIZE),), budgets)
 
 
 def cheapest(cost: str, mass: float, budgets: tuple[Bound, ...]) -> Goal:
-    """The least cost at no less than a given NN-Mass: how the paper compresses networks."""
+    """The goal of the least cost at an NN-Mass of at least `mass`, as the paper compresses networks."""
     return Goal(((cost, MINIMIZE),), (*budgets, Bound("nn_mass", least=mass)))
 
 
 def front(cost: str, budgets: tuple[Bound, ...]) -> Goal:
-    """The Pareto front of NN-Mass against a cost."""
+    """The goal of the Pareto front of NN-Mass against a cost."""
     return Goal((("nn_mass", MAXIMIZE), (cost, MINIMIZE)), budgets)
 
 
 def checked_cost(name: str, value: object) -> None:
-    """Refuse what is no cost.
+    """Check the name of a cost.
+
+    Args:
+        name: Name of the argument, for the message.
 
     Raises:
-        TypeError: It is no text.
+        TypeError: The value is not a string.
         RequestError: There is no such cost.
     """
     checked_kind(name, value, str, f"a cost, one of {', '.join(COSTS)}")
@@ -249,7 +256,7 @@ def checked_cost(name: str, value: object) -> None:
 
 
 def _pin(name: object, value: object) -> tuple[str, Value]:
-    """A choice or constant and its value, of numpy's numbers as one of Python."""
+    """Check a choice or constant and its value; a number of NumPy becomes one of Python."""
     checked_kind("fix", name, str, "names of choices and constants")
     checked_kind(f"fix: {name}", value, (str, Real), "a number or a word")
     if isinstance(value, Real):
@@ -259,16 +266,20 @@ def _pin(name: object, value: object) -> tuple[str, Value]:
 
 @dataclass(frozen=True)
 class Query:
-    """Which architectures of a space are asked for.
+    """The architectures of a space that a user requests.
 
     Attributes:
         space: Name of the space.
         budgets: Budgets by cost, as written.
-        fix: Choices pinned and constants set.
-        like: A reference or spec whose NN-Mass is to be reached at the least cost.
-        minimize: The cost that `like` minimises; FLOPs where it is left out.
-        across_widths: Let `like` leave the base width of what it is to be like.
-        pareto: A cost, for a front of NN-Mass against it.
+        fix: Values of choices to pin and of constants to set, by name.
+        like: A reference or spec whose NN-Mass must be reached at the least cost.
+        minimize: The cost to minimise with `like`; FLOPs by default.
+        across_widths: Whether a network found with `like` may have another base width.
+        pareto: The cost of a Pareto front with NN-Mass.
+
+    Raises:
+        RequestError: Two fields contradict each other, or there is no such cost.
+        TypeError: A field has a wrong type.
     """
 
     space: str
@@ -284,9 +295,9 @@ class Query:
         object.__setattr__(self, "fix", dict(_pin(name, value) for name, value in self.fix.items()))
         checked_kind("across_widths", self.across_widths, bool, "True or False")
         if self.like is not None and self.pareto is not None:
-            raise RequestError("--like and --pareto are two different searches; give one of them")
+            raise RequestError("--like and --pareto exclude each other; leave out one of them")
         if self.like is None and (self.across_widths or self.minimize is not None):
-            raise RequestError("--minimize and --across-widths say how --like compares; give --like as well")
+            raise RequestError("--minimize and --across-widths need --like; give --like as well")
         for name, cost in (
             ("minimize", self.minimize),
             ("pareto", self.pareto),
@@ -296,17 +307,21 @@ class Query:
                 checked_cost(name, cost)
 
     def bounds(self) -> tuple[Bound, ...]:
-        """The budgets, understood."""
+        """The budgets as bounds.
+
+        Raises:
+            RequestError: A budget cannot be parsed.
+        """
         return tuple(parse_budget(cost, self.budgets[cost]) for cost in COSTS if cost in self.budgets)
 
     def resolve(self, space: Space | None = None) -> tuple[Space, Goal]:
-        """The space to search and what to look for in it.
+        """The space to search, with choices pinned, and the goal.
 
         Args:
-            space: The space to ask, if it is not the one registered under the name.
+            space: The space, if it is not the one registered under the name.
 
         Raises:
-            RequestError: A part of the question does not make sense.
+            RequestError: A name or a value of the query is wrong.
         """
         space = (space or search_spaces.get(self.space)).fix(**self.fix)
         if self.pareto:
@@ -319,7 +334,11 @@ class Query:
         return space, cheapest(self.minimize or "flops", float(example.figures().nn_mass), self.bounds())
 
     def example(self, space: Space) -> Architecture:
-        """The architecture that `like` names, with the constants of the space."""
+        """The architecture that `like` names, with the constants of the space.
+
+        Raises:
+            RequestError: There is no such architecture.
+        """
         try:
             return dataclasses.replace(space.parse(str(self.like)), **space.constants)
         except RequestError as error:

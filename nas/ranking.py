@@ -1,4 +1,4 @@
-"""The tables of a search: what it found, best first, and the references ranked by the same rules."""
+"""The tables of a search: its candidates, best first, and the references ranked by the same rules."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from nas.score import score
 from nas.tables import FIGURES, Population, StageTables
 from search_spaces import Architecture, Space
 
-Known: TypeAlias = Mapping[str, float]
-"""The score that a goal names first, by spec, where stage tables do not hold it."""
+Scores: TypeAlias = Mapping[str, float]
+"""Values by spec of the score that a goal optimises first, if the stage tables do not contain it."""
 
 Ranks: TypeAlias = "Callable[[pd.DataFrame], pd.Series[int]]"
-"""Gives the rank of each row of a table, missing where it is not known."""
+"""Gives the rank of each row of a table; missing if it is not known."""
 
 
 def candidates(
-    space: Space, tables: StageTables, goal: Goal, population: Population, known: Known | None = None
+    space: Space, tables: StageTables, goal: Goal, population: Population, scores: Scores | None = None
 ) -> pd.DataFrame:
-    """Every architecture of a population that meets the bounds, once, best first.
+    """The distinct architectures of a population that meet the bounds, best first.
 
     Args:
-        population: One row a trial, in the order of the trials.
-        known: The scores of all that meet the bounds, if stage tables do not hold them.
+        population: One row per trial, in the order of the trials.
+        scores: The scores of all that meet the bounds, if the stage tables do not contain them.
 
     Returns:
-        rank (from 1), arch (spec), the score by its name if it is `known`, nn_mass, flops, macs, params, for
-        each budget its share used (`flops_share`), found ("trial 7", the first that proposed it), and for a
-        goal of two figures front, as `ranked`.
+        rank (from 1), arch (spec), the score by its name if `scores` is given, nn_mass, flops, macs, params,
+        the used fraction of each budget (`flops_share`), found ("trial 7", the first trial that proposed it),
+        and for a goal of two objectives front, as in `ranked`.
     """
     meets = goal.meets(tables.score(population))
     networks, first = np.unique(tables.canonical(population[meets]), axis=0, return_index=True)
     trials = pd.Series([f"trial {trial}" for trial in np.flatnonzero(meets)[first]], dtype=str)
-    return ranked(figures_of(space, tables, goal, networks, known).assign(found=trials), goal)
+    return ranked(figures_of(space, tables, goal, networks, scores).assign(found=trials), goal)
 
 
 def figures_of(
-    space: Space, tables: StageTables, goal: Goal, population: Population, known: Known | None = None
+    space: Space, tables: StageTables, goal: Goal, population: Population, scores: Scores | None = None
 ) -> pd.DataFrame:
-    """Each row of a population: arch (spec), the score if it is `known`, nn_mass, flops, macs, params, the
-    share used of each budget.
+    """A row for each row of a population: arch (spec), the score if `scores` is given, nn_mass, flops, macs,
+    params, and the used fraction of each budget.
     """
     specs = pd.Series([str(space.of_options(row)) for row in population], dtype=str)
     return _with_shares(
-        pd.DataFrame({"arch": specs, **_scored(specs, goal, known), **tables.score(population)}), goal
+        pd.DataFrame({"arch": specs, **_scored(specs, goal, scores), **tables.score(population)}), goal
     )
 
 
 def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
-    """Architectures best first, with their rank from 1.
+    """Sort a table best first, and add the column rank, from 1.
 
-    For a goal of two figures also front: whether none is better in one and no worse in the other; these come
-    first, and of several that agree in both figures one counts.
+    For a goal of two objectives, add the column front: whether a row is on the Pareto front. These rows come
+    first; of several with equal objectives only the first is on the front.
     """
     table = sorted_by(table, goal)
     if len(goal.optimise) > 1:
@@ -71,21 +71,22 @@ def references(
     named: Mapping[str, Architecture],
     goal: Goal,
     found: pd.DataFrame,
-    known: Known | None = None,
+    scores: Scores | None = None,
     ranks: Ranks | None = None,
 ) -> pd.DataFrame:
-    """Named architectures in the columns of the candidates, with the rank they would have.
+    """Named architectures with the columns of the candidates, and the ranks they would have.
 
     Args:
-        ranks: Gives the true ranks of rows that meet the bounds; without it, they are ranked among `found`.
+        found: The candidates.
+        ranks: Gives the true ranks of rows that meet the bounds; by default they are ranked among `found`.
 
     Returns:
-        name, rank (missing where a bound is not met, where the score or the rank is not known, and of a front
-        where another is better in all), then as `candidates`.
+        name, rank, then as `candidates`. The rank is missing if a bound is not met, if the score or the rank
+        is not known, or if a network of the front is better in one objective and no worse in the other.
     """
     rows = [{"name": name, "arch": str(reference), **score(reference)} for name, reference in named.items()]
     table = pd.DataFrame(rows, columns=["name", "arch", *FIGURES])
-    for column, values in _scored(table["arch"], goal, known).items():
+    for column, values in _scored(table["arch"], goal, scores).items():
         table.insert(2, column, values)
     meets = goal.meets({name: table[name].to_numpy() for name in FIGURES})
     meets &= table[goal.optimise[0][0]].notna().to_numpy()
@@ -95,7 +96,7 @@ def references(
 
 
 def _among(found: pd.DataFrame, goal: Goal) -> Ranks:
-    """Ranks among networks, or along their front."""
+    """Ranks among the candidates, or along their front."""
     keys = sort_keys(found[found["front"]] if "front" in found else found, goal)
 
     def ranks(table: pd.DataFrame) -> pd.Series[int]:
@@ -108,10 +109,10 @@ def _among(found: pd.DataFrame, goal: Goal) -> Ranks:
     return ranks
 
 
-def _scored(specs: pd.Series[str], goal: Goal, known: Known | None) -> dict[str, pd.Series[float]]:
-    """The column of a score that is known; missing where it was not measured."""
+def _scored(specs: pd.Series[str], goal: Goal, scores: Scores | None) -> dict[str, pd.Series[float]]:
+    """The column of the score, if `scores` is given; missing values were not measured."""
     (name, _), *_ = goal.optimise
-    return {} if known is None else {name: specs.map(known).astype(float)}
+    return {} if scores is None else {name: specs.map(scores).astype(float)}
 
 
 def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
@@ -124,20 +125,20 @@ def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
 
 
 def sort_keys(table: pd.DataFrame, goal: Goal) -> list[tuple[float | str, ...]]:
-    """What ranking sorts by, least first, a key a row."""
+    """The sort key of each row; the best row has the smallest."""
     columns = (_signed(table, name, MINIMIZE if ascends else MAXIMIZE) for name, ascends in goal.order)
     columns = (column.fillna(np.inf) if column.dtype == float else column for column in columns)
     return list(zip(*columns, strict=True))
 
 
 def sorted_by(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
-    """The rows best first."""
+    """The rows, best first."""
     keys = sort_keys(table, goal)
     return table.iloc[sorted(range(len(table)), key=keys.__getitem__)].reset_index(drop=True)
 
 
 def _not_dominated(table: pd.DataFrame, goal: Goal) -> NDArray[np.bool_]:
-    """Whether no row before it is as good in the second figure; rows are ranked by the first."""
+    """Whether each row, in the order of the first objective, is better in the second than all before it."""
     values = _signed(table, *goal.optimise[1]).to_numpy(float)
     best_before = np.minimum.accumulate(np.concatenate([[np.inf], values[:-1]]))
     kept: NDArray[np.bool_] = values < best_before
@@ -145,7 +146,7 @@ def _not_dominated(table: pd.DataFrame, goal: Goal) -> NDArray[np.bool_]:
 
 
 def _beaten(figures: Mapping[Any, Any], found: pd.DataFrame, goal: Goal) -> bool:
-    """Whether a front has a network that is better in one figure and no worse in the other."""
+    """Whether a candidate is better in one of two objectives and no worse in the other."""
     if len(goal.optimise) == 1:
         return False
     differences = [_signed(found, *aim) - _signed(figures, *aim) for aim in goal.optimise]
@@ -155,5 +156,5 @@ def _beaten(figures: Mapping[Any, Any], found: pd.DataFrame, goal: Goal) -> bool
 
 
 def _signed(table: Any, figure: str, direction: str) -> Any:
-    """A figure such that less is better."""
+    """The values of a column, negated if more is better."""
     return -table[figure] if direction == MAXIMIZE else table[figure]

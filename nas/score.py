@@ -1,4 +1,4 @@
-"""The command `nas score`, and its function: NN-Mass and costs of architectures, in closed form."""
+"""The command `nas score` and the function `nas.score`: NN-Mass and costs of architectures in closed form."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def score(
     """NN-Mass and costs of one architecture or of many.
 
     Args:
-        networks: An architecture, or "space:spec" or "space:reference"; or a list of these, or a table with a
+        networks: An architecture, "space:spec" or "space:reference"; or a list of these, or a table with a
             column `arch`.
-        scores: Names of further proxies (`nas.proxies.names()`). Those that look at a network measure it as
-            initialised, with normal noise for images and random labels.
-        score_batch: How many images they look at, 32 by default.
+        scores: Names of further proxies (`nas.proxies.names()`). Proxies that are not closed forms are
+            measured on the initialised network, with Gaussian noise as images and random labels.
+        score_batch: Number of images for these proxies, 32 by default.
         seed: Seed of the weights and of the noise.
 
     Returns:
-        Of one architecture a dict: nn_mass (float); flops, macs and params (int), by fvcore's rules: one
-        multiply-add is one operation; and the further scores. Of many a DataFrame with a row each, in their
-        order: arch and the same.
+        For one architecture a dict: nn_mass (float); flops, macs and params (int) by fvcore's rules, where a
+        multiply-add is one operation; and the further scores. For several a DataFrame with one row per
+        architecture in the given order: arch and the same columns.
 
     Raises:
-        RequestError: A text stands for no architecture, or there is no such score.
-        TypeError: An argument is of another kind.
+        RequestError: A string is not an architecture, there is no such score, or a number is out of range.
+        TypeError: An argument has a wrong type.
 
     >>> score("mobilenet:mobilenet_v2")
     {'nn_mass': 1287.0, 'flops': 314193216, 'macs': 300774272, 'params': 3504872}
@@ -95,7 +95,7 @@ def _figures(architecture: Architecture) -> dict[str, float]:
 def _further(
     architectures: Sequence[Architecture], scores: Sequence[str], batch: int | None, seed: int
 ) -> list[dict[str, float]]:
-    """What proxies say of each architecture, without those that closed forms above say already."""
+    """The values of proxies for each architecture, without those that are among its costs already."""
     from nas import proxies
     from nas.proxies import Subject
     from nas.proxies.registry import BATCH
@@ -104,7 +104,7 @@ def _further(
     found = [proxies.get(name) for name in dict.fromkeys(scores) if proxies.get(name).name not in FIGURES]
     bare = all(proxy.closed_form for proxy in found)
     if bare and batch is not None:
-        raise RequestError(f"score_batch is {batch}, but {', '.join(scores)} look at no images; leave it out")
+        raise RequestError(f"score_batch is {batch}, but {', '.join(scores)} use no images; leave it out")
     rows = []
     for one in architectures:
         subject = Subject.bare(one) if bare else Subject.of_noise(one, batch or BATCH, seed)
@@ -116,21 +116,26 @@ callable_package(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Score architectures and print them in the order given."""
+    """Run the command: print the scores of architectures in the given order."""
     parser = Parser("nas score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
-    parser.add_argument("--space", help="space of the architectures that do not name theirs")
+    parser.add_argument("--space", help="space of the architectures given without one")
     what = "architectures, such as w0.6_d2-3-4-5-4-3-1, nn_mass_b or resnet:resnet50"
     parser.add_argument("archs", nargs="*", metavar="SPEC|REFERENCE", help=what)
     parser.add_argument(
-        "--arch", nargs="+", action="extend", metavar="SPEC|REFERENCE", default=[], help="more of them"
+        "--arch",
+        nargs="+",
+        action="extend",
+        metavar="SPEC|REFERENCE",
+        default=[],
+        help="further architectures",
     )
     parser.add_argument("--format", choices=FORMATS, default="table")
     add_latency(parser)
     options = parser.parse_args(arguments)
     texts = [*options.archs, *options.arch]
     if not texts:
-        raise RequestError("give architectures to score, such as --arch mobilenet:mobilenet_v2")
-    asked = wanted(options)
+        raise RequestError("no architecture to score; give one, such as --arch mobilenet:mobilenet_v2")
+    latency = wanted(options)
 
     import pandas as pd
 
@@ -146,22 +151,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table = pd.DataFrame(rows)
     if options.format == "table" and table["name"].isna().all():
         table = table.drop(columns="name")
-    if asked:
+    if latency:
         from nas.latency import measure
 
         with progress("measuring", len(rows)) as advance:
-            measured = measure(table["arch"], asked, on_network=advance)
+            measured = measure(table["arch"], latency, on_network=advance)
         table = measured.columns(table)
     families = set(table["arch"].str.partition(":")[0])
-    narrow = len(families) == 1 and (asked or "name" in table)
+    narrow = len(families) == 1 and (latency or "name" in table)
     show(table, options.format, family=families.pop() if narrow else "")
-    if asked and options.format == "table":
+    if latency and options.format == "table":
         print(rendered(measured.sentence()), end="")
     return DONE
 
 
 def _reference(text: str, space: str | None) -> str | None:
-    """The name of the reference that an argument names, if it names one."""
+    """The name of the reference, if an argument names one."""
     given, _, name = text.rpartition(":")
     space = given or space
     return name if space in search_spaces.names() and name in search_spaces.get(space).references else None

@@ -1,4 +1,4 @@
-"""How tables look: in a terminal of 80 columns, as CSV, as JSON."""
+"""Prints tables: for a terminal of 80 columns, as CSV, or as JSON."""
 
 from __future__ import annotations
 
@@ -19,56 +19,56 @@ def show(table: pd.DataFrame, form: str = "table", family: str = "", break_befor
 
     Args:
         form: One of `nas.cli.FORMATS`; CSV and JSON give full precision.
-        family: In a terminal, this family is left out before the specs.
-        break_before: In a terminal, a row to draw a line above.
+        family: For a terminal, the family to omit from specs.
+        break_before: For a terminal, the number of the row above which to print a line.
     """
     if form == "csv":
         print(table.to_csv(index=False), end="")
     elif form == "json":
         print(json.dumps(records(table), indent=2))
     else:
-        # Printed by us: rich ends the process with an error where the reader of a pipe has gone.
-        print(rendered(_drawn(table, family, break_before)), end="")
+        # Not printed by rich, which ends the process with an error if the reader of a pipe has ended.
+        print(rendered(_layout(table, family, break_before)), end="")
 
 
 def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    """The rows as plain values; None where there is none, and for a number that JSON has not."""
+    """The rows as dicts of plain values; missing values, nan and infinities are None, as JSON requires."""
     there = table.notna() & ~table.isin([math.inf, -math.inf])
     records: list[dict[Any, Any]] = table.astype(object).where(there, None).to_dict("records")
     return records
 
 
 def rendered(content: RenderableType) -> str:
-    """Text or a table, laid out for the terminal."""
+    """Text or a table as a string, laid out for the width of the terminal."""
     console = Console(highlight=False, markup=False)
     with console.capture() as capture:
         console.print(content)
     return capture.get()
 
 
-def _drawn(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
+def _layout(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
     table = table[_with_room_for_latencies(_beside_their_costs(list(table.columns)))]
-    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    layout = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     columns = [column(name) for name in table.columns]
     for one in columns:
         side: Literal["left", "right"] = "left" if one.text else "right"
-        drawn.add_column(one.title, justify=side, no_wrap=not one.text, overflow="fold")
+        layout.add_column(one.title, justify=side, no_wrap=not one.text, overflow="fold")
     for position, (_, row) in enumerate(table.iterrows()):
         if position == break_before:
-            drawn.add_section()
+            layout.add_section()
         cells = (one.written(value) for one, value in zip(columns, row, strict=True))
-        drawn.add_row(*(cell.removeprefix(f"{family}:") for cell in cells))
-    return drawn
+        layout.add_row(*(cell.removeprefix(f"{family}:") for cell in cells))
+    return layout
 
 
 def _beside_their_costs(columns: list[str]) -> list[str]:
-    """The columns with the share of each budget right after its cost."""
+    """The columns, with the fraction of each budget right after its cost."""
     plain = [name for name in columns if not name.endswith("_share")]
     return [column for name in plain for column in (name, f"{name}_share") if column in columns]
 
 
 def _with_room_for_latencies(columns: list[str]) -> list[str]:
-    """The columns that 80 characters have room for beside latencies; CSV and JSON have all of them."""
+    """The columns that fit 80 characters beside latencies; CSV and JSON contain all columns."""
     if not any(map(is_median, columns)):
         return columns
     left_out = ("macs", "found")

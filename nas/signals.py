@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: one line and exit code 130, from a command's first import on."""
+"""Handlers of Ctrl-C and SIGTERM: one line and exit code 130, from the first import of a command on."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = 130
+"""Exit code of an interrupted command."""
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def guard() -> None:
-    """End at once with a line and 130 when interrupted: for the imports of a command, before it has begun."""
+    """On an interruption, print a line and exit with 130 at once: for the imports of a command."""
     for number in _ENDING:
         signal.signal(number, _end)
 
@@ -29,7 +30,7 @@ def raising() -> Iterator[None]:
 
 @contextmanager
 def interruptions() -> Iterator[Callable[[], bool]]:
-    """Turn the first into an answer to the question it yields; the second raises KeyboardInterrupt."""
+    """Yield a function: whether a signal has arrived. A second signal raises KeyboardInterrupt."""
     signals: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -1,9 +1,9 @@
-"""Stage tables: every figure of every stage under every choice, and the scores of populations from them.
+"""Stage tables: NN-Mass and costs of every stage under every choice, and the scores of populations from them.
 
-From these few thousand rows come the scores of populations and the exact optima, counts and samples of whole
-spaces (`nas.exact`): no architecture is described again. A population is an array of option numbers, one row
-an architecture and one column a choice, in the order of `space.choices`. Columns that lie together in memory
-(Fortran order) and the narrowest integers are fastest.
+These few thousand rows give the scores of populations, and the exact optima, counts and samples of whole
+spaces (`nas.exact`), without evaluating the description of an architecture again. A population is an array of
+option numbers, with one row per architecture and one column per choice, in the order of `space.choices`.
+Fortran order (contiguous columns) and the narrowest integers are fastest.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from search_spaces.cost import MASS_SCALE, Column, total
 from search_spaces.layers import Part
 
 IN_WHOLE_NUMBERS = ("mass_units", "flops", "macs", "params")
-"""`FIGURES` as the tables hold them: NN-Mass in parts of 1 / `search_spaces.cost.MASS_SCALE`."""
+"""`FIGURES` as whole numbers, as the tables store them: NN-Mass in units of 1 / `MASS_SCALE`."""
 
 
 @dataclass(frozen=True)
 class StageTable:
-    """The figures of one stage, a cell for each state that may enter it and each of its choices.
+    """NN-Mass and costs of one stage: one cell per combination of input state and options.
 
     Attributes:
-        states: How many states may enter.
-        columns: Which columns of a population hold its choices.
-        options: How many options each of these has.
-        figures: A row a cell, over states and options, a column for each of `IN_WHOLE_NUMBERS`.
-        leaving: For each cell, the number of the state that leaves the stage.
-        canonical: For each cell, the first cell that is the same network.
+        states: Number of input states.
+        columns: Indices of the columns of a population that hold its choices.
+        options: Number of options of each of these choices.
+        figures: Shape (cells, 4), cells ordered by state and options, columns as `IN_WHOLE_NUMBERS`.
+        leaving: Index of the output state of each cell.
+        canonical: For each cell, the first cell that gives the same network.
     """
 
     states: int
@@ -47,14 +47,14 @@ class StageTable:
     canonical: NDArray[np.intp]
 
     def cells(self, entering: NDArray[np.intp], population: Population) -> NDArray[np.intp]:
-        """The cell that each architecture falls in, from the state that enters."""
+        """The cell of each architecture, given its input states."""
         cell = entering
         for column, count in zip(self.columns, self.options, strict=True):
             cell = cell * count + population[:, column]
         return cell
 
     def write(self, cells: NDArray[np.intp], population: Population) -> None:
-        """Write the options that cells stand for into a population."""
+        """Write the options of cells into a population, one cell per row."""
         _, *options = np.unravel_index(cells, (self.states, *self.options))
         for column, numbers in zip(self.columns, options, strict=True):
             population[:, column] = numbers
@@ -74,20 +74,20 @@ class StageTables:
 
     @classmethod
     def of(cls, space: Space) -> StageTables:
-        """Tabulate a space."""
+        """Make the tables of a space."""
         return cls(tuple(_tabulate(space)))
 
     @cached_property
     def scorer(self) -> Scorer:
-        """The tables merged for scoring."""
+        """The merged tables that score populations."""
         return Scorer.of(self.tables)
 
     def score(self, population: Population) -> dict[str, Column]:
-        """The figures of each row of a population: nn_mass as float64, the rest as int64."""
+        """Score each row of a population: nn_mass as float64, flops, macs and params as int64."""
         return self.scorer.score(population)
 
     def canonical(self, population: Population) -> Population:
-        """The same networks, each with the first options that give it: equal rows are equal networks."""
+        """The same networks, each with the first options that give it: equal networks have equal rows."""
         state = np.zeros(len(population), np.intp)
         least = population.copy()
         for table in self.tables:
@@ -97,7 +97,7 @@ class StageTables:
         return least
 
     def are_canonical(self, population: Population) -> NDArray[np.bool_]:
-        """Whether each row is the first of those that give its network."""
+        """Whether each row has the first options that give its network."""
         state, canonical = np.zeros(len(population), np.intp), np.ones(len(population), bool)
         for table in self.tables:
             cells = table.cells(state, population)
@@ -107,7 +107,7 @@ class StageTables:
 
 
 def enumerate_all(space: Space) -> Population:
-    """Every choice of options in a space, as a population; for spaces small enough for memory."""
+    """All combinations of options of a space, as a population. The space must fit into memory."""
     counts = [len(options) for options in space.choices.values()]
     numbers: Population = np.indices(counts, dtype=np.min_scalar_type(max(counts) - 1))
     return numbers.reshape(len(counts), -1).T
@@ -145,7 +145,7 @@ def _in_whole_numbers(parts: Sequence[Part], cells: int) -> NDArray[np.int64]:
 
 
 def _distinct(values: Values, cells: int) -> tuple[Values, NDArray[np.intp], NDArray[np.intp]]:
-    """The distinct combinations of some columns, the first cell that has each, and each cell's number."""
+    """The distinct combinations of columns, the first cell of each, and the combination of each cell."""
     numbers = np.zeros(cells, np.intp)
     columns = {name: np.broadcast_to(np.asarray(column), cells) for name, column in values.items()}
     for column in columns.values():
@@ -156,27 +156,27 @@ def _distinct(values: Values, cells: int) -> tuple[Values, NDArray[np.intp], NDA
 
 
 FIGURES = ("nn_mass", "flops", "macs", "params")
-"""The figures of an architecture, in the order in which tables show them."""
+"""NN-Mass and costs of an architecture, in the order of the columns of tables."""
 
 Population: TypeAlias = NDArray[np.integer]
 
 _CELLS = 8192
-"""Rows of four figures that a merged table may have: more do not stay in a core's cache."""
+"""Maximum number of cells of a merged table: larger ones do not fit a core's cache."""
 _CHUNK = 32_768
-"""Architectures scored at once, for the same reason."""
+"""Architectures scored per pass, for the same reason."""
 _CARRIED: Final = -1
-"""The column of a merged table that is no choice but the state that an earlier table left."""
+"""Stands for the output state of the previous table among the columns of a merged table."""
 
 
 @dataclass(frozen=True)
 class MergedTable:
-    """The figures of neighbouring stages together, a cell for each combination of what they depend on.
+    """NN-Mass and costs of neighbouring stages: one cell per combination of the columns they depend on.
 
     Attributes:
         columns: Columns of a population, or `_CARRIED`.
-        options: How many options each has.
-        figures: A row of figures a cell, as in a stage table.
-        leaving: For each cell the state that leaves, where the next table cannot tell it from columns.
+        options: Number of options of each column.
+        figures: Shape (cells, 4), as in a stage table.
+        leaving: Output state of each cell; None if the next table derives it from columns.
     """
 
     columns: tuple[int, ...]
@@ -185,7 +185,12 @@ class MergedTable:
     leaving: NDArray[np.intp] | None = None
 
     def cells(self, columns: NDArray[np.integer], carried: NDArray[np.intp]) -> NDArray[np.integer]:
-        """The cell that each architecture falls in."""
+        """The cell of each architecture.
+
+        Args:
+            columns: A transposed population, one row per choice.
+            carried: Output states of the previous table.
+        """
         kind = np.uint16 if len(self.figures) < 2**16 else np.intp
         cells: NDArray[np.integer] = np.zeros(columns.shape[1], kind)
         for column, count in zip(self.columns, self.options, strict=True):
@@ -196,13 +201,13 @@ class MergedTable:
 
 @dataclass(frozen=True)
 class Scorer:
-    """The tables that score a space's populations."""
+    """The merged tables that score the populations of a space."""
 
     tables: tuple[MergedTable, ...]
 
     @classmethod
     def of(cls, stages: Sequence[StageTable]) -> Self:
-        """Merge neighbouring stage tables, as long as they stay small."""
+        """Merge neighbouring stage tables while they have at most `_CELLS` cells."""
         closed: list[MergedTable] = []
         group = _Group((), (), np.zeros((1, len(FIGURES)), np.int64), np.zeros(1, np.intp))
         begun = False
@@ -215,9 +220,9 @@ class Scorer:
         return cls((*closed, group.table(carried=False)))
 
     def score(self, population: Population) -> dict[str, Column]:
-        """The figures of each row of a population: nn_mass as float64, the rest as int64.
+        """Score each row of a population: nn_mass as float64, flops, macs and params as int64.
 
-        That each number is one of an option is not checked.
+        The option numbers are not checked.
         """
         sums = np.empty((len(FIGURES), len(population)), np.int64)
         room = min(_CHUNK, len(population))
@@ -227,7 +232,7 @@ class Scorer:
             carried = np.zeros(0, np.intp)
             for number, table in enumerate(self.tables):
                 cells = table.cells(columns, carried)
-                # Other modes than "clip" copy once more; cells are inside the table.
+                # Modes other than "clip" make an additional copy; all cells are valid.
                 out = (figures if number else total)[: len(cells)]
                 np.take(table.figures, cells, axis=0, out=out, mode="clip")
                 if number:
@@ -241,7 +246,7 @@ class Scorer:
 
 @dataclass(frozen=True)
 class _Group:
-    """Stages being merged: their figures, and the state that leaves them, over what they depend on."""
+    """Stages being merged: their sums and output states, over the columns they depend on."""
 
     columns: tuple[int, ...]
     options: tuple[int, ...]
@@ -249,7 +254,7 @@ class _Group:
     leaving: NDArray[np.intp]
 
     def extended(self, stage: StageTable) -> _Group:
-        """With one more stage."""
+        """The group with one more stage."""
         own = np.arange(math.prod(stage.options))
         cells = (self.leaving[:, None] * len(own) + own).ravel()
         return _Group(
@@ -261,12 +266,15 @@ class _Group:
 
     @classmethod
     def after(cls, leaving: NDArray[np.intp]) -> _Group:
-        """The start of a group that an earlier table hands its state."""
+        """The start of a group whose input is the output state of the previous table."""
         states = int(leaving.max()) + 1
         return cls((_CARRIED,), (states,), np.zeros((states, len(FIGURES)), np.int64), np.arange(states))
 
     def following(self, room: int) -> _Group | None:
-        """The start of the next group, over the columns that decide the state; none if these are too many."""
+        """The start of the next group, over the columns that determine the state.
+
+        None if these have more than `room` combinations.
+        """
         state = self.leaving.reshape(self.options)
         columns = []
         for axis, column in enumerate(self.columns):
@@ -280,7 +288,7 @@ class _Group:
         return _Group(tuple(columns), options, np.zeros((state.size, len(FIGURES)), np.int64), state.ravel())
 
     def table(self, carried: bool) -> MergedTable:
-        """What has been merged; columns of one option say nothing."""
+        """The merged table, without the columns that have only one option."""
         varied = [(c, count) for c, count in zip(self.columns, self.options, strict=True) if count > 1]
         columns, options = zip(*varied, strict=True) if varied else ((), ())
         return MergedTable(columns, options, self.figures, self.leaving if carried else None)

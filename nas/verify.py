@@ -1,7 +1,7 @@
-"""The recount: a network is built and counted by fvcore, which must agree with the closed form to the unit.
+"""Verification: networks are built and counted by fvcore, which must equal the closed form to the unit.
 
-Torch and fvcore are imported only here, and for a command in a process of their own, which starts while the
-search still runs and ends with it.
+Commands import torch and fvcore only in a separate process, which starts while the search is running and ends
+with it.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ if TYPE_CHECKING:
     from fvcore.nn import FlopCountAnalysis
 
 Row: TypeAlias = Mapping[Any, Any]
-"""A row of a table: arch, nn_mass, flops, macs, params and more."""
+"""A row of a table; its columns include arch, nn_mass, flops, macs and params."""
 
 
 class CountMismatchError(Exception):
-    """The closed form and fvcore disagree: a fault in the description of a space."""
+    """The closed form, fvcore and a table do not agree: a bug in the description of a space."""
 
 
 def recount(architecture: Architecture) -> dict[str, Any]:
-    """Costs of the built network, traced by fvcore in evaluation mode with one input.
+    """Build a network and count its costs with fvcore, in evaluation mode and for one input.
 
     Returns:
-        flops, macs and params, and operators: operations by fvcore's operator names.
+        flops, macs, params, and operators: a dict of operations by fvcore's operator names.
     """
     import torch
 
-    from search_spaces.counting import LeaveWeights
+    from search_spaces.counting import SkipInitialisation
 
     flop_count_analysis = _fvcore()
-    with LeaveWeights():
+    with SkipInitialisation():
         model = architecture.assemble().eval()
     with torch.no_grad(), _one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -60,7 +60,7 @@ def recount(architecture: Architecture) -> dict[str, Any]:
 
 
 def _fvcore() -> type[FlopCountAnalysis]:
-    """The counter of fvcore, imported in silence."""
+    """Import fvcore's counter without its warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fvcore imports a deprecated part of torch
         from fvcore.nn import FlopCountAnalysis
@@ -72,7 +72,7 @@ def _fvcore() -> type[FlopCountAnalysis]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let torch use one thread: for one image more gain little, and on a busy machine they cost seconds."""
+    """Limit torch to one thread: for one image more gain little, and cost seconds on a busy machine."""
     import torch
 
     threads = torch.get_num_threads()
@@ -86,13 +86,14 @@ def _one_thread() -> Iterator[None]:
 def compare(
     architecture: Architecture, counted: dict[str, Any], shown: Mapping[str, Any] | None = None
 ) -> None:
-    """Hold a recount against the closed form, and both against the figures about to be shown.
+    """Compare fvcore's count with the closed form, and the closed form with the values of a table.
 
     Args:
-        shown: nn_mass, flops, macs and params of the architecture, from wherever they came.
+        counted: The result of `recount`.
+        shown: nn_mass, flops, macs and params in the table.
 
     Raises:
-        CountMismatchError: They differ.
+        CountMismatchError: Two values differ.
     """
     expected = score(architecture)
     for name, value in expected.items():
@@ -112,10 +113,10 @@ def compare(
 
 
 def verify(rows: Iterable[Row]) -> None:
-    """Recount rows of a table in this process.
+    """Verify the rows of a table in this process.
 
     Raises:
-        CountMismatchError: One differs from what it shows.
+        CountMismatchError: Two values of a row differ.
     """
     for row in rows:
         architecture = search_spaces.parse(row["arch"])
@@ -123,8 +124,8 @@ def verify(rows: Iterable[Row]) -> None:
 
 
 def start_process() -> subprocess.Popen[str]:
-    """Start a process that reads specs and writes their recounts, a line each."""
-    # A session of its own: Ctrl-C in the terminal is for the command, which then ends this process.
+    """Start a process that reads specs from standard input and writes fvcore's counts, one per line."""
+    # In a separate session Ctrl-C reaches only the command, which then ends this process.
     return subprocess.Popen(
         [sys.executable, "-m", "nas.verify"],
         stdin=subprocess.PIPE,
@@ -135,9 +136,9 @@ def start_process() -> subprocess.Popen[str]:
 
 
 class FvcoreVerifier:
-    """A process that recounts: it imports torch while this one does something else.
+    """Verifies rows in a separate process, which imports torch while this one is busy.
 
-    Use it as a context; leaving ends the process.
+    Use it as a context manager; leaving it ends the process.
     """
 
     def __enter__(self) -> Self:
@@ -155,40 +156,40 @@ class FvcoreVerifier:
         self._process.communicate()
 
     def start(self, rows: Sequence[Row]) -> None:
-        """Have rows of a table recounted; `verify` gives the outcome."""
-        self._asked = rows
-        # A thread of its own: a pipe holds only so many specs, and nobody reads answers yet.
-        Thread(target=self._ask, daemon=True).start()
+        """Start to verify the rows of a table; `verify` gives the results."""
+        self._rows = rows
+        # In a thread, because writing blocks once the pipe is full, and results are not read yet.
+        Thread(target=self._send, daemon=True).start()
 
-    def _ask(self) -> None:
-        with suppress(BrokenPipeError, ValueError):  # the process has died or was ended
-            for row in self._asked:
+    def _send(self) -> None:
+        with suppress(BrokenPipeError, ValueError):  # the process has ended
+            for row in self._rows:
                 print(row["arch"], file=self._process.stdin, flush=True)
 
     def verify(self) -> Iterator[Row]:
-        """The rows, each when its recount is done and agrees.
+        """Yield each row once it is verified.
 
         Raises:
-            CountMismatchError: One differs from what it shows.
-            RuntimeError: The process died.
+            CountMismatchError: Two values of a row differ.
+            RuntimeError: The process has died.
         """
         assert self._process.stdout is not None
-        for row in self._asked:
+        for row in self._rows:
             answer = self._process.stdout.readline()
             if not answer:
                 code = self._process.wait()
-                raise RuntimeError(f"the recount of {row['arch']} ended with exit code {code}")
+                raise RuntimeError(f"the process that verifies {row['arch']} ended with exit code {code}")
             compare(search_spaces.parse(row["arch"]), json.loads(answer), row)
             yield row
 
 
 def main() -> None:
-    """Read specs from standard input, write each recount as a line of JSON."""
-    gc.disable()  # imports leave nothing to collect, and looking for it takes a tenth of their time
+    """Read specs from standard input, and write each count as a line of JSON."""
+    gc.disable()  # imports create no garbage, and collection takes a tenth of their time
     _fvcore()
     gc.freeze()
     gc.enable()
-    with suppress(BrokenPipeError):  # whoever asked has gone
+    with suppress(BrokenPipeError):  # the command has ended
         for line in sys.stdin:
             print(json.dumps(recount(search_spaces.parse(line.strip()))), flush=True)
 

@@ -1,4 +1,4 @@
-"""A file is whole at every moment, even when its writer is killed."""
+"""Writes are atomic, even if the writer is killed."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ for turn in count():
 
 
 @pytest.mark.parametrize("turns", [1, 2, 5, 9, 20])
-def test_a_kill_leaves_the_old_or_the_new(tmp_path: Path, turns: int) -> None:
+def test_a_kill_leaves_the_old_or_the_new_content(tmp_path: Path, turns: int) -> None:
     path = tmp_path / "file"
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, env=environment(), text=True
@@ -40,7 +40,7 @@ def test_a_kill_leaves_the_old_or_the_new(tmp_path: Path, turns: int) -> None:
     assert len(content) == 300_000 and len(set(content)) == 1
 
 
-def test_a_failed_write_leaves_the_old(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_whole(path, "old")
     with pytest.raises(UnicodeEncodeError):
@@ -49,8 +49,8 @@ def test_a_failed_write_leaves_the_old(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-def test_writers_of_one_file_do_not_disturb_one_another(tmp_path: Path) -> None:
-    """Each write ends well, and a reader finds one of the contents, never an empty or mixed one."""
+def test_concurrent_writers_do_not_interfere(tmp_path: Path) -> None:
+    """Each write succeeds, and a reader finds one of the contents, never an empty or mixed one."""
     path = tmp_path / "file"
     write_whole(path, "0" * 1000)
 
@@ -65,7 +65,7 @@ def test_writers_of_one_file_do_not_disturb_one_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [lambda path: read_table(path, ()), lambda path: specs_of(path, None, None)])
-def test_a_pipe_is_no_table(read: Callable[[Path], object], tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_table(read: Callable[[Path], object], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(RequestError, match=r"pipe\.csv is no table .*not a regular file"):
+    with pytest.raises(RequestError, match=r"pipe\.csv is not a table .*not a regular file"):
         read(tmp_path / "pipe.csv")

@@ -1,225 +1,90 @@
-"""The table of a search is the ranking: proven rows, true ranks, the exact front, the best of each width."""
+"""Candidates, fronts and references against naive implementations."""
 
-from __future__ import annotations
-
-import functools
-import json
-from collections import Counter
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
-
+import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import search_spaces
-from nas import exact, search
-from nas.exact.problem import Problem
-from nas.optimize.listing import Listing
-from nas.optimize.proof import ROWS, Count, Proof
-from nas.optimize.request import Request
-from nas.query import Goal, Query
-from nas.ranking import figures_of, ranked
-from nas.study.stats import base_of
-from nas.tables import enumerate_all
-from search_spaces import RequestError
-from tests.conftest import Command
+from nas import score
+from nas.query import Bound, Goal, cheapest, front, maximum_mass
+from nas.ranking import candidates, references
+from nas.tables import StageTables
 
-ASKED: dict[str, dict[str, Any]] = {
-    "largest": {"space": "mobilenet", "flops": "400M"},
-    "band": {"space": "mobilenet", "flops": "380M:400M", "params": "3M:4M"},
-    "like": {"space": "mobilenet", "like": "nn_mass_b", "minimize": "params"},
-    "across": {"space": "mobilenet", "like": "mobilenet_v2", "across_widths": True, "macs": "300M"},
-    "few": {"space": "mobilenet", "flops": "38_694_048"},
-    "no budget": {"space": "resnet"},
-    "another figure": {"space": "mlp", "score": "params", "flops": "60K"},
-    "without effect": {"space": "mlp", "params": "20K"},
-}
+SPACE = search_spaces.get("mlp").fix(in_features=20)
+TABLES = StageTables.of(SPACE)
+POPULATIONS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 30), st.integers(0, 64)), max_size=60)
+CAPS = st.integers(500, 60_000)
 
 
-@functools.cache
-def whole(name: str) -> pd.DataFrame:
-    """All networks inside the bounds of a case, ranked one against the other."""
-    asked = dict(ASKED[name])
-    request = request_of(asked)
-    problem = Problem.of(request)
-    rows = enumerate_all(problem.space)
-    figures = problem.tables.score(rows)
-    inside = rows[problem.goal.meets(figures)]
-    canonical = problem.tables.canonical(inside)
-    networks = pd.DataFrame(canonical).drop_duplicates().to_numpy()
-    scored = pd.DataFrame(problem.tables.score(networks)).reset_index()
-    keys, ascends = zip(*(aim for aim in problem.goal.order if aim[0] != "arch"), strict=True)
-    first = scored.sort_values(list(keys), ascending=list(ascends)).head(400)
-    # Of networks of equal figures the specs decide: the last of the 400 may be cut from among equals.
-    table = figures_of(problem.space, problem.tables, problem.goal, networks[first["index"]])
-    return ranked(table, problem.goal)
+def table(goal: Goal, population: list[tuple[int, ...]]) -> pd.DataFrame:
+    return candidates(SPACE, TABLES, goal, np.array(population, np.uint8).reshape(-1, 3))
 
 
-def request_of(asked: dict[str, Any]) -> Request:
-    asked = dict(asked)
-    budgets = {cost: asked.pop(cost) for cost in ("flops", "macs", "params") if cost in asked}
-    return Request(budgets=budgets, **asked)
-
-
-@pytest.mark.parametrize("name", ASKED)
-def test_the_first_rows_are_the_first_of_all(name: str) -> None:
-    found = search(**ASKED[name], trials=60, sampler="random", top=0)
-    expected = whole(name).head(ROWS)
-    columns = ["rank", "arch", "nn_mass", "flops", "macs", "params"]
-    proven = found.head(len(expected))
-    assert proven[columns].to_dict("records") == expected[columns].to_dict("records")
-    assert (proven["found"] == "proof").all()
-    assert found["found"].iloc[len(expected) :].str.fullmatch(r"trial \d+").all()
-
-
-def test_what_was_explored_stands_at_its_true_place() -> None:
-    found = search("mobilenet", flops="400M", trials=100, sampler="random", top=0)
-    assert found["rank"].is_monotonic_increasing and found["rank"].is_unique
-    problem = Problem.of(Query("mobilenet", {"flops": "400M"}))
-    listing = Listing.of(problem)
-    assert listing is not None and len(listing) == 372_108 and len(found) > ROWS
-    there = problem.tables.score(listing.networks[found["rank"].to_numpy(int) - 1])
-    assert there["nn_mass"].tolist() == found["nn_mass"].tolist()
-    wide = search("mobilenet-wide", flops="400M", trials=20, sampler="random", top=0)
-    assert wide["rank"].tolist()[:ROWS] == list(range(1, ROWS + 1))
-    assert wide["rank"].iloc[ROWS:].isna().all() and wide["nn_mass"].is_monotonic_decreasing
-
-
-def test_references_have_their_true_ranks(tmp_path: Path) -> None:
-    search("mobilenet", flops="400M", trials=10, sampler="random", top=0, out=tmp_path / "run")
-    compared = pd.read_csv(tmp_path / "run" / "references.csv").set_index("name")
-    problem = Problem.of(Query("mobilenet", {"flops": "400M"}))
-    figures = problem.tables.score(enumerate_all(problem.space))
-    inside = figures["flops"] <= 400e6
-    for name in ("mobilenet_v2", "nn_mass_a", "nn_mass_b"):
-        mass = compared.loc[name, "nn_mass"]
-        better = (inside & (figures["nn_mass"] > mass)).sum()
-        equal = (inside & (figures["nn_mass"] == mass)).sum()
-        assert better < compared.loc[name, "rank"] <= better + equal
-
-
-@pytest.mark.parametrize(
-    ("space", "budget"), [("resnet", {}), ("mlp", {"params": "60K"}), ("densenet", {"flops": "100M"})]
-)
-@pytest.mark.parametrize("cost", ["flops", "params"])
-def test_front_marks_the_exact_front(space: str, budget: dict[str, str], cost: str) -> None:
-    found = search(space, **budget, pareto=cost, trials=200, sampler="random", top=0)  # type: ignore[arg-type]
-    front = exact.front(space, cost, **budget)  # type: ignore[arg-type]
-    marked = found[found["front"]]
-    points = [list(zip(table["nn_mass"], table[cost], strict=True)) for table in (marked, front)]
-    assert points[0] == points[1]
-    assert marked["rank"].tolist() == list(range(1, len(front) + 1))
-    assert found[~found["front"]]["rank"].isna().all()
-
-
-@pytest.mark.parametrize(
-    ("space", "budget"),
-    [
-        ("mobilenet", {"flops": "60M", "params": "2M"}),
-        ("mlp", {"params": "60K"}),
-        ("resnet", {"flops": "2G"}),
-    ],
-)
-@pytest.mark.parametrize("count", [1, 3])
-def test_the_best_of_each_width(space: str, budget: dict[str, str], count: int) -> None:
-    found = search(space, **budget, per_width=count, trials=50, sampler="random", top=0)  # type: ignore[arg-type]
-    problem = Problem.of(Query(space, budget))
-    listing = Listing.of(problem)
-    assert listing is not None
-    table = figures_of(problem.space, problem.tables, problem.goal, listing.networks)
-    everything = ranked(table, problem.goal)
-    expected = everything.groupby(everything["arch"].map(base_of)).head(count)
-    assert found["arch"].tolist() == expected["arch"].tolist()
-    assert found["rank"].tolist() == expected["rank"].tolist()
-
-
-def test_the_best_of_each_width_without_a_listing() -> None:
-    found = search("densenet", flops="10M", per_width=2, trials=5, sampler="random", top=0)
-    assert Counter(found["arch"].map(base_of)).most_common(1)[0][1] == 2
-    for _, rows in found.groupby(found["arch"].map(base_of)):
-        choices = search_spaces.parse(rows["arch"].iloc[0]).choices()
-        fixed = {name: choices[name] for name in search_spaces.get("densenet").base}
-        best = exact.best("densenet", 2, flops="10M", fix=fixed)
-        assert rows["arch"].tolist() == best["arch"].tolist()
-    wide = search("mobilenet-wide", flops="400M", per_width=1, trials=5, sampler="random", top=0)
-    best = exact.best("mobilenet-wide", 100, flops="400M")
-    first = best.drop_duplicates(subset="arch").groupby(best["arch"].map(base_of)).head(1)
-    head = wide.head(len(first))
-    assert head["arch"].tolist() == first["arch"].tolist() and head["rank"].tolist() == first["rank"].tolist()
-
-
-def test_a_front_is_not_thinned_out() -> None:
-    with pytest.raises(RequestError, match="thin out the front"):
-        search("mlp", pareto="params", per_width=1)
-    with pytest.raises(RequestError, match="per_width is 0"):
-        search("mlp", per_width=0)
-
-
-def test_what_is_not_proven_is_not_called_proven() -> None:
-    request = Request("mlp", {"params": "20K"})
-    proof = Proof.of(request, Problem.of(request))
-    assert proof is not None and proof.sentence(10, Count(731)).startswith(
-        "Proven: rows 1 to 10 are the first 10 by NN-Mass of the 731"
-    )
-    open_ = replace(proof, gap=0.0004)
-    assert "Not proven" in open_.sentence(10, Count(731)) and "0.04%" in open_.sentence(10, Count(731))
-    assert open_.as_json(10, Count(731))["rows"] == 0
-    found = open_.with_explored(proof.table.drop(columns="rank").assign(found="trial 1"))
+@given(POPULATIONS, CAPS, CAPS)
+def test_candidates(population: list[tuple[int, ...]], flops: int, params: int) -> None:
+    goal = maximum_mass((Bound("flops", most=flops), Bound("params", most=params)))
+    found = table(goal, population)
+    assert found["arch"].is_unique
     assert found["rank"].tolist() == list(range(1, len(found) + 1))
+    assert found["nn_mass"].is_monotonic_decreasing
+    expected = {}
+    for trial, row in enumerate(population):
+        width, depth, links = row
+        useful = 8 * (width + 1) * depth  # the options of links are 0, 1, ...; those of depth begin with 2
+        made = SPACE.of_options((width, depth, min(links, useful)))
+        if score(made)["flops"] <= flops and score(made)["params"] <= params:
+            expected.setdefault(str(made), f"trial {trial}")
+    assert dict(zip(found["arch"], found["found"], strict=True)) == expected
+    for _, row in found.iterrows():
+        assert {name: row[name] for name in ("nn_mass", "flops", "macs", "params")} == score(row["arch"])
+        assert row["flops_share"] == row["flops"] / flops and row["params_share"] == row["params"] / params
 
 
-def test_a_goal_that_is_no_sum_over_stages_has_no_proof() -> None:
-    request = Request("mlp")
-    problem = replace(Problem.of(request), goal=Goal((("latency", "minimize"),)))
-    assert Proof.of(request, problem) is None
-    table = search("mlp", params="20K", score="depth", trials=20, top=0)
-    assert "Nothing is proven" in table.attrs["proof"] and table["found"].str.startswith("trial ").all()
-    assert table["rank"].tolist() == list(range(1, len(table) + 1))
+@given(POPULATIONS)
+def test_a_front_has_exactly_the_networks_that_are_not_dominated(population: list[tuple[int, ...]]) -> None:
+    everything = table(front("params", ()), population)
+    assert set(everything["arch"]) == set(table(maximum_mass(()), population)["arch"])
+    found = everything[everything["front"]]
+    assert everything["front"].is_monotonic_decreasing
+    points = set(zip(everything["nn_mass"], everything["params"], strict=True))
+    unbeaten = {
+        (mass, cost)
+        for mass, cost in points
+        if not any(m >= mass and c <= cost and (m, c) != (mass, cost) for m, c in points)
+    }
+    assert set(zip(found["nn_mass"], found["params"], strict=True)) == unbeaten
+    assert len(found) == len(unbeaten)
 
 
-def test_a_front_is_shown_from_end_to_end(command: Command, tmp_path: Path) -> None:
-    done = command("nas.search", "--space", "mlp", "--pareto", "params", "--trials", "20", "--top", "5",
-                   "--format", "json", "--out", "run")  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    printed = json.loads(done.stdout)
-    front = exact.front("mlp", "params")
-    shown = [row["nn_mass"] for row in printed["rows"]]
-    assert len(shown) == 5 and shown[0] == front["nn_mass"].max() and shown[-1] == front["nn_mass"].min()
-    assert (
-        printed["proof"]["proven"]
-        and f"5 of the {len(front)} points of the exact front" in printed["proof"]["sentence"]
-    )
-    assert {row["name"] for row in printed["references"]} >= {"mlp_8", "mlp_16"}
-    kept = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert kept["proof"] == printed["proof"] and printed["folder"] == "run"
+@given(POPULATIONS, st.integers(0, 150))
+def test_the_cheapest_come_first(population: list[tuple[int, ...]], mass: int) -> None:
+    found = table(cheapest("params", mass, ()), population)
+    assert found["params"].is_monotonic_increasing
+    assert (found["nn_mass"] >= mass).all()
+    assert "nn_mass_share" not in found
 
 
-def test_training_and_resuming_see_the_same_rows(command: Command, tmp_path: Path) -> None:
-    asked = ("--space", "mlp", "--params", "60K", "--per-width", "1", "--trials", "40", "--out", "run")
-    done = command("nas.search", *asked)
-    assert done.returncode == 0, done.stderr
-    assert max(map(len, done.stdout.splitlines())) <= 80
-    assert "Proven: the first by NN-Mass of each base width, of the" in " ".join(done.stdout.split())
-    kept = pd.read_csv(tmp_path / "run" / "candidates.csv")
-    again = command("nas.search", "--resume", "run", "--trials", "60", "--format", "csv")
-    assert again.returncode == 0, again.stderr
-    assert pd.read_csv(tmp_path / "run" / "candidates.csv")["arch"].tolist() == kept["arch"].tolist()
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["trials_done"] == 60
+@given(POPULATIONS, CAPS)
+def test_references_have_the_rank_among_the_candidates(population: list[tuple[int, ...]], flops: int) -> None:
+    goal = maximum_mass((Bound("flops", most=flops),))
+    found = table(goal, population)
+    compared = references(SPACE.references, goal, found)
+    assert set(compared["name"]) == set(SPACE.references)
+    for _, row in compared.iterrows():
+        if row["flops"] > flops:
+            assert pd.isna(row["rank"])
+        else:
+            better = (found["nn_mass"] > row["nn_mass"]) | (
+                (found["nn_mass"] == row["nn_mass"]) & (found["flops"] < row["flops"])
+            )
+            assert row["rank"] == better.sum() + 1
 
 
-def test_where_no_trial_met_the_budget_the_way_out_is_named() -> None:
-    with pytest.raises(RequestError, match=r"none of 5 trials .* though 1 networks have; try a wider band"):
-        search("mobilenet", flops="38_694_048", score="depth", trials=5, sampler="random", warm_start=False)
-    assert len(search("mobilenet", flops="38_694_048", trials=5, sampler="random", top=0)) == 1
-
-
-def test_what_is_certain_of_fewer_rows_than_shown_claims_no_more() -> None:
-    request = Request("mlp", {"params": "20K"})
-    whole = Proof.of(request, Problem.of(request))
-    assert whole is not None and whole.settles(ROWS) and not whole.settles(ROWS + 1)
-    few = replace(whole, table=whole.table.head(3), ranking=whole.ranking.head(3), listing=None)
-    assert few.settles(3) and not few.settles(4)
-    assert few.sentence(10, Count(731)).startswith("Proven: rows 1 to 3 are the first 3")
-    found = few.with_explored(whole.table.drop(columns="rank").assign(found="trial 1"))
-    assert found["rank"].tolist()[:3] == [1, 2, 3] and found["rank"][3:].isna().all()
+@pytest.mark.parametrize("cost", ["flops", "params"])
+def test_a_dominated_reference_has_no_rank_on_a_front(cost: str) -> None:
+    goal = front(cost, ())
+    everything = np.indices((8, 31, 65)).reshape(3, -1).T
+    compared = references(SPACE.references, goal, candidates(SPACE, TABLES, goal, everything))
+    assert compared["rank"].isna().any()

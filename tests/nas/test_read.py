@@ -42,7 +42,7 @@ def test_a_comparison_gives_its_lines() -> None:
 def test_what_is_no_run_gets_one_line(tmp_path: Path) -> None:
     shutil.copytree(STUDY, tmp_path / "copy")
     (tmp_path / "copy" / "rules.csv").mkdir()
-    with pytest.raises(RequestError, match=r"rules\.csv is no table"):
+    with pytest.raises(RequestError, match=r"rules\.csv is not a table"):
         nas.read(tmp_path / "copy")
     for content in ("", "[]", "{}", '{"request": 3}', "null", "x"):
         (tmp_path / "copy" / "run.json").write_text(content)

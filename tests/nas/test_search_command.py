@@ -171,7 +171,7 @@ NONSENSE = {
     "unknown sampler": (["--space", "mlp", "--sampler", "tpo"], "did you mean tpe?"),
     "unknown reference": (
         ["--space", "mlp", "--like", "vgg"],
-        "nor is it a reference of mlp (mlp_8, mlp_16)",
+        "it is not a reference of mlp either (mlp_8, mlp_16)",
     ),
     "misspelt reference": (["--space", "mobilenet", "--like", "mobilenetv2"], "did you mean mobilenet_v2?"),
     "misspelt score": (["--space", "mlp", "--score", "nnmass"], "did you mean nn_mass?"),

@@ -171,7 +171,7 @@ def test_what_does_not_go_together_gets_one_line(
     other_data = state.replace('"dataset": "fashionmnist"', '"dataset": "folder"')
     (tmp_path / "elsewhere" / "run.json").write_text(other_data)
     for arguments, said in (
-        ([eight, "empty"], "networks.csv is no table"),
+        ([eight, "empty"], "networks.csv is not a table"),
         ([eight, "strange"], "has no column arch, nn_mass, params, top1"),
         ([eight, "worded"], "column params has something that is no number"),
         ([eight, "untrained"], "column top1 has something that is no number"),

@@ -1,4 +1,4 @@
-"""Merged tables give the sums of the stage tables, however they are merged."""
+"""Scores of merged tables equal the sums over the stage tables."""
 
 import math
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import search_spaces
 from nas.tables import FIGURES, StageTables, enumerate_all
 from search_spaces.cost import MASS_SCALE
-from tests.nas.exact.made_up import everything, stage_tables
+from tests.nas.exact.chains import everything, stage_tables
 
 
 @given(stage_tables(), st.sampled_from([1, 2, 8, 40, 8192]), st.sampled_from([1, 7, 32_768]))
@@ -37,7 +37,7 @@ def test_the_canonical_row_is_the_first_of_its_network(tables: StageTables) -> N
     assert all(np.array_equal(scored[name], again[name]) for name in FIGURES)
 
 
-def test_any_layout_and_integer_will_do() -> None:
+def test_all_layouts_and_integer_types_are_accepted() -> None:
     space = search_spaces.get("mlp")
     tables, population = StageTables.of(space), enumerate_all(space)
     assert population.dtype == np.uint8 and population[:, 0].flags.c_contiguous
@@ -47,13 +47,13 @@ def test_any_layout_and_integer_will_do() -> None:
         assert all(np.array_equal(plain[name], scored[name]) for name in FIGURES)
 
 
-def test_no_architectures_have_no_scores() -> None:
+def test_an_empty_population_has_no_scores() -> None:
     space = search_spaces.get("mlp")
     scored = StageTables.of(space).score(np.zeros((0, 3), np.uint8))
     assert all(len(column) == 0 for column in scored.values())
 
 
-def test_few_gathers_remain() -> None:
+def test_few_tables_remain_after_merging() -> None:
     gathers = {"mobilenet": 2, "mobilenet-wide": 6, "resnet": 2, "mlp": 2, "densenet": 4}
     for name, most in gathers.items():
         assert len(StageTables.of(search_spaces.get(name)).scorer.tables) <= most

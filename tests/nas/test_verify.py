@@ -1,4 +1,4 @@
-"""The recount finds what the closed form gets wrong."""
+"""Verification by fvcore finds errors of closed forms and tables."""
 
 import subprocess
 from collections.abc import Callable
@@ -19,14 +19,14 @@ from tests.processes import cold_recount, warm_recount
 
 @dataclass(frozen=True)
 class Misdescribed(Linear):
-    """A layer whose module is one feature wider than what it says it costs."""
+    """A layer whose module is one feature wider than its description."""
 
     def modules(self):  # type: ignore[no-untyped-def]
         return Linear(self.features_in, self.features_out + 1).modules()
 
 
 @dataclass(frozen=True)
-class Liar(MLP):
+class MisdescribedMLP(MLP):
     """An MLP with a misdescribed classifier."""
 
     def chain(self) -> Chain:
@@ -37,17 +37,17 @@ class Liar(MLP):
 
 
 def row(made: Architecture) -> dict[str, Any]:
-    """A row of a table that shows an architecture."""
+    """The row of an architecture in a table."""
     return {"arch": str(made), **score(made)}
 
 
 def test_a_misdescribed_layer_is_found() -> None:
     with pytest.raises(CountMismatchError, match=r"params is \d+ in closed form, \d+ when built and counted"):
-        compare(Liar(), recount(Liar()))
+        compare(MisdescribedMLP(), recount(MisdescribedMLP()))
 
 
 @pytest.mark.parametrize("figure", ["nn_mass", "flops", "macs", "params"])
-def test_a_row_that_shows_another_figure_is_found(figure: str) -> None:
+def test_a_wrong_value_in_a_table_is_found(figure: str) -> None:
     verify([row(MLP())])
     with pytest.raises(CountMismatchError, match=f"{figure} is .* in the table"):
         verify([{**row(MLP()), figure: score(MLP())[figure] + 1}])
@@ -62,29 +62,29 @@ def test_a_difference_of_one_is_found(figure: str) -> None:
 
 
 @pytest.mark.parametrize("start", [cold_recount, warm_recount])
-def test_the_recounting_process_agrees_and_ends(
+def test_the_verifying_process_agrees_and_ends(
     start: Callable[[], "subprocess.Popen[str]"], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As users start it, and as most tests do."""
+    """Started as users start it, and as most tests do."""
     monkeypatch.setattr("nas.verify.start_process", start)
     rows = [row(made) for made in search_spaces.get("mlp").references.values()]
-    with FvcoreVerifier() as recounter:
-        recounter.start(rows)
-        assert list(recounter.verify()) == rows
-        process = recounter._process
+    with FvcoreVerifier() as verifier:
+        verifier.start(rows)
+        assert list(verifier.verify()) == rows
+        process = verifier._process
     assert process.poll() is not None
 
 
-def test_a_dead_recounting_process_is_our_fault() -> None:
-    with FvcoreVerifier() as recounter:
-        recounter._process.kill()
+def test_a_dead_process_is_an_internal_error() -> None:
+    with FvcoreVerifier() as verifier:
+        verifier._process.kill()
         with pytest.raises(RuntimeError, match="ended with exit code"):
-            recounter.start([row(MLP())])
-            list(recounter.verify())
+            verifier.start([row(MLP())])
+            list(verifier.verify())
 
 
 @pytest.mark.parametrize("name", ["mobilenet:mobilenet_v2", "mlp:mlp_8"])
-def test_a_count_draws_no_weights(name: str) -> None:
+def test_counting_initialises_no_weights(name: str) -> None:
     before = torch.get_rng_state()
     recount(search_spaces.parse(name))
     assert torch.equal(torch.get_rng_state(), before)

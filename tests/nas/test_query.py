@@ -1,4 +1,4 @@
-"""Budgets as people write them."""
+"""Budgets as users write them."""
 
 import pytest
 from hypothesis import given
@@ -30,7 +30,7 @@ from search_spaces.errors import shortened
         ("1.5:2.5", 2, 2),
     ],
 )
-def test_budgets_read(written: object, least: float, most: float) -> None:
+def test_budgets_are_parsed(written: object, least: float, most: float) -> None:
     assert parse_budget("flops", written) == Bound("flops", least, most)  # type: ignore[arg-type]
 
 
@@ -56,25 +56,25 @@ def test_budgets_read(written: object, least: float, most: float) -> None:
         "٣",
     ],
 )
-def test_what_is_no_budget_is_named(written: str) -> None:
+def test_the_error_names_a_wrong_budget(written: str) -> None:
     with pytest.raises(RequestError) as error:
         parse_budget("flops", written)
     assert f"--flops {shortened(written, 80)}:" in str(error.value) and "400M" in str(error.value)
 
 
-def test_a_reversed_band_says_how_to_turn_it() -> None:
+def test_the_error_of_a_reversed_band_corrects_it() -> None:
     with pytest.raises(RequestError, match="reversed; write 380M:400M"):
         parse_budget("flops", "400M:380M")
 
 
 @given(st.integers(1, 10**15), st.integers(1, 10**15), st.integers(0, 10**15))
-def test_violation_is_positive_exactly_outside(one: int, other: int, value: int) -> None:
+def test_violation_is_positive_only_outside(one: int, other: int, value: int) -> None:
     bound = Bound("flops", min(one, other), max(one, other))
     assert (bound.violation(value) <= 0) == bound.meets(value)
 
 
 @given(st.integers(1_000, 10**14))
-def test_quantities_are_right_to_four_digits(value: int) -> None:
+def test_quantities_have_four_significant_digits(value: int) -> None:
     text = quantity(value)
     assert len(text) <= 6
     assert float(text[:-1]) * {"K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}[text[-1]] == pytest.approx(
