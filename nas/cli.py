@@ -5,24 +5,21 @@ from __future__ import annotations
 import argparse
 import errno
 import io
-import math
 import os
 import re
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
+from types import MappingProxyType
 from typing import Any, NoReturn
 
-import search_spaces
-from nas.query import COSTS
 from nas.signals import INTERRUPTED, raising
 from search_spaces import RequestError
-from search_spaces.architecture import Value
-from search_spaces.errors import did_you_mean, printable, shortened, shown
-from search_spaces.spec import read_number
+from search_spaces.errors import did_you_mean, printable, shortened
 
 DONE, REQUEST_WRONG = 0, 2
 _LONGEST_WORD, _LONGEST_PATH, _LONGEST_LINE = 80, 200, 600
@@ -39,8 +36,18 @@ BUDGETS_NOTE = f"Budgets: 400M, 3.7M, 1.2G, 400e6, or a band as 380M:400M. {FLOP
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line and whose options are written out."""
 
+    appendix: Callable[[int], str] = staticmethod(lambda width: "")
+    """Further lines of the help, for a terminal of a width."""
+    renamed: Mapping[str, str] = MappingProxyType({})
+    """Options of earlier versions, to those of today."""
+
     def __init__(self, program: str, **settings: Any) -> None:
         super().__init__(program, allow_abbrev=False, **settings)
+
+    def format_help(self) -> str:
+        """The help, with the appendix."""
+        further = self.appendix(shutil.get_terminal_size().columns - 2)
+        return super().format_help() + (f"\n{further}" if further else "")
 
     def parse_args(self, arguments: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """The arguments; an empty one is an error, as is one that is unknown."""
@@ -51,13 +58,24 @@ class Parser(argparse.ArgumentParser):
                 self.error(f"{option} '': an empty argument; give a value, or leave it out")
         options, unknown = self.parse_known_args(given, namespace)
         if unknown:
-            hint = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            name = unknown[0].partition("=")[0]
+            hint = did_you_mean(name, self._option_string_actions)
+            if name in self.renamed:
+                hint = f" ({name} is {self.renamed[name]} now)"
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         for value in vars(options).values():
             for path in value if isinstance(value, list) else [value]:
                 if isinstance(path, Path) and (fault := _impossible(path)):
                     self.error(f"{path}: {fault}")
         return options
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Add to argparse's error of a value that is no choice the choice most similar to it."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += did_you_mean(str(value), map(str, action.choices or ()))
+            raise
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line and exit with 2."""
@@ -157,113 +175,6 @@ def _text(stream: _Stream, before: Any) -> io.TextIOWrapper:
         before.flush()
     encoding, by_line = (before.encoding, before.line_buffering) if before else ("utf-8", True)
     return io.TextIOWrapper(io.BufferedWriter(stream), encoding, "backslashreplace", line_buffering=by_line)
-
-
-def add_question(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say which networks of which space are asked for."""
-    add = parser.add_argument
-    add("--space", help=f"one of {', '.join(search_spaces.names())}")
-    for cost in COSTS:
-        add(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
-    fix = "pin a choice or set a constant, as width_mult=1.0"
-    like = "find the cheapest networks of its base width"
-    across = "let --like change the base width, where NN-Mass promises nothing"
-    add("--fix", nargs="+", action="extend", type=assignment, metavar="NAME=VALUE", help=fix)
-    add("--like", metavar="SPEC|REFERENCE", help=f"{like} with at least its NN-Mass")
-    add("--minimize", choices=COSTS, help="the cost that --like minimises (flops)")
-    add("--across-widths", action="store_true", help=across)
-
-
-def asked(options: argparse.Namespace) -> dict[str, Any]:
-    """What the arguments of `add_question` say, as the arguments of a `nas.query.Query`.
-
-    Raises:
-        RequestError: There is no space, or a name is pinned twice.
-    """
-    if not options.space:
-        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
-    return {
-        "space": options.space,
-        "budgets": budgets(options),
-        "fix": pins(options),
-        "like": options.like,
-        "minimize": options.minimize,
-        "across_widths": options.across_widths,
-    }
-
-
-def budgets(options: argparse.Namespace) -> dict[str, str]:
-    """The budgets given, by cost."""
-    return {cost: getattr(options, cost) for cost in COSTS if getattr(options, cost) is not None}
-
-
-def pins(options: argparse.Namespace) -> dict[str, Value]:
-    """The choices pinned and constants set.
-
-    Raises:
-        RequestError: One is given twice.
-    """
-    given = dict(options.fix or ())
-    if len(given) < len(options.fix or ()):
-        raise RequestError("--fix is given twice for one name; give one value each")
-    return given
-
-
-def literal(text: str) -> Value:
-    """A whole number, a number, or else the text itself.
-
-    >>> literal("2"), literal("0.35"), literal("depthwise")
-    (2, 0.35, 'depthwise')
-    """
-    for kind in (int, float):
-        with suppress(ValueError):
-            return read_number(kind, text)
-    return text
-
-
-def assignment(text: str) -> tuple[str, Value]:
-    """A name and a value from "name=value".
-
-    Raises:
-        argparse.ArgumentTypeError: There is no "=".
-    """
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE, such as width_mult=1.0")
-    return name, literal(value)
-
-
-def at_least(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    """A converter of whole numbers from `least` to `most`, in ASCII digits."""
-
-    def convert(text: str) -> int:
-        try:
-            number = read_number(int, text)
-        except ValueError:
-            number = least - 1
-        if number < least:
-            raise argparse.ArgumentTypeError(f"{shown(text)} is not a whole number of at least {least}")
-        if number > most:
-            raise argparse.ArgumentTypeError(f"{shown(text)} is too large; the most is {most}")
-        return number
-
-    return convert
-
-
-def between(least: float, most: float, what: str = "") -> Callable[[str], float]:
-    """A converter of numbers from `least` to `most`, in ASCII digits; `what` says of what, as "of pixels"."""
-
-    def convert(text: str) -> float:
-        try:
-            number = read_number(float, text)
-        except ValueError:
-            number = math.nan
-        if not least <= number <= most:
-            wanted = " ".join(filter(None, ["a number", what, f"from {least:g} to {most:g}"]))
-            raise argparse.ArgumentTypeError(f"{shown(text)} is not {wanted}")
-        return number
-
-    return convert
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from nas.cli import DONE, Parser, at_least
+from nas.cli import DONE, Parser
 from nas.files import write_whole
 from nas.train.folder import TrainFolder, load
+from nas.values import at_least
 from search_spaces import RequestError
 
 if TYPE_CHECKING:

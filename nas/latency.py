@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
-from nas.cli import at_least, between
 from nas.runs import processor, versions
+from nas.values import at_least, between
 from search_spaces import Architecture, RequestError
 
 if TYPE_CHECKING:

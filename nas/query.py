@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from numbers import Integral, Real
 from typing import Any, Final, Literal, TypeAlias
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import search_spaces
+from nas.options import check, option
 from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
 from search_spaces.cost import Column
-from search_spaces.errors import checked_kind, printable, shortened, shown
+from search_spaces.errors import checked_kind, did_you_mean, printable, shortened, shown
 
 Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
 """A budget as users write it: a string, a cap, or a band as a pair."""
@@ -252,7 +253,8 @@ def checked_cost(name: str, value: object) -> None:
     """
     checked_kind(name, value, str, f"a cost, one of {', '.join(COSTS)}")
     if value not in COSTS:
-        raise RequestError(f"{name}: {shown(value)} is not a cost; the costs are {', '.join(COSTS)}")
+        hint = did_you_mean(str(value), COSTS)
+        raise RequestError(f"{name}: {shown(value)}{hint} is not a cost; the costs are {', '.join(COSTS)}")
 
 
 def _pin(name: object, value: object) -> tuple[str, Value]:
@@ -264,47 +266,58 @@ def _pin(name: object, value: object) -> tuple[str, Value]:
     return str(name), str(value)
 
 
+def with_space(asked: dict[str, Any]) -> dict[str, Any]:
+    """What was asked for, if it names a space.
+
+    Raises:
+        RequestError: There is none.
+    """
+    if "space" not in asked:
+        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
+    return asked
+
+
 @dataclass(frozen=True)
 class Query:
     """The architectures of a space that a user requests.
-
-    Attributes:
-        space: Name of the space.
-        budgets: Budgets by cost, as written.
-        fix: Values of choices to pin and of constants to set, by name.
-        like: A reference or spec whose NN-Mass must be reached at the least cost.
-        minimize: The cost to minimise with `like`; FLOPs by default.
-        across_widths: Whether a network found with `like` may have another base width.
-        pareto: The cost of a Pareto front with NN-Mass.
 
     Raises:
         RequestError: Two fields contradict each other, or there is no such cost.
         TypeError: A field has a wrong type.
     """
 
-    space: str
-    budgets: Mapping[str, str] = field(default_factory=dict)
-    fix: Mapping[str, Value] = field(default_factory=dict)
-    like: str | None = None
-    minimize: str | None = None
-    across_widths: bool = False
-    pareto: str | None = None
+    space: str = option(lambda: f"one of {', '.join(search_spaces.names())}")
+    budgets: Mapping[str, str] = option(
+        "cap or band of {key}, as 400M", default=dict, keys=COSTS, metavar="BUDGET"
+    )
+    fix: Mapping[str, Value] = option(
+        "pin a choice or set a constant, as width_mult=1.0", default=dict, metavar="NAME=VALUE"
+    )
+    like: str | None = option(
+        "find the cheapest networks of its base width with at least its NN-Mass",
+        default=None,
+        metavar="SPEC|REFERENCE",
+    )
+    minimize: str | None = option(
+        "the cost that --like minimises", default=None, choices=COSTS, usual="flops"
+    )
+    across_widths: bool = option(
+        "let --like change the base width, where NN-Mass promises nothing", default=False
+    )
+    pareto: str | None = option(
+        "find the front of NN-Mass, or --score, against this cost", default=None, choices=COSTS
+    )
 
     def __post_init__(self) -> None:
         checked_kind("fix", self.fix, Mapping, "names with values, as width_mult=1.0")
         object.__setattr__(self, "fix", dict(_pin(name, value) for name, value in self.fix.items()))
-        checked_kind("across_widths", self.across_widths, bool, "True or False")
+        check(self)
         if self.like is not None and self.pareto is not None:
             raise RequestError("--like and --pareto exclude each other; leave out one of them")
         if self.like is None and (self.across_widths or self.minimize is not None):
             raise RequestError("--minimize and --across-widths need --like; give --like as well")
-        for name, cost in (
-            ("minimize", self.minimize),
-            ("pareto", self.pareto),
-            *(("budgets", cost) for cost in self.budgets),
-        ):
-            if cost is not None:
-                checked_cost(name, cost)
+        for cost in self.budgets:
+            checked_cost("budgets", cost)
 
     def bounds(self) -> tuple[Bound, ...]:
         """The budgets as bounds.

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas import exact
-from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, add_question, asked, at_least
+from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser
 from nas.optimize.request import MOST_DRAWN, MOST_ROWS, MOST_SEED
-from nas.query import COSTS
+from nas.options import add_options, given
+from nas.query import COSTS, Query, with_space
+from nas.values import at_least
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -21,14 +23,14 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
-    query = asked(options)
+    query = with_space(given(options, Query))
     space = query.pop("space")
-    inside = {**query.pop("budgets"), "fix": query.pop("fix")}
+    inside = {**query.pop("budgets", {}), "fix": query.pop("fix", {})}
     if not (options.front or options.sample or options.count):
         table = exact.best(space, options.top or 10, **inside, **query)
         _print(table, options, _certainty(table, "is better than the last one"))
         return DONE
-    if any(query.values()):
+    if query:
         raise RequestError("--like minimises a cost; leave out --front, --count and --sample")
     if options.count:
         count, rounding = exact.estimate(space, **inside)
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser("nas exact", description="Exact answers about a whole space.", epilog=BUDGETS_NOTE)
-    add_question(parser)
+    add_options(parser, Query, but=("pareto",))
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
     kind.add_argument("--front", choices=COSTS, help="the Pareto front of NN-Mass against this cost")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import search_spaces
 from nas.cli import (
@@ -18,33 +18,16 @@ from nas.cli import (
     DONE,
     FORMATS,
     Parser,
-    add_question,
-    asked,
-    at_least,
-    budgets,
-    pins,
     progress,
 )
 from nas.exact.problem import Problem
 from nas.latency import add_latency, wanted
 from nas.optimize.folder import RunFolder
-from nas.optimize.request import (
-    DEFAULT_SAMPLER,
-    DEFAULT_SCORE,
-    DEFAULT_TRIALS,
-    MEASURED_SAMPLER,
-    MEASURED_TRIALS,
-    MOST_IMAGES,
-    MOST_ROWS,
-    MOST_SEED,
-    MOST_TRIALS,
-    Request,
-    Sampler,
-    defaults,
-)
-from nas.proxies.registry import BATCH
-from nas.query import COSTS, parse_budget
+from nas.optimize.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
+from nas.options import add_options, given
+from nas.query import Query, parse_budget, with_space
 from nas.signals import INTERRUPTED, interruptions
+from nas.values import at_least
 from nas.verify import FvcoreVerifier
 from search_spaces import RequestError, Space
 
@@ -63,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.choices:
         if options.resume or options.out:
             raise RequestError("--choices shows a space and stops; leave out --resume and --out")
-        for cost, written in budgets(options).items():
+        asked = given(options, Query)
+        for cost, written in asked.get("budgets", {}).items():
             parse_budget(cost, written)
-        _show_choices(search_spaces.get(options.space or "mobilenet").fix(**pins(options)))
+        _show_choices(search_spaces.get(asked.get("space", "mobilenet")).fix(**asked.get("fix", {})))
         return DONE
     wanted(options)  # a device that is not there is found out here, before anything is searched
     with interruptions() as interrupted, ExitStack() as stack:
@@ -103,26 +87,9 @@ def _parser() -> Parser:
         " without training any.",
         epilog=BUDGETS_NOTE,
     )
-    add_question(parser)
+    add_options(parser, Request)
     add = parser.add_argument
     add("--choices", action="store_true", help="show what the space lets vary, and stop")
-    add("--pareto", choices=COSTS, help="find the front of NN-Mass, or --score, against this cost")
-    score = (
-        "rank by this score, as depth, zen or synflow (nn_mass; docs/studies.md has all). One that looks at"
-        " networks is measured on each inside the budgets, on normal noise, in 0.05 to some seconds"
-    )
-    add("--score", metavar="NAME", help=score)
-    batch = f"images of noise that such a score looks at ({BATCH})"
-    add("--score-batch", type=at_least(2, MOST_IMAGES), metavar="N", help=batch)
-    per_width = "keep so many architectures of each base width at most, as NN-Mass compares no widths (all)"
-    add("--per-width", type=at_least(1, MOST_ROWS), metavar="K", help=per_width)
-    sampler = f"({DEFAULT_SAMPLER}; {MEASURED_SAMPLER} if a score is measured)"
-    add("--sampler", help=f"Optuna's sampler: {', '.join(get_args(Sampler))} {sampler}")
-    trials = f"architectures to propose ({DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured)"
-    add("--trials", type=at_least(1, MOST_TRIALS), help=trials)
-    add("--seed", type=at_least(0, MOST_SEED), help="seed of the sampler, and of what is measured (0)")
-    warm = "begin with even draws from inside the budgets, where nothing is proven (yes)"
-    add("--warm-start", action=argparse.BooleanOptionalAction, help=warm)
     add("--top", type=at_least(1, MOST_ROWS), default=10, help="rows to recount and show (10)")
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
     add("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
@@ -147,9 +114,9 @@ def _search(
         trials = run.trials  # the first that needs Optuna
     with progress("searching", run.request.trials, trials) as advance:
         run.explore(interrupted, advance)
-    if not interrupted() and (asked := wanted(options)):
+    if not interrupted() and (latency := wanted(options)):
         with progress("measuring", options.top + len(run.compared)) as advance:
-            run.measure(asked, options.top, interrupted, advance)
+            run.measure(latency, options.top, interrupted, advance)
     if not interrupted():
         if not early:
             shown = _shown(run, options)
@@ -183,19 +150,9 @@ def _search(
 
 
 def _request(options: argparse.Namespace) -> Request:
-    score = options.score or DEFAULT_SCORE
-    sampler, trials = defaults(score)
-    return Request(
-        **asked(options),
-        pareto=options.pareto,
-        score=score,
-        score_batch=options.score_batch or BATCH,
-        sampler=options.sampler or sampler,
-        trials=options.trials or trials,
-        seed=options.seed or 0,
-        warm_start=options.warm_start is not False,
-        per_width=options.per_width,
-    )
+    asked = with_space(given(options, Request))
+    sampler, trials = defaults(asked.get("score", DEFAULT_SCORE))
+    return Request(**{"sampler": sampler, "trials": trials, **asked})
 
 
 def _continued(request: Request, options: argparse.Namespace) -> Request:
@@ -204,35 +161,23 @@ def _continued(request: Request, options: argparse.Namespace) -> Request:
     Raises:
         RequestError: The arguments ask for another search.
     """
-    wishes = {
-        "space": options.space,
-        "fix": pins(options) or None,
-        "like": options.like,
-        "minimize": options.minimize,
-        "across_widths": options.across_widths or None,
-        "pareto": options.pareto,
-        "score": options.score,
-        "score_batch": options.score_batch,
-        "sampler": options.sampler,
-        "seed": options.seed,
-        "warm_start": options.warm_start,
-        "per_width": options.per_width,
-    }
-    given = {name: value for name, value in wishes.items() if value is not None}
-    within = {**request.budgets, **budgets(options)}
-    wanted = replace(request, **given, budgets=within, trials=options.trials or request.trials)
+    asked = given(options, Request)
+    trials = asked.pop("trials", request.trials)
+    wanted = replace(request, **{**asked, "budgets": {**request.budgets, **asked.pop("budgets", {})}})
     if options.out:
         raise RequestError("--resume goes on in its own folder; leave out --out")
-    if wanted.bounds() != request.bounds() or any(given[name] != getattr(request, name) for name in given):
+    if wanted.bounds() != request.bounds() or any(
+        value != getattr(request, name) for name, value in asked.items()
+    ):
         raise RequestError(
             f"--resume {options.resume}: that run was asked for as {request.arguments()}; leave out what"
             " differs, or start a new run"
         )
-    if wanted.trials < request.trials:
+    if trials < request.trials:
         raise RequestError(
-            f"--trials {wanted.trials}: the total of that run is {request.trials} already; ask for more"
+            f"--trials {trials}: the total of that run is {request.trials} already; ask for more"
         )
-    return replace(request, trials=wanted.trials)
+    return replace(request, trials=trials)
 
 
 def _shown(run: Run, options: argparse.Namespace) -> pd.DataFrame:

@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 
 from nas import proxies
 from nas.columns import of_search
+from nas.options import option, words
 from nas.proxies.registry import BATCH
 from nas.query import Goal, Query, exactly
 from nas.schema import Stored
+from nas.values import Range
 from search_spaces import RequestError, Space
-from search_spaces.errors import checked_whole, did_you_mean, shown
 
 DEFAULT_SCORE = "nn_mass"
 DEFAULT_TRIALS = 1000
@@ -52,40 +53,43 @@ PILOT = {"pilot/equal-cost": -8.2, "pilot/equal-cost-400M": -5.4}
 
 @dataclass(frozen=True)
 class Request(Query, Stored):
-    """Everything that decides a search's result, apart from versions.
+    """Everything that decides a search's result, apart from versions."""
 
-    Attributes:
-        sampler: Name of the Optuna sampler.
-        trials: How many architectures are proposed.
-        seed: Seed of the sampler.
-        warm_start: Begin with even draws, where nothing is proven.
-        score: Name of the proxy that architectures are ranked by.
-        score_batch: Images that it looks at, if it looks at any.
-        per_width: How many architectures of each base width are kept at most; all if not given.
-    """
-
-    sampler: str = DEFAULT_SAMPLER
-    trials: int = DEFAULT_TRIALS
-    seed: int = 0
-    warm_start: bool = True
-    score: str = DEFAULT_SCORE
-    score_batch: int = BATCH
-    per_width: int | None = None
+    sampler: str = option(
+        "Optuna's sampler",
+        default=DEFAULT_SAMPLER,
+        choices=get_args(Sampler),
+        usual=f"{DEFAULT_SAMPLER}; {MEASURED_SAMPLER} if a score is measured",
+    )
+    trials: int = option(
+        "architectures to propose",
+        default=DEFAULT_TRIALS,
+        range=Range(1, MOST_TRIALS),
+        usual=f"{DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured",
+    )
+    seed: int = option("seed of the sampler, and of what is measured", default=0, range=Range(0, MOST_SEED))
+    warm_start: bool = option(
+        "begin with even draws from inside the budgets, where nothing is proven", default=True
+    )
+    score: str = option(
+        "rank by this score, as depth, zen or synflow (docs/studies.md has all). One that looks at networks"
+        " is measured on each inside the budgets, on normal noise, in 0.05 to some seconds",
+        default=DEFAULT_SCORE,
+        metavar="NAME",
+    )
+    score_batch: int = option(
+        "images of noise that such a score looks at", default=BATCH, range=Range(2, MOST_IMAGES)
+    )
+    per_width: int | None = option(
+        "keep so many architectures of each base width at most, as NN-Mass compares no widths",
+        default=None,
+        range=Range(1, MOST_ROWS),
+        metavar="K",
+        usual="all",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, least, most in (
-            ("trials", 1, MOST_TRIALS),
-            ("seed", 0, MOST_SEED),
-            ("score_batch", 2, MOST_IMAGES),
-            ("per_width", 1, MOST_ROWS),
-        ):
-            if (value := getattr(self, name)) is not None or name != "per_width":
-                object.__setattr__(self, name, checked_whole(name, value, least, most))
-        if self.sampler not in get_args(Sampler):
-            hint = did_you_mean(str(self.sampler), get_args(Sampler))
-            known = ", ".join(get_args(Sampler))
-            raise RequestError(f"unknown sampler {shown(self.sampler)}{hint}; the samplers are {known}")
         if self.like is not None and self.score != DEFAULT_SCORE:
             raise RequestError("--like looks for the cheapest networks of an NN-Mass; leave out --score")
         if self.per_width is not None and self.pareto is not None:
@@ -118,26 +122,7 @@ class Request(Query, Stored):
 
     def arguments(self) -> str:
         """The request as arguments of the command."""
-        words = ["--space", self.space]
-        for cost, written in self.budgets.items():
-            words += [f"--{cost}", written]
-        for name, value in self.fix.items():
-            words += ["--fix", f"{name}={value}"]
-        if self.like:
-            words += ["--like", self.like]
-            words += ["--minimize", self.minimize] if self.minimize else []
-            words += ["--across-widths"] * self.across_widths
-        if self.pareto:
-            words += ["--pareto", self.pareto]
-        if self.score != DEFAULT_SCORE:
-            words += ["--score", self.score]
-        if self.score_batch != BATCH:
-            words += ["--score-batch", str(self.score_batch)]
-        if self.per_width is not None:
-            words += ["--per-width", str(self.per_width)]
-        words += ["--sampler", self.sampler, "--trials", str(self.trials), "--seed", str(self.seed)]
-        words += ["--no-warm-start"] * (not self.warm_start)
-        return shlex.join(words)
+        return shlex.join(words(self, always=("sampler", "trials", "seed")))
 
     def name(self) -> str:
         """A short name for the run's folder."""

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import get_args
 
 import search_spaces
-from nas.cli import DONE, Parser, assignment, at_least, budgets, pins, progress
+from nas.cli import DONE, Parser, progress
 from nas.latency import LatencyConfig, add_latency, wanted
 from nas.optimize.request import MOST_IMAGES, MOST_SEED
-from nas.query import COSTS
+from nas.options import given
+from nas.query import COSTS, Query
 from nas.runs import locked
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
@@ -23,7 +24,8 @@ from nas.study.population import MOST_NETWORKS, Draw
 from nas.study.request import StudyRequest
 from nas.study.results_cli import NEEDED, conclude
 from nas.study.session import MOST_INITIALISATIONS, Session, requested
-from nas.train.cli import add_data, add_means, changed_by, hardware_of, numbers, order_of
+from nas.train.cli import add_training, changed_by, hardware_of, order_of
+from nas.values import assignment, at_least
 from search_spaces import RequestError
 
 _RATES = (20, 50, 100)
@@ -33,7 +35,7 @@ _MOVED = {"--across": "nas compare FOLDER ...", "--predict": "nas predict STUDY 
 """Options of earlier versions, and the commands that replace them."""
 
 _ASKED = (
-    *("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch", "named_seeds"),
+    *("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch"),
     *("scores", "score_batch", "initialisations"),
 )
 """Options that say what a study is of, without those of its training."""
@@ -88,9 +90,8 @@ def _parser() -> Parser:
          help="evenly; spread over NN-Mass and parameters; or pairs of equal mass (spread)")  # fmt: skip
     what("--draw-seed", type=at_least(0, MOST_SEED), help="seed of the draws (0)")
     what("--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, by hand")
-    add_data(parser)
-    how = add_means(parser).add_argument
-    how("--named-seeds", type=numbers(0), help="train those of --arch with these seeds instead (as --seeds)")
+    add_training(parser)
+    how = parser.add_argument_group("study").add_argument
     how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
     how("--score-batch", type=at_least(2, MOST_IMAGES), metavar="N", help="images that some look at (64)")
     how("--initialisations", type=at_least(1, MOST_INITIALISATIONS), metavar="N",
@@ -113,12 +114,13 @@ def _request(options: argparse.Namespace) -> StudyRequest:
             "--named-seeds sets networks named by --arch apart from those drawn of a --space; give both, or"
             " --seeds"
         )
+    asked = given(options, Query)
     return requested(
         options.space or "",
         options.arch or (),
         order_of=lambda archs: order_of(archs, options),
-        budgets=budgets(options),
-        fix=pins(options),
+        budgets=asked.get("budgets", {}),
+        fix=asked.get("fix", {}),
         count=options.count,
         draw=options.draw,
         draw_seed=options.draw_seed,

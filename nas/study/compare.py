@@ -16,7 +16,7 @@ from nas.study.report import axis, logarithmic, read_table
 from nas.study.stats import LEVEL, Values, base_of, spearman, telling, with_interval
 from search_spaces import RequestError
 
-_APART = frozenset({"archs", "named", "seeds", "named_seeds", "recipe", "keep"})
+_APART = frozenset({"archs", "named", "seeds", "named_seeds", "recipe", "cache"})
 """What studies that trained alike may differ in; of the recipe its name, not its values."""
 
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from nas.cli import DONE, Parser, at_least, between
+from nas.cli import DONE, Parser
+from nas.options import add_options, given, options_of, values_text
 from nas.signals import INTERRUPTED, interruptions
 from nas.train.config import (
+    DATA,
     DATASETS,
-    MOST_PROCESSES,
-    MOST_SIDE,
-    RECIPES,
-    Keep,
+    USUAL_RECIPE,
+    Recipe,
     TrainConfig,
     check_there,
     recipe,
 )
 from nas.train.folder import TrainFolder, warnings_of
 from nas.train.session import Hardware, started, trained
+from nas.values import at_least, numbers
 from search_spaces import RequestError
-from search_spaces.errors import shown
+from search_spaces.errors import shortened, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,43 +33,16 @@ if TYPE_CHECKING:
     from nas.train.distributed import Processes
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that say on what is trained."""
-    add = parser.add_argument_group("on what").add_argument
-    add("--dataset", help=", ".join(DATASETS))
-    add("--data", type=Path, metavar="DIR", help="where it is (data)")
-    add("--download", action="store_true", help="let torchvision download what is missing")
-    add(
-        "--image-size",
-        type=at_least(1, MOST_SIDE),
-        metavar="N",
-        help="resize the images of a folder to this side",
-    )
-    stem = "stride of the stems that have a choice (their own)"
-    add("--stem-stride", type=at_least(1), choices=(1, 2), help=stem)
-    add("--images", type=at_least(1), metavar="N", help="keep at most N images of either part")
-    add("--holdout", type=between(0, 1), metavar="SHARE", help="share of training images to choose by (0)")
-    add("--keep", choices=get_args(Keep), help="images of a folder: read once, or when needed (by size)")
-
-
-def add_means(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add the arguments that say how, and by what; gives their group."""
-    group = parser.add_argument_group("how")
-    add = group.add_argument
-    add("--recipe", help=f"{', '.join(RECIPES)} (quick)")
-    add("--set", nargs="+", action="extend", metavar="NAME=VALUE", help="change the recipe, as epochs=30")
-    add("--seeds", type=numbers(0, 2**63 - 1), help="train each with these seeds, as 0,1,2 (0)")
-    add("--device", help="cpu, cuda, cuda:1, ... (cuda if there is one)")
-    parallel = "train N networks at a time (one a GPU)"
-    add("--parallel", nargs="?", type=at_least(1, MOST_PROCESSES), const=0, metavar="N", help=parallel)
-    add("--threads", type=at_least(1, MOST_PROCESSES), metavar="N",
-        help="threads that torch computes with on a CPU (the fastest number in a few steps)")  # fmt: skip
-    add("--compile", action="store_true", help="use torch.compile")
-    reading = "processes that read images (one a processor)"
-    add("--workers", type=at_least(1, MOST_PROCESSES), metavar="N", help=reading)
-    add("--checkpoint-minutes", type=between(1e-6, 1e6, "of minutes"), default=10.0, metavar="N",
-        help="keep a checkpoint so often within an epoch (10)")  # fmt: skip
-    return group
+def add_training(parser: Parser, but: Collection[str] = ()) -> None:
+    """Add the arguments that say on what, how and by what networks are trained, apart from some fields."""
+    add_options(parser.add_argument_group("training"), TrainConfig, but)
+    how = parser.add_argument_group("recipe")
+    add_options(how, Recipe)
+    further = "change these and other values of the recipe, listed below"
+    how.add_argument("--set", nargs="+", action="extend", metavar="NAME=VALUE", help=further)
+    add_options(parser.add_argument_group("hardware"), Hardware)
+    parser.appendix = lambda width: values_text(Recipe, "values of --set", width)
+    parser.renamed = {"--holdout": "--val-fraction", "--keep": "--cache"}
 
 
 def order_of(archs: tuple[str, ...], options: argparse.Namespace) -> TrainConfig:
@@ -79,51 +53,38 @@ def order_of(archs: tuple[str, ...], options: argparse.Namespace) -> TrainConfig
     """
     if not options.dataset:
         raise RequestError(f"give --dataset, one of {', '.join(DATASETS)}")
-    name = options.recipe or "quick"
-    plain = TrainConfig(archs, options.dataset, "data", name, recipe(name))
+    name = options.recipe or USUAL_RECIPE
+    plain = TrainConfig(archs, options.dataset, DATA, name, recipe(name))
     return changed_by(plain, archs, options)
 
 
 def changed_by(order: TrainConfig, archs: tuple[str, ...], options: argparse.Namespace) -> TrainConfig:
     """An order with what the arguments name; without `archs`, of the same networks."""
-    start = order.values if options.recipe in (None, order.recipe) else recipe(options.recipe)
-    wishes: dict[str, Any] = {
-        "archs": archs or None,
-        "dataset": options.dataset,
-        "data": options.data and str(options.data),
-        "recipe": options.recipe,
-        "seeds": options.seeds,
-        "holdout": options.holdout,
-        "side": options.image_size,
-        "limit": options.images,
-        "keep": options.keep,
-        "stem_stride": options.stem_stride,
-    }
-    given = {name: value for name, value in wishes.items() if value is not None}
-    return replace(order, **given, values=start.override(_changes(options)))
+    asked = given(options, TrainConfig)
+    start = order.values if asked.get("recipe", order.recipe) == order.recipe else recipe(asked["recipe"])
+    asked = {"archs": archs or order.archs, **asked}
+    return replace(order, **asked, values=start.override(_changes(options)))
 
 
 def hardware_of(options: argparse.Namespace) -> Hardware:
-    """By what the arguments of `add_means` have networks trained."""
-    return Hardware(**{field.name: getattr(options, field.name) for field in fields(Hardware)})
+    """By what the arguments of `add_training` have networks trained."""
+    return Hardware(**given(options, Hardware))
 
 
-def numbers(least: int, most: int = 2**31 - 1) -> Callable[[str], tuple[int, ...]]:
-    """A converter of whole numbers joined by commas."""
-    number = at_least(least, most)
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
+    """Values of the recipe by name: those of options, and those of --set as text.
 
-    def convert(text: str) -> tuple[int, ...]:
-        return tuple(dict.fromkeys(number(part) for part in text.split(",")))
-
-    return convert
-
-
-def _changes(options: argparse.Namespace) -> dict[str, str]:
-    changes = {}
+    Raises:
+        RequestError: One is given twice.
+    """
+    changes = given(options, Recipe)
+    own = {name: f"{options_of(Recipe)[name].flags[0]} {value}" for name, value in changes.items()}
     for text in options.set or ():
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise RequestError(f"--set {shown(text)} is not NAME=VALUE, such as lr=0.05")
+        if name in own:
+            raise RequestError(f"{own[name]} and --set {shortened(text, 80)} are the same; give one of them")
         if name in changes:
             raise RequestError(f"--set gives {name} twice; give it one value")
         changes[name] = value
@@ -166,8 +127,8 @@ def _parser() -> Parser:
     what("--top", type=at_least(1), metavar="K", help="train its first K rows (all)")
     what("--rows", type=numbers(1), help="train these rows, counted from 1, as 1,4")
     what("--arch", nargs="+", action="extend", metavar="SPEC", help="such as resnet:resnet18")
-    add_data(parser)
-    how = add_means(parser).add_argument
+    add_training(parser, but=("named_seeds",))
+    how = parser.add_argument_group("run").add_argument
     how("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/trained/...)")
     how("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
     return parser
@@ -200,7 +161,7 @@ def _chosen(options: argparse.Namespace) -> tuple[str, ...]:
     rows = specs_of(options.table, options.top, options.rows) if options.table else []
     if rows and options.dataset and not options.download:
         # Reading the specs of a large table takes longer than finding out that there is nothing to train on.
-        check_there(options.dataset, options.data or Path("data"))
+        check_there(options.dataset, options.data or Path(DATA))
     return tuple(map(str, by_hand([*rows, *(options.arch or ())])))
 
 

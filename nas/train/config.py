@@ -6,76 +6,90 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
 import search_spaces
 from nas.files import read_csv
+from nas.options import check, option, read
 from nas.schema import Stored
+from nas.values import Range
 from search_spaces import Architecture, RequestError, parse
 from search_spaces.errors import did_you_mean, shown
-from search_spaces.spec import read_number
 
 Crop = Literal["none", "pad", "resized"]
 Optimizer = Literal["sgd", "adamw"]
 
+_OF_RECIPE = "the recipe's"
+_SHARE, _ALPHA = Range(0, 1), Range(0.001, 100, or_zero=True)
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: SGD with momentum, or AdamW, under a cosine schedule.
+    """How a network is trained: SGD with momentum, or AdamW, under a cosine schedule."""
 
-    Attributes:
-        epochs: Passes over the training images.
-        batch: Images a step, over all devices together.
-        lr: Largest learning rate, for that batch.
-        momentum: Momentum of SGD.
-        nesterov: Nesterov's form of it.
-        weight_decay: L2 penalty on weights of convolutions and linear layers, of AdamW its decay of them;
-            norms and biases have none.
-        warmup: Epochs, half of all at most, over which the learning rate rises to `lr`, before the cosine
-            takes it to 0. `override` keeps its share of the training where it changes the epochs alone.
-        smoothing: Label smoothing.
-        crop: "pad" by an eighth of the side and crop, "resized" from a random part of 8% to 100%, or "none".
-        flip: Mirror half of the images.
-        erase: Probability with which a square of up to a quarter of an image is erased (cutout).
-        mixup: Alpha of mixup; 0 leaves it out.
-        cutmix: Alpha of CutMix; 0 leaves it out. With both, each batch takes one of them.
-        average: Decay a step of the moving average of the weights that is tested; 0 tests the weights.
-        optimizer: "sgd", or "adamw", which looks at neither momentum nor Nesterov's form.
-    """
-
-    epochs: int
-    batch: int
-    lr: float
-    weight_decay: float
-    momentum: float = 0.9
-    nesterov: bool = False
-    warmup: float = 0.0
-    smoothing: float = 0.0
-    crop: Crop = "pad"
-    flip: bool = True
-    erase: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    average: float = 0.0
-    optimizer: Optimizer = "sgd"
+    epochs: int = option("passes over the training images", range=Range(1, 100_000), usual=_OF_RECIPE)
+    batch: int = option(
+        "images a step, over all devices together",
+        range=Range(2, 1_000_000),
+        flags=("--batch-size",),
+        usual=_OF_RECIPE,
+    )
+    lr: float = option(
+        "largest learning rate, for that batch", range=Range(0, 1e6), metavar="RATE", usual=_OF_RECIPE
+    )
+    weight_decay: float = option(
+        "L2 penalty on weights of convolutions and linear layers, of AdamW its decay of them; norms and"
+        " biases have none",
+        range=Range(0, 1e3),
+        metavar="DECAY",
+        usual=_OF_RECIPE,
+    )
+    momentum: float = option("momentum of SGD", alone=False, default=0.9, range=_SHARE)
+    nesterov: bool = option("Nesterov's form of it", alone=False, default=False)
+    warmup: float = option(
+        "epochs, half of all at most, over which the learning rate rises, before the cosine takes it to 0;"
+        " where the epochs alone are changed it keeps its share of them",
+        alone=False,
+        default=0.0,
+        range=Range(0, 100_000),
+    )
+    smoothing: float = option("label smoothing", alone=False, default=0.0, range=Range(0, 0.99))
+    crop: Crop = option(
+        "pad by an eighth of the side and crop; or a random part of 8% to 100%, resized",
+        alone=False,
+        default="pad",
+    )
+    flip: bool = option("mirror half of the images", alone=False, default=True)
+    erase: float = option(
+        "probability with which a square of up to a quarter of an image is erased (cutout)",
+        alone=False,
+        default=0.0,
+        range=_SHARE,
+    )
+    mixup: float = option("alpha of mixup; 0 leaves it out", alone=False, default=0.0, range=_ALPHA)
+    cutmix: float = option(
+        "alpha of CutMix; 0 leaves it out. With both, each batch takes one of them",
+        alone=False,
+        default=0.0,
+        range=_ALPHA,
+    )
+    average: float = option(
+        "decay a step of the moving average of the weights that is tested; 0 tests the weights",
+        alone=False,
+        default=0.0,
+        range=_SHARE,
+    )
+    optimizer: Optimizer = option(
+        "adamw looks at neither momentum nor Nesterov's form", alone=False, default="sgd"
+    )
 
     def __post_init__(self) -> None:
-        for name, least, most in _RANGES:
-            value = getattr(self, name)
-            if not least <= value <= most:
-                raise RequestError(f"{name} is {value}, expected {least:g} to {most:g}")
-        for name in ("mixup", "cutmix"):
-            if 0 < getattr(self, name) < _LEAST_ALPHA:
-                raise RequestError(f"{name} is {getattr(self, name)}, expected 0 or at least {_LEAST_ALPHA}")
-        for name, kind in (("crop", Crop), ("optimizer", Optimizer)):
-            if getattr(self, name) not in get_args(kind):
-                known = ", ".join(get_args(kind))
-                raise RequestError(f"{name} is {shown(getattr(self, name))}, expected one of {known}")
+        check(self)
 
-    def override(self, given: Mapping[str, str]) -> Self:
-        """The recipe with some values changed, given as text.
+    def override(self, given: Mapping[str, Any]) -> Self:
+        """The recipe with some values changed; text is read.
 
         With other epochs and no warm-up given, the warm-up stays the same share of the training.
 
@@ -86,26 +100,14 @@ class Recipe:
         >>> changed.epochs, changed.warmup
         (30, 4.0)
         """
-        values = {name: _read(name, text) for name, text in given.items()}
+        values = {
+            name: read(Recipe, name, value) if isinstance(value, str) else value
+            for name, value in given.items()
+        }
         if values.get("epochs", self.epochs) != self.epochs and self.warmup:
             values.setdefault("warmup", self.warmup * values["epochs"] / self.epochs)
         return dataclasses.replace(self, **values)
 
-
-_LEAST_ALPHA = 0.001
-_RANGES = (
-    ("epochs", 1, 100_000),
-    ("batch", 2, 1_000_000),
-    ("lr", 0, 1e6),
-    ("weight_decay", 0, 1e3),
-    ("momentum", 0, 1),
-    ("warmup", 0, 100_000),
-    ("smoothing", 0, 0.99),
-    ("erase", 0, 1),
-    ("mixup", 0, 100),
-    ("cutmix", 0, 100),
-    ("average", 0, 1),
-)
 
 RECIPES: dict[str, Recipe] = {
     # The values of the authors' code (github.com/SLDGroup/NN_Mass, train_cifar.py), which decays norms and
@@ -145,23 +147,6 @@ def recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def _read(name: str, text: str) -> Any:
-    kinds = {field.name: type(getattr(RECIPES["cifar"], field.name)) for field in dataclasses.fields(Recipe)}
-    if name not in kinds:
-        hint = did_you_mean(name, kinds)
-        raise RequestError(f"a recipe has no {shown(name)}{hint}; it has {', '.join(kinds)}")
-    kind = kinds[name]
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise RequestError(f"{name} is {shown(text)}, expected true or false")
-        return text.lower() == "true"
-    try:
-        return text if kind is str else read_number(kind, text)
-    except ValueError:
-        wanted = {int: "a whole number", float: "a number"}[kind]
-        raise RequestError(f"{name} is {shown(text)}, expected {wanted}") from None
-
-
 NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")
 """Data sets that torchvision knows."""
 GENERATED = ("seg20", "circle20")
@@ -174,7 +159,10 @@ MOST_SIDE = 4096
 MOST_PROCESSES = 1024
 """Processes, threads or workers that one may ask for: systems run out of memory with more."""
 
-Keep = Literal["memory", "disk"]
+Cache = Literal["memory", "disk"]
+DATA, USUAL_RECIPE = "data", "quick"
+"""Folder of the data, and recipe, unless others are asked for."""
+_SEEDS = Range(0, 2**63 - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,59 +171,60 @@ class TrainConfig(Stored):
 
     Attributes:
         archs: Specs of the networks, as they were given.
-        dataset: Name of the data set.
-        data: Where it is.
-        recipe: Name of the recipe.
         values: The recipe as resolved.
-        seeds: Seeds that each network is trained with.
-        holdout: Share of the training images that is held out.
-        side: Side that images of a folder are resized to.
-        limit: Images of either part that are kept at most.
-        keep: Where the images of a folder are kept; by their size if not given.
-        stem_stride: Stride of the stem of the networks that leave it open; their own if not given.
         named: How many of the networks of a study were named by hand, not drawn; they come first.
-        named_seeds: Seeds that those are trained with instead, if given.
     """
 
+    _OLD_NAMES: ClassVar[Mapping[str, str]] = {
+        "holdout": "val_fraction",
+        "side": "image_size",
+        "limit": "images",
+        "keep": "cache",
+    }
+
     archs: tuple[str, ...]
-    dataset: str
-    data: str
-    recipe: str
-    values: Recipe
-    seeds: tuple[int, ...] = (0,)
-    holdout: float = 0.0
-    side: int | None = None
-    limit: int | None = None
-    keep: Keep | None = None
-    stem_stride: int | None = None
+    dataset: str = option(", ".join(DATASETS), choices=DATASETS, metavar="NAME")
+    data: str = option("where it is", convert=Path, metavar="DIR", usual=DATA)
+    recipe: str = option(lambda: ", ".join(RECIPES), usual=USUAL_RECIPE, metavar="NAME")
+    values: Recipe  # type: ignore[misc]  # what `option` makes need not have a default
+    seeds: tuple[int, ...] = option(
+        "train each network with these seeds, as 0,1,2",
+        default=(0,),
+        range=_SEEDS,
+        flags=("--seeds", "--seed"),
+        metavar="SEEDS",
+    )
+    val_fraction: float = option(
+        "validation fraction of the training images, held out",
+        default=0.0,
+        range=Range(0, 1, below=True),
+        metavar="SHARE",
+    )
+    image_size: int | None = option(
+        "resize the images of a folder to this side", default=None, range=Range(1, MOST_SIDE)
+    )
+    images: int | None = option("keep at most N images of either part", default=None, range=Range(1))
+    cache: Cache | None = option(
+        "images of a folder: read once, or when needed", default=None, usual="by size"
+    )
+    stem_stride: int | None = option(
+        "stride of the stems that have a choice", default=None, choices=(1, 2), usual="their own"
+    )
     named: int = 0
-    named_seeds: tuple[int, ...] = ()
+    named_seeds: tuple[int, ...] = option(
+        "train those of --arch with these seeds instead", default=(), range=_SEEDS, usual="as --seeds"
+    )
 
     def __post_init__(self) -> None:
+        check(self)
         if not self.archs:
             raise RequestError("there are no networks; expected at least one")
         if not self.seeds:
             raise RequestError("there are no seeds; expected at least one")
-        for name, value, most in (("--image-size", self.side, MOST_SIDE), ("--images", self.limit, 2**31)):
-            if value is not None and not 1 <= value <= most:
-                raise RequestError(f"{name} {value}: expected a whole number from 1 to {most}")
-        if self.dataset not in DATASETS:
-            hint = did_you_mean(str(self.dataset), DATASETS)
-            known = ", ".join(DATASETS)
-            raise RequestError(f"unknown data set {shown(self.dataset)}{hint}; there are {known}")
-        if self.side is not None and self.dataset in (*NAMED, *GENERATED):
+        if self.image_size is not None and self.dataset in (*NAMED, *GENERATED):
             raise RequestError(
-                f"--image-size {self.side}: {self.dataset} has one size of its own; leave it out"
+                f"--image-size {self.image_size}: {self.dataset} has one size of its own; leave it out"
             )
-        if self.keep is not None and self.keep not in get_args(Keep):
-            raise RequestError(f"--keep {shown(self.keep)}: expected one of {', '.join(get_args(Keep))}")
-        for option, seeds in (("--seeds", self.seeds), ("--named-seeds", self.named_seeds)):
-            if any(seed >= 2**63 for seed in seeds):
-                raise RequestError(f"{option}: {max(seeds)} is too large, expected less than 2**63")
-            if any(seed < 0 for seed in seeds):
-                raise RequestError(f"{option}: {min(seeds)} is too small, expected at least 0")
-        if not 0 <= self.holdout < 1:
-            raise RequestError(f"--holdout {self.holdout}: expected a share from 0 to below 1")
         if self.stem_stride is not None and not any(map(_stem_is_open, self.archs)):
             raise RequestError(
                 f"--stem-stride {self.stem_stride}: none of these networks has a stem of another stride;"
@@ -279,7 +268,8 @@ def check_there(dataset: str, folder: Path) -> None:
         RequestError: There is nothing, or no such data set.
     """
     if dataset not in DATASETS:
-        raise RequestError(f"unknown data set {shown(dataset)}; there are {', '.join(DATASETS)}")
+        hint = did_you_mean(dataset, DATASETS)
+        raise RequestError(f"unknown data set {shown(dataset)}{hint}; there are {', '.join(DATASETS)}")
     if dataset in NAMED and not (folder / _FILES[dataset]).is_dir():
         raise RequestError(
             f"{dataset} in {folder}: there is no {folder / _FILES[dataset]}; add --download, or say where it"

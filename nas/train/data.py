@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from nas.cli import progress
 from nas.query import quantity
-from nas.train.config import GENERATED, NAMED, Keep, TrainConfig
+from nas.train.config import GENERATED, NAMED, Cache, TrainConfig
 from nas.train.images import DataError, Files, Images, InMemory
 from search_spaces import Architecture, RequestError, parse
 
@@ -136,8 +136,8 @@ class Data:
             count = round(share * len(of_class))
             if not 0 < count < len(of_class):
                 raise RequestError(
-                    f"--holdout {share}: class {name} has {len(of_class)} training images, too few to hold"
-                    " some out and train on some"
+                    f"--val-fraction {share}: class {name} has {len(of_class)} training images, too few to"
+                    " hold some out and train on some"
                 )
             kept[of_class[:count]] = True
         return replace(self, train=self.train.take(~kept), held_out=self.train.take(kept))
@@ -163,11 +163,13 @@ def loaded(
     Raises:
         RequestError: There is no such data set, or it is not whole.
     """
-    keep = order.keep
-    if keep is None and order.values.crop == "resized" and (order.side or order.dataset == "imagenet"):
-        keep = "disk"  # in memory only the middle of each image would be left to take parts of
-    whole = load(order.dataset, Path(order.data), download, order.side, order.limit, keep, workers, quiet)
-    return whole.hold_out(order.holdout, seed=0)
+    cache = order.cache
+    if cache is None and order.values.crop == "resized" and (order.image_size or order.dataset == "imagenet"):
+        cache = "disk"  # in memory only the middle of each image would be left to take parts of
+    whole = load(
+        order.dataset, Path(order.data), download, order.image_size, order.images, cache, workers, quiet
+    )
+    return whole.hold_out(order.val_fraction, seed=0)
 
 
 def load(
@@ -176,7 +178,7 @@ def load(
     download: bool = False,
     side: int | None = None,
     limit: int | None = None,
-    keep: Keep | None = None,
+    cache: Cache | None = None,
     workers: int | None = None,
     quiet: bool = True,
 ) -> Data:
@@ -189,7 +191,7 @@ def load(
         side: Resize the images of a folder to this side; without it they must be square and of one size, but
             those of "imagenet" are resized to 224.
         limit: Keep so many images of either part at most, drawn with a fixed seed.
-        keep: Keep the images of a folder in memory, or read them when they are needed; by their size if not
+        cache: Keep the images of a folder in memory, or read them when they are needed; by their size if not
             given.
         workers: Processes that read images; as many as the machine has processors, up to 16, if not given.
         quiet: Do not say on standard error how many images of a folder are read.
@@ -205,7 +207,7 @@ def load(
         side = side or _IMAGENET_SIDE
     short_side = side and round(side / (_IMAGENET_ZOOM if name == "imagenet" else 1))
     files = partial(_files, side=side, short_side=short_side, workers=workers or min(16, os.cpu_count() or 1))
-    return _from_folder(name, folder, files, limit, keep, quiet)
+    return _from_folder(name, folder, files, limit, cache, quiet)
 
 
 def _shuffled(count: int, seed: int) -> Tensor:
@@ -236,7 +238,7 @@ def _from_folder(
     folder: Path,
     files: Callable[[ImageFolder], Files],
     limit: int | None,
-    keep: Keep | None,
+    cache: Cache | None,
     quiet: bool,
 ) -> Data:
     from torchvision.datasets import ImageFolder
@@ -258,7 +260,7 @@ def _from_folder(
         raise RequestError(f"{folder} has one class, {train.classes[0]!r}; expected at least two")
     found = [_limited(files(part), limit) for part in (train, test)]
     size = sum(3 * part.side**2 * len(part) for part in found)
-    if keep == "disk" or (keep is None and size > FITS_IN_MEMORY):
+    if cache == "disk" or (cache is None and size > FITS_IN_MEMORY):
         return Data(name, tuple(train.classes), *found)
     shown = nullcontext(lambda: None) if quiet else progress("reading images", sum(map(len, found)))
     try:

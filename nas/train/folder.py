@@ -185,7 +185,7 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
     seeds = run.request.seeds_of(row)
     if seed is not None and seed not in seeds:
         raise RequestError(f"row {row} of {folder} has seeds {', '.join(map(str, seeds))}, not {seed}")
-    if best and not run.request.holdout:
+    if best and not run.request.val_fraction:
         raise RequestError(f"{folder}: no images were held out to choose the best weights by; take the last")
     from nas.train.job import DONE
     from nas.train.model import Checkpoint

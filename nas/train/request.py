@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import search_spaces
 from nas.networks import Many, One, listed
-from nas.train.config import MOST_PROCESSES, MOST_SIDE, TrainConfig, check_there, recipe, specs_of
+from nas.options import options_of
+from nas.train.config import TrainConfig, check_there, recipe, specs_of
 from nas.train.session import Hardware
 from search_spaces import RequestError
 from search_spaces.errors import checked_kind, checked_path, checked_whole, shown
 
 _MOST_SEED = 2**63 - 1
-_PROCESSES = ("threads", "workers")
 
 
 def specs(name: str, networks: One | Many | Path, top: int | None) -> tuple[str, ...]:
@@ -58,17 +57,8 @@ def hardware(given: Mapping[str, Any]) -> Hardware:
         RequestError: A number is out of range.
         TypeError: A value is of another kind.
     """
-    names = {field.name for field in fields(Hardware)}
-    values = {name: value for name, value in given.items() if name in names}
-    checked_kind("device", values.get("device"), (str, type(None)), "cpu, cuda, cuda:1 or None")
-    for name in ("compile", "download"):
-        checked_kind(name, values.get(name, False), bool, "True or False")
-    for name in ("parallel", *_PROCESSES):
-        if values.get(name) is not None:
-            values[name] = checked_whole(name, values[name], int(name in _PROCESSES), MOST_PROCESSES)
-    if "checkpoint_minutes" in values:
-        values["checkpoint_minutes"] = _number("checkpoint_minutes", values["checkpoint_minutes"], 1e-6, 1e6)
-    return Hardware(**values)
+    names = options_of(Hardware)
+    return Hardware(**{name: value for name, value in given.items() if name in names})
 
 
 def order(
@@ -94,33 +84,16 @@ def order(
         RequestError: There is no such data set, recipe or value.
         TypeError: A value is of another kind.
     """
-    checked_kind("dataset", dataset, str, "the name of a data set")
     checked_path("data", data)
     checked_kind("recipe", recipe_name, str, "the name of a recipe")
-    hardwares = {field.name for field in fields(Hardware)}
-    values = {name: value for name, value in given.items() if name not in hardwares}
-    limits = {
-        "image_size": ("side", MOST_SIDE),
-        "images": ("limit", 2**31 - 1),
-        "stem_stride": ("stem_stride", 2),
-    }
-    settings: dict[str, Any] = {}
-    for name, (field, most) in limits.items():
-        if (value := values.pop(name, None)) is not None:
-            settings[field] = checked_whole(name, value, 1, most)
-    if "val_fraction" in values:
-        settings["holdout"] = _number("val_fraction", values.pop("val_fraction"), 0, 0.999)
-    if (cache := values.pop("cache", None)) is not None:
-        if not isinstance(cache, str) or cache not in ("memory", "disk"):
-            raise RequestError(f"cache is {shown(cache)}, expected memory, disk or None")
-        settings["keep"] = cache
-    changes = {name: _text(name, value) for name, value in values.items()}
+    values = {name: value for name, value in given.items() if name not in options_of(Hardware)}
+    settings = {name: values.pop(name) for name in options_of(TrainConfig) if name in values}
     return TrainConfig(
         archs=archs,
         dataset=dataset,
         data=str(data),
         recipe=recipe_name,
-        values=recipe(recipe_name).override(changes),
+        values=recipe(recipe_name).override({name: _text(name, value) for name, value in values.items()}),
         seeds=checked_seeds("seeds", seeds),
         **settings,
     )
@@ -157,13 +130,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # too long, or with a NUL
         return False
-
-
-def _number(name: str, value: object, least: float, most: float) -> float:
-    number: Any = value
-    if isinstance(value, bool) or not isinstance(value, Real) or not least <= number <= most:
-        raise RequestError(f"{name} is {shown(value)}, expected a number from {least:g} to {most:g}")
-    return float(number)
 
 
 def _text(name: str, value: object) -> str:

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.train.config import TrainConfig
+from nas.options import check, option
+from nas.train.config import MOST_PROCESSES, TrainConfig
 from nas.train.folder import TrainFolder
+from nas.values import Range
 from search_spaces import RequestError
 from search_spaces.errors import shown
 
@@ -26,27 +28,37 @@ if TYPE_CHECKING:
     from nas.train.run import TrainRun
 
 
+_PROCESSES = Range(1, MOST_PROCESSES)
+
+
 @dataclass(frozen=True)
 class Hardware:
-    """By what is trained: nothing of it changes what networks become, but for rounding.
+    """By what is trained: nothing of it changes what networks become, but for rounding."""
 
-    Attributes:
-        device: "cpu", "cuda" or "cuda:1"; cuda if there is one.
-        parallel: Networks trained at a time; 0 for one a GPU.
-        threads: Of torch on the CPU; chosen by a measurement if not given.
-        compile: Whether to use torch.compile.
-        workers: Processes that read images; one a processor if not given.
-        checkpoint_minutes: Checkpoints are no further apart than this.
-        download: Let torchvision download what is missing.
-    """
+    device: str | None = option("cpu, cuda, cuda:1, ...", default=None, usual="cuda if there is one")
+    parallel: int | None = option(
+        "train N networks at a time", default=None, range=_PROCESSES, const=0, usual="one a GPU"
+    )
+    threads: int | None = option(
+        "threads that torch computes with on a CPU",
+        default=None,
+        range=_PROCESSES,
+        usual="the fastest number in a few steps",
+    )
+    compile: bool = option("use torch.compile", default=False)
+    workers: int | None = option(
+        "processes that read images", default=None, range=_PROCESSES, usual="one a processor"
+    )
+    checkpoint_minutes: float = option(
+        "keep a checkpoint so often within an epoch",
+        default=10.0,
+        range=Range(1e-6, 1e6, unit="of minutes"),
+        metavar="N",
+    )
+    download: bool = option("let torchvision download what is missing", default=False)
 
-    device: str | None = None
-    parallel: int | None = None
-    threads: int | None = None
-    compile: bool = False
-    workers: int | None = None
-    checkpoint_minutes: float = 10.0
-    download: bool = False
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @contextmanager
@@ -112,7 +124,7 @@ def trained(
     with kept.locked(processes) if kept else nullcontext():
         devices = devices_of(hardware.parallel, device, processes)
         # Where networks have processes of their own, those read the images.
-        data = loaded(replace(order, keep="disk") if devices else order, hardware, processes)
+        data = loaded(replace(order, cache="disk") if devices else order, hardware, processes)
         means = Means(device, processes, hardware.compile, hardware.checkpoint_minutes, hardware.threads)
         training = TrainRun(order, data, means)
         if processes.is_main and (note := shrunk(order, data)):

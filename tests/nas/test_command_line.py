@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli import at_least, between, error_line, literal, progress, run
+from nas.cli import error_line, progress, run
 from nas.commands import COMMANDS
+from nas.values import at_least, between, literal
 from tests.conftest import PATIENCE, REPOSITORY, Command, environment
 
 

@@ -183,7 +183,7 @@ NONSENSE = {
     "empty sampler": (["--space", "mlp", "--sampler", ""], "--sampler '': an empty argument"),
     "sampler of earlier versions": (
         ["--space", "mlp", "--sampler", "cmaes"],
-        "the samplers are nsga2, tpe, random, qmc",
+        "choose from 'nsga2', 'tpe', 'random', 'qmc'",
     ),
     "choices of a budget": (
         ["--space", "mlp", "--choices", "--params", "x"],

@@ -52,7 +52,7 @@ def data(images: Path) -> Data:
 @pytest.fixture(scope="session")
 def on_disk(images: Path) -> Data:
     """The data set read from its files when it is needed."""
-    return load("folder", images, keep="disk", workers=2)
+    return load("folder", images, cache="disk", workers=2)
 
 
 def training(data: Data, recipe: Recipe = RECIPE, seed: int = 0) -> Training:

@@ -197,12 +197,20 @@ NONSENSE = {
     "nothing to train": (["--dataset", "folder"], "give a table to train rows of, or --arch"),
     "rows of nothing": ([*HAND, "--top", "3"], "--top and --rows choose rows of a table"),
     "no data set": (["--arch", "mlp:mlp_8"], "give --dataset"),
-    "unknown data set": (["--arch", "mlp:mlp_8", "--dataset", "cifar"], "unknown data set 'cifar'"),
+    "unknown data set": (["--arch", "mlp:mlp_8", "--dataset", "cifar"], "(did you mean cifar10?)"),
+    "a cache of no kind": ([*HAND, "--cache", "dsk"], "(did you mean disk?)"),
+    "an option of earlier versions": ([*HAND, "--holdout", "0.1"], "--holdout is --val-fraction now"),
+    "a value given in two ways": (
+        [*HAND, "--epochs", "3", "--set", "epochs=5"],
+        "--epochs 3 and --set epochs=5 are the same; give one of them",
+    ),
+    "an unknown optimizer": ([*HAND, "--set", "optimizer=adam"], "did you mean adamw?"),
+    "a flip of no kind": ([*HAND, "--set", "flip=yes"], "'yes' is not true or false"),
     "no such table": (["none.csv", "--dataset", "folder"], "none.csv: there is no such file"),
     "unknown recipe": ([*HAND, "--recipe", "quik"], "did you mean quick?"),
     "unknown value": ([*HAND, "--set", "lrr=1"], "did you mean lr?"),
     "not a pair": ([*HAND, "--set", "lr"], "is not NAME=VALUE"),
-    "a value out of range": ([*HAND, "--set", "epochs=0"], "epochs is 0"),
+    "a value out of range": ([*HAND, "--set", "epochs=0"], "epochs: '0' is not a whole number of at least 1"),
     "no images": ([*HAND, "--data", "."], "expected ./train/CLASS"),
     "rows of no number": (["t.csv", "--rows", "1,x", "--dataset", "folder"], "'x' is not a whole number"),
     "not downloaded": (["--arch", "mlp:mlp_8", "--dataset", "cifar10"], "add --download"),
@@ -215,14 +223,20 @@ NONSENSE = {
     "a GPU that is not there": ([*HAND, "--device", "cuda:99"], "--device cuda:99: torch sees"),
     "a large seed": ([*HAND, "--seeds", "9223372036854775808"], "is too large"),
     "a value given twice": ([*HAND, "--set", "lr=1", "lr=2"], "--set gives lr twice"),
-    "a tiny alpha": ([*HAND, "--set", "mixup=1e-300"], "mixup is 1e-300, expected 0 or at least 0.001"),
+    "a tiny alpha": (
+        [*HAND, "--set", "mixup=1e-300"],
+        "mixup: '1e-300' is not 0, or a number from 0.001 to 100",
+    ),
     "a file for a folder": ([*HAND, "--data", __file__], "expected"),
     "a file for a set": (["--arch", "mlp:mlp_8", "--dataset", "cifar10", "--data", __file__], "cifar10 in"),
     "no time": ([*HAND, "--checkpoint-minutes", "0"], "'0' is not a number of minutes"),
     "time without end": ([*HAND, "--checkpoint-minutes", "inf"], "'inf' is not a number of minutes"),
-    "a share of no number": ([*HAND, "--holdout", "nan"], "'nan' is not a number from 0 to 1"),
-    "a share of another script": ([*HAND, "--holdout", "\uff10.\uff11"], "is not a number from 0 to 1"),
-    "all images held out": ([*HAND, "--holdout", "1"], "expected a share from 0 to below 1"),
+    "a share of no number": ([*HAND, "--val-fraction", "nan"], "'nan' is not a number from 0 to below 1"),
+    "a share of another script": (
+        [*HAND, "--val-fraction", "\uff10.\uff11"],
+        "is not a number from 0 to below",
+    ),
+    "all images held out": ([*HAND, "--val-fraction", "1"], "'1' is not a number from 0 to below 1"),
     "a stem of another script": ([*HAND, "--stem-stride", "\uff11"], "is not a whole number"),
     "a stem of no network": ([*HAND, "--stem-stride", "1"], "none of these networks has a stem of another"),
     "a stem of stride 3": ([*HAND, "--stem-stride", "3"], "invalid choice: 3"),
@@ -231,7 +245,7 @@ NONSENSE = {
     "a huge image": ([*HAND, "--image-size", "100000"], "'100000' is too large; the most is 4096"),
     "images without end": ([*HAND, "--images", "9" * 30], "is too large"),
     "a long value": ([*HAND, "--set", "lr=" + "9" * 5000 + "x"], "999…999"),
-    "digits of another script": ([*HAND, "--set", "epochs=\u0663"], "expected a whole number"),
+    "digits of another script": ([*HAND, "--set", "epochs=\u0663"], "is not a whole number"),
     "side by side with nothing": ([*HAND, "--parallel", "--device", "cpu"], "as --parallel 2"),
 }
 
@@ -262,7 +276,10 @@ def test_the_data_are_looked_for_before_a_large_table_is_read(
 def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
     done = command("nas.train", "--arch", "mlp:mlp_8", "--dataset", "cifar")
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr.startswith("error: unknown data set 'cifar'") and done.stderr.count("\n") == 1
+    assert (
+        done.stderr.startswith("error: argument --dataset: invalid choice: 'cifar'")
+        and done.stderr.count("\n") == 1
+    )
 
 
 RESUMED = (

@@ -73,4 +73,4 @@ def test_networks_for_images_are_refused_before_a_folder_is_made(
 
 def test_points_have_no_size_to_choose() -> None:
     with pytest.raises(RequestError, match="--image-size 4: seg20 has one size of its own"):
-        TrainConfig(("mlp:mlp_8",), "seg20", "data", "mlp", RECIPES["mlp"], side=4)
+        TrainConfig(("mlp:mlp_8",), "seg20", "data", "mlp", RECIPES["mlp"], image_size=4)

@@ -145,7 +145,7 @@ def test_mixing_makes_shares_of_classes() -> None:
 
 def test_a_crop_out_of_large_files_sees_more_than_the_middle(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "large", each=3, side=40)
-    images = load("imagenet", folder, side=SIDE, keep="disk", workers=1).train
+    images = load("imagenet", folder, side=SIDE, cache="disk", workers=1).train
     augment = augmentation(RECIPES["imagenet"])
     assert augment is not None and augment.crop == "resized"
     assert pixels(images).shape == pixels(images, augment=augment).shape == (9, 3, SIDE, SIDE)
@@ -157,7 +157,7 @@ def test_a_file_that_is_no_image_is_named(images: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"red/001\.png cannot be read as an image"):
         load("folder", folder)
     with pytest.raises(DataError, match=r"red/001\.png cannot be read as an image"):
-        pixels(load("folder", folder, keep="disk").train)
+        pixels(load("folder", folder, cache="disk").train)
     Image.new("I;16", (SIDE, SIDE)).save(folder / "train" / "red" / "001.png")
     with pytest.raises(RequestError, match=r"001\.png has more than 8 bits a colour"):
         load("folder", folder)
@@ -176,7 +176,7 @@ def test_long_reading_tells_how_far_it_is(
     load("folder", images, workers=1, quiet=False)
     assert "reading images: 0 of 96, 0 s" in capsys.readouterr().err
     counted: list[None] = []
-    load("folder", images, keep="disk", workers=1).test.in_memory(lambda: counted.append(None))  # type: ignore
+    load("folder", images, cache="disk", workers=1).test.in_memory(lambda: counted.append(None))  # type: ignore
     assert len(counted) == 24
 
 

@@ -92,7 +92,7 @@ def test_known_networks_are_trained_and_loaded(images: Path, tmp_path: Path) -> 
     """Also: those without NN-Mass have a mean over their seeds."""
     archs = ("torchvision:mnasnet1_0_w0.25", "torchvision:shufflenet_v2_x0_5", "mlp:mlp_8")
     once = replace(PLAIN, epochs=1)
-    asked = order(images, *archs, values=once, holdout=0.25, stem_stride=1, seeds=(0, 1))
+    asked = order(images, *archs, values=once, val_fraction=0.25, stem_stride=1, seeds=(0, 1))
     trained(asked, tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv")
     assert kept["status"].eq("done").all() and kept["nn_mass"].isna().tolist() == [True] * 4 + [False] * 2
@@ -106,7 +106,7 @@ def test_known_networks_are_trained_and_loaded(images: Path, tmp_path: Path) -> 
 
 
 def test_the_accuracy_is_that_of_the_loaded_network(images: Path, tmp_path: Path) -> None:
-    asked = order(images, str(SMALL), values=RECIPE, holdout=0.25)
+    asked = order(images, str(SMALL), values=RECIPE, val_fraction=0.25)
     trained(asked, tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv").iloc[0]
     data = loaded(asked)
@@ -203,7 +203,7 @@ def test_a_file_size_limit_fails_the_large_network_alone(images: Path, tmp_path:
 def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = order(images, "mlp:mlp_8", keep="disk")
+    asked = order(images, "mlp:mlp_8", cache="disk")
     data = loaded(asked)
     assert isinstance(data.train, Files)
     gone = replace(data, train=replace(data.train, paths=("gone.png", *data.train.paths[1:])))
@@ -436,9 +436,11 @@ def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_orders_survive_being_stored(name: str) -> None:
-    asked = TrainConfig(("mlp:mlp_8",), "folder", "data", name, RECIPES[name], (0, 1), keep="disk", side=32)
+    asked = TrainConfig(
+        ("mlp:mlp_8",), "folder", "data", name, RECIPES[name], (0, 1), cache="disk", image_size=32
+    )
     assert TrainConfig.of_json(json.loads(json.dumps(asked.as_json()))) == asked
-    assert asked.differing(replace(asked, holdout=0.5)) == ["holdout 0.0 and not 0.5"]
+    assert asked.differing(replace(asked, val_fraction=0.5)) == ["val_fraction 0.0 and not 0.5"]
     assert asked.differing(asked) == []
 
 

@@ -1,0 +1,140 @@
+"""Values as people type them: numbers in a range, lists of them, NAME=VALUE; errors say what was expected."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
+
+from search_spaces import RequestError
+from search_spaces.architecture import Value
+from search_spaces.errors import checked_kind, checked_whole, shown
+from search_spaces.spec import read_number
+
+MOST = 2**31 - 1
+"""Largest whole number where no other limit is given."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `least` to `most`.
+
+    Attributes:
+        least: Lower end.
+        most: Upper end.
+        below: Whether `most` itself lies outside.
+        or_zero: Whether 0 lies inside, too.
+        unit: What is counted, such as "of minutes".
+    """
+
+    least: float = 0
+    most: float = MOST
+    below: bool = False
+    or_zero: bool = False
+    unit: str = ""
+
+    def __contains__(self, number: float) -> bool:
+        inside = self.least <= number < self.most if self.below else self.least <= number <= self.most
+        return inside or (self.or_zero and number == 0)
+
+    def text(self, kind: type) -> str:
+        """The numbers in words.
+
+        >>> Range(1, 4096).text(int), Range(0, 1, below=True).text(float)
+        ('a whole number from 1 to 4,096', 'a number from 0 to below 1')
+        """
+        what = "a whole number" if kind is int else "a number"
+        zero = "0, or " if self.or_zero else ""
+        ends = f"{self.least:,}" if kind is int else f"{self.least:g}"
+        most = f"{self.most:,}" if kind is int else f"{self.most:g}"
+        unit = f" {self.unit}" if self.unit else ""
+        if kind is int and self.most >= MOST:
+            return f"{what}{unit} of at least {ends}"
+        return f"{zero}{what}{unit} from {ends} to {'below ' * self.below}{most}"
+
+    def read(self, kind: type, text: str) -> Any:
+        """A number from text, in ASCII digits.
+
+        Raises:
+            argparse.ArgumentTypeError: It is none, or lies outside.
+        """
+        try:
+            number: Any = read_number(kind, text)
+        except ValueError:
+            number = math.nan
+        if number in self:
+            return number
+        if kind is int and number > self.most:
+            raise argparse.ArgumentTypeError(f"{shown(text)} is too large; the most is {self.most}")
+        wanted = f"a whole number of at least {self.least}" if kind is int else self.text(kind)
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not {wanted}")
+
+    def read_several(self, text: str) -> tuple[int, ...]:
+        """Whole numbers joined by commas, each once.
+
+        Raises:
+            argparse.ArgumentTypeError: One is none, or lies outside.
+        """
+        return tuple(dict.fromkeys(self.read(int, part) for part in text.split(",")))
+
+    def checked(self, name: str, value: object, kind: type) -> Any:
+        """A number that lies inside; a whole one as one of Python.
+
+        Raises:
+            TypeError: It is of another kind.
+            RequestError: It lies outside.
+        """
+        if kind is int:
+            return checked_whole(name, value, int(self.least), int(self.most))
+        checked_kind(name, value, Real, self.text(kind))
+        number: Any = value
+        if number not in self:
+            raise RequestError(f"{name} is {shown(value)}, expected {self.text(kind)}")
+        return number
+
+
+ANY = Range()
+"""Whole numbers from 0, where nothing else is said."""
+
+
+def at_least(least: int, most: int = MOST) -> Callable[[str], int]:
+    """A converter of whole numbers from `least` to `most`, in ASCII digits."""
+    return lambda text: int(Range(least, most).read(int, text))
+
+
+def between(least: float, most: float, unit: str = "") -> Callable[[str], float]:
+    """A converter of numbers from `least` to `most`, in ASCII digits; `unit` says of what, as "of pixels"."""
+    return lambda text: float(Range(least, most, unit=unit).read(float, text))
+
+
+def numbers(least: int, most: int = MOST) -> Callable[[str], tuple[int, ...]]:
+    """A converter of whole numbers joined by commas."""
+    return Range(least, most).read_several
+
+
+def literal(text: str) -> Value:
+    """A whole number, a number, or else the text itself.
+
+    >>> literal("2"), literal("0.35"), literal("depthwise")
+    (2, 0.35, 'depthwise')
+    """
+    for kind in (int, float):
+        with suppress(ValueError):
+            return read_number(kind, text)
+    return text
+
+
+def assignment(text: str) -> tuple[str, Value]:
+    """A name and a value from "name=value".
+
+    Raises:
+        argparse.ArgumentTypeError: There is no "=".
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE, such as width_mult=1.0")
+    return name, literal(value)
