@@ -165,7 +165,8 @@ class Option:
             TypeError: It is of another kind.
             RequestError: It lies outside of the range, or is none of the choices.
         """
-        if (value is None and self.optional) or (type(value) is int and value == self.const):
+        own = type(value) is int and value in (self.const, self.default)
+        if own or (value is None and self.optional):
             return value
         if self.choices:
             checked_kind(self.name, value, self.kind, self.text())

@@ -86,8 +86,9 @@ def study(
     from nas.read import read
     from nas.signals import interruptions
     from nas.study.population import MOST_NETWORKS, Draw
+    from nas.study.request import MOST_INITIALISATIONS
     from nas.study.results_cli import conclude
-    from nas.study.session import MOST_INITIALISATIONS, Session, requested
+    from nas.study.session import Session, requested
     from nas.train import request, session
     from search_spaces import RequestError
     from search_spaces.errors import checked_kind, checked_path, checked_whole, shown

@@ -9,23 +9,20 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import search_spaces
 from nas.cli import DONE, Parser, progress
 from nas.latency import LatencyConfig, add_latency, wanted
-from nas.optimize.request import MOST_IMAGES, MOST_SEED
-from nas.options import given
-from nas.query import COSTS, Query
+from nas.options import add_options, flags_given, given
 from nas.runs import locked
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
-from nas.study.population import MOST_NETWORKS, Draw
+from nas.study.population import MOST_NETWORKS
 from nas.study.request import StudyRequest
 from nas.study.results_cli import NEEDED, conclude
-from nas.study.session import MOST_INITIALISATIONS, Session, requested
+from nas.study.session import COUNT, Session, requested
 from nas.train.cli import add_training, changed_by, hardware_of, order_of
-from nas.values import assignment, at_least
+from nas.values import at_least
 from search_spaces import RequestError
 
 _RATES = (20, 50, 100)
@@ -34,11 +31,8 @@ _RATES = (20, 50, 100)
 _MOVED = {"--across": "nas compare FOLDER ...", "--predict": "nas predict STUDY TABLE"}
 """Options of earlier versions, and the commands that replace them."""
 
-_ASKED = (
-    *("space", *COSTS, "fix", "count", "draw", "draw_seed", "arch"),
-    *("scores", "score_batch", "initialisations"),
-)
-"""Options that say what a study is of, without those of its training."""
+_NOT_DRAWN = ("scores", "batch", "initialisations")
+"""Fields of a study that do not say which networks are drawn."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -80,22 +74,15 @@ def _parser() -> Parser:
         "nas study",
         description="Train a population of networks, and see how well scores tell which are good.",
     )
-    what = parser.add_argument_group("which networks").add_argument
-    what("--space", help=f"one of {', '.join(search_spaces.names())}")
-    for cost in COSTS:
-        what(f"--{cost}", metavar="BUDGET", help=f"cap or band of {cost}, as 400M")
-    what("--fix", nargs="+", action="extend", type=assignment, metavar="NAME=VALUE", help="pin a choice")
-    what("--count", type=at_least(3, MOST_NETWORKS), help="how many to draw (24)")
-    what("--draw", choices=get_args(Draw),
-         help="evenly; spread over NN-Mass and parameters; or pairs of equal mass (spread)")  # fmt: skip
-    what("--draw-seed", type=at_least(0, MOST_SEED), help="seed of the draws (0)")
-    what("--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, by hand")
+    study = parser.add_argument_group("study")
+    add_options(study, StudyRequest)
+    networks = f"networks to draw ({COUNT})"
+    study.add_argument("--count", type=at_least(3, MOST_NETWORKS), metavar="N", help=networks)
+    study.add_argument(
+        "--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, given by hand"
+    )
     add_training(parser)
-    how = parser.add_argument_group("study").add_argument
-    how("--scores", nargs="+", metavar="NAME", help="scores to compare (all)")
-    how("--score-batch", type=at_least(2, MOST_IMAGES), metavar="N", help="images that some look at (64)")
-    how("--initialisations", type=at_least(1, MOST_INITIALISATIONS), metavar="N",
-        help="score so many initialisations of each, and take the mean (one a training seed)")  # fmt: skip
+    how = parser.add_argument_group("run").add_argument
     add_latency(parser)
     how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
     how("--out", type=Path, metavar="FOLDER", help="where to keep the study (results/studies/...)")
@@ -106,7 +93,7 @@ def _parser() -> Parser:
 def _request(options: argparse.Namespace) -> StudyRequest:
     if not options.space and not options.arch:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
-    of_draws = _given(options, (*COSTS, "fix", "count", "draw", "draw_seed"))
+    of_draws = flags_given(options, StudyRequest, but=(*_NOT_DRAWN, "space")) + _given(options, ("count",))
     if of_draws and not options.space:
         raise RequestError(f"{', '.join(of_draws)} say what is drawn; add --space, or leave them out")
     if options.named_seeds and not (options.arch and options.space):
@@ -114,7 +101,7 @@ def _request(options: argparse.Namespace) -> StudyRequest:
             "--named-seeds sets networks named by --arch apart from those drawn of a --space; give both, or"
             " --seeds"
         )
-    asked = given(options, Query)
+    asked = given(options, StudyRequest)
     return requested(
         options.space or "",
         options.arch or (),
@@ -122,12 +109,12 @@ def _request(options: argparse.Namespace) -> StudyRequest:
         budgets=asked.get("budgets", {}),
         fix=asked.get("fix", {}),
         count=options.count,
-        draw=options.draw,
-        draw_seed=options.draw_seed,
+        draw=asked.get("draw"),
+        draw_seed=asked.get("seed"),
         named_seeds=options.named_seeds,
-        scores=options.scores,
-        score_batch=options.score_batch,
-        initialisations=options.initialisations,
+        scores=asked.get("scores"),
+        score_batch=asked.get("batch"),
+        initialisations=asked.get("initialisations"),
     )
 
 
@@ -139,7 +126,7 @@ def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyReque
     """
     moved = replace(request, order=replace(request.order, data=str(options.data or request.order.data)))
     differing = moved.order.differing(changed_by(moved.order, (), options))
-    differing += _given(options, (*_ASKED, "out"))
+    differing += flags_given(options, StudyRequest) + _given(options, ("count", "arch", "out"))
     if differing:
         raise RequestError(
             f"--resume {options.resume} goes on with the study as it was asked for; leave out what differs:"

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any
 
+import search_spaces
+from nas.optimize.request import MOST_IMAGES, MOST_SEED
+from nas.options import check, option
+from nas.query import COSTS
 from nas.schema import Stored
 from nas.study.population import Draw
 from nas.train.config import TrainConfig
+from nas.values import Range
 from search_spaces import RequestError
 from search_spaces.architecture import Value
 
-if TYPE_CHECKING:
-    pass
+MOST_INITIALISATIONS = 10_000
+USUAL_DRAW: Draw = "spread"
+USUAL_BATCH = 64
+"""How networks are drawn, and images that scores look at, unless asked otherwise."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,32 +29,35 @@ class StudyRequest(Stored):
 
     Attributes:
         space: Name of the space, or nothing where the networks were given by hand.
-        draw: How.
-        seed: Seed of the draws.
-        budgets: By cost.
-        fix: Choices that are pinned.
-        scores: Proxies to compare.
-        batch: Images that some of them look at.
         order: How the networks are trained, with their specs and how many of them were given by hand.
         initialisations: Over how many the scores are means, with the seeds from 0 on; 0 takes `seeds`
             of the order.
     """
 
-    space: str
-    draw: Draw
-    seed: int
-    budgets: dict[str, str]
-    fix: dict[str, Value]
-    scores: tuple[str, ...]
-    batch: int
-    order: TrainConfig
-    initialisations: int = 0
+    space: str = option(lambda: f"one of {', '.join(search_spaces.names())}")
+    draw: Draw = option(
+        "uniform; spread over NN-Mass and parameters; or pairs of equal NN-Mass", usual=USUAL_DRAW
+    )
+    seed: int = option("seed of the draws", range=Range(0, MOST_SEED), flags=("--draw-seed",), usual="0")
+    budgets: dict[str, str] = option("cap or band of {key}, as 400M", keys=COSTS, metavar="BUDGET")
+    fix: dict[str, Value] = option("pin a choice", metavar="NAME=VALUE")
+    scores: tuple[str, ...] = option("scores to compare", metavar="NAME", usual="all")
+    batch: int = option(
+        "images that some scores look at",
+        range=Range(2, MOST_IMAGES),
+        flags=("--score-batch",),
+        usual=str(USUAL_BATCH),
+    )
+    order: TrainConfig  # type: ignore[misc]  # what `option` makes need not have a default
+    initialisations: int = option(
+        "score so many initialisations of each network, and take the mean",
+        default=0,
+        range=Range(1, MOST_INITIALISATIONS),
+        usual="one a training seed",
+    )
 
     def __post_init__(self) -> None:
-        if self.draw not in get_args(Draw):
-            raise RequestError(f"--draw {self.draw}: expected one of {', '.join(get_args(Draw))}")
-        if self.initialisations < 0:
-            raise RequestError(f"--initialisations {self.initialisations}: expected at least 1")
+        check(self)
         if len(self.order.archs) < 3:
             raise RequestError(
                 f"{len(self.order.archs)} networks: expected at least 3 to correlate; name more by --arch, or"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from nas.cli import progress
 from nas.study.folder import StudyFolder
 from nas.study.population import Draw, drawn
-from nas.study.request import StudyRequest
+from nas.study.request import USUAL_BATCH, USUAL_DRAW, StudyRequest
 from nas.train.config import TrainConfig, by_hand
 from nas.train.session import Hardware, device_of, devices_of, loaded
 from search_spaces import Architecture, RequestError
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     from nas.train.data import Data
 
-MOST_INITIALISATIONS = 10_000
-COUNT, BATCH = 24, 64
-"""Networks that are drawn, and images that scores look at, unless asked otherwise."""
+COUNT = 24
+"""Networks that are drawn unless asked otherwise."""
 
 
 def requested(
@@ -60,7 +59,7 @@ def requested(
     from nas import proxies
 
     names = tuple(proxies.get(name).name for name in scores or proxies.names())
-    how: Draw = draw or "spread"
+    how: Draw = draw or USUAL_DRAW
     first = list(dict.fromkeys(map(str, by_hand(named))))
     archs = first.copy()
     if space:
@@ -73,7 +72,7 @@ def requested(
         budgets=dict(budgets),
         fix=dict(fix),
         scores=names,
-        batch=score_batch or BATCH,
+        batch=score_batch or USUAL_BATCH,
         order=replace(order, named=len(first), named_seeds=named_seeds or ()),
         initialisations=initialisations or 0,
     )

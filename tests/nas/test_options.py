@@ -19,6 +19,7 @@ from nas.optimize.cli import _request
 from nas.optimize.request import DEFAULT_SCORE, Request, defaults
 from nas.options import Option, add_options, check, given, option, options_of, read, words
 from nas.query import COSTS, Query
+from nas.study.request import StudyRequest
 from nas.train.cli import _parser as train_parser
 from nas.train.config import RECIPES, Recipe, TrainConfig
 from nas.train.session import Hardware
@@ -32,6 +33,11 @@ MADE: Mapping[type, Any] = {
     Recipe: RECIPES["cifar-long"],
     TrainConfig: TrainConfig(("mlp:mlp_8",), "seg20", "data", "mlp", RECIPES["mlp"]),
     Hardware: Hardware(),
+    StudyRequest: StudyRequest(
+        *("mlp", "pairs", 5, {"flops": "1M"}, {"width": 8}, ("nn_mass", "zen"), 32),
+        TrainConfig(("mlp:mlp_8",) * 3, "seg20", "data", "mlp", RECIPES["mlp"]),
+        initialisations=2,
+    ),
 }
 """All dataclasses with options, and an instance of each."""
 
@@ -60,7 +66,7 @@ def test_an_instance_written_as_arguments_is_read_back(kind: type) -> None:
 )
 def test_the_class_refuses_the_numbers_that_the_command_line_refuses(kind: type, each: Option) -> None:
     beyond = {each.range.least - 1, each.range.most + 1, *([each.range.most] if each.range.below else [])}
-    for number in beyond - {each.const}:
+    for number in beyond - {each.const, each.default}:
         value = int(number) if each.kind is int else float(number)
         with pytest.raises(argparse.ArgumentTypeError):
             each.read(str(value))
