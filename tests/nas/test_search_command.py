@@ -225,7 +225,7 @@ NONSENSE = {
     "zero trials": (["--space", "mlp", "--trials", "0"], "'0' is not a whole number of at least 1"),
     "a spec that does not parse": (["--space", "mlp", "--like", "w8_dx"], "'dx' at character 4"),
     "no such argument": (["--space", "mlp", "--flop", "3M"], "--flop"),
-    "two searches": (["--space", "mlp", "--like", "mlp_8", "--pareto", "flops"], "give one of them"),
+    "two searches": (["--space", "mlp", "--like", "mlp_8", "--pareto", "flops"], "leave out one of them"),
     "across without like": (["--space", "mlp", "--across-widths"], "give --like as well"),
     "minimize without like": (["--space", "mlp", "--minimize", "params"], "give --like as well"),
     "a choice called self": (["--space", "mlp", "--fix", "self=1"], "mlp has no choice 'self'"),
