@@ -100,7 +100,11 @@ def plain(spec: str, data: Data, device: torch.device) -> Iterator[dict[str, obj
         torch.cuda.reset_peak_memory_stats()
     model = fitted(search_spaces.parse(spec), data).build().to(device)
     loader = DataLoader(
-        _OneByOne(data), recipe.batch, shuffle=True, drop_last=True, num_workers=min(8, os.cpu_count() or 1)
+        _OneByOne(data),
+        recipe.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=min(8, os.cpu_count() or 1),
     )
     optimizer = torch.optim.SGD(
         model.parameters(), recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay

@@ -58,15 +58,18 @@ class LatencyConfig:
 
 def add_latency(add: argparse._ActionsContainer, most: bool = False) -> None:
     """Add the options, with `--max-latency` if `most` is set."""
-    what = "measure what is shown, in ms for a batch of 1 and of 64"
+    what = "measure the latency of the networks listed, in ms for a batch of 1 and of 64"
     add.add_argument("--latency", choices=_DEVICES, help=what)
     threads = at_least(1, max(_MOST_THREADS, os.cpu_count() or 1))
     add.add_argument(
-        "--latency-threads", type=threads, metavar="N", help="threads on the processor for it (1)"
+        "--latency-threads",
+        type=threads,
+        metavar="N",
+        help="threads of the measurement on a CPU (1)",
     )
     if most:
         milliseconds = between(1e-6, 1e9, "of milliseconds")
-        limit = "show the first that take at most so long for one input, in torch (--latency cpu)"
+        limit = "skip networks slower than MS milliseconds for one input, in torch (--latency cpu)"
         add.add_argument("--max-latency", type=milliseconds, metavar="MS", help=limit)
 
 

@@ -71,9 +71,9 @@ def built(kind: type[T], values: object) -> T:
         search_spaces.RequestError: The dataclass refuses it.
 
     >>> from nas.train.config import Recipe
-    >>> built(Recipe, {"epochs": 3, "batch": "12", "lr": 0.1, "weight_decay": 0})
+    >>> built(Recipe, {"epochs": 3, "batch_size": "12", "lr": 0.1, "weight_decay": 0})
     Traceback (most recent call last):
-    TypeError: batch is '12', expected int
+    TypeError: batch_size is '12', expected int
     """
     found: T = checked(kind, values, kind.__name__)
     return found

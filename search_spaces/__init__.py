@@ -13,7 +13,7 @@ from search_spaces.resnet import ResNet
 from search_spaces.space import Space
 from search_spaces.torchvision import Torchvision
 
-# Importing a module of this folder registers its space. The two skipped ones have no space and import torch.
+# Every module of this folder is imported: a new space needs no line here. The two skipped ones import torch.
 for _module in iter_modules(__path__):
     if _module.name not in ("counting", "modules"):
         import_module(f"{__name__}.{_module.name}")

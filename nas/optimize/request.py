@@ -67,21 +67,19 @@ class Request(Query, Stored):
         range=Range(1, MOST_TRIALS),
         usual=f"{DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured",
     )
-    seed: int = option("seed of the sampler, and of what is measured", default=0, range=Range(0, MOST_SEED))
+    seed: int = option("seed of the sampler and of measured scores", default=0, range=Range(0, MOST_SEED))
     warm_start: bool = option(
-        "begin with even draws from inside the budgets, where nothing is proven", default=True
+        "begin with a uniform random sample from inside the budgets, where nothing is proven", default=True
     )
     score: str = option(
-        "rank by this score, as depth, zen or synflow (docs/studies.md has all). One that looks at networks"
-        " is measured on each inside the budgets, on normal noise, in 0.05 to some seconds",
+        "rank by this score, such as depth, zen or synflow (list: docs/studies.md). Measured scores take"
+        " 0.05 s to a few seconds per network, on Gaussian noise",
         default=DEFAULT_SCORE,
         metavar="NAME",
     )
-    score_batch: int = option(
-        "images of noise that such a score looks at", default=BATCH, range=Range(2, MOST_IMAGES)
-    )
+    score_batch: int = option("batch size of measured scores", default=BATCH, range=Range(2, MOST_IMAGES))
     per_width: int | None = option(
-        "keep so many architectures of each base width at most, as NN-Mass compares no widths",
+        "keep at most K architectures of each base width, since NN-Mass does not compare widths",
         default=None,
         range=Range(1, MOST_ROWS),
         metavar="K",
@@ -142,7 +140,7 @@ class Request(Query, Stored):
         if self.score != DEFAULT_SCORE or self.like is not None or self.pareto is not None:
             return None
         if self.space != "mobilenet":
-            return "Caution: no top-ranked network of this space was trained beside others."
+            return "Caution: top-ranked networks of this space have not been validated by training."
         least, most = sorted(-margin for margin in PILOT.values())
         return (
             "Caution: not validated by full training. In 5-epoch pilot runs the top-ranked network scored"

@@ -95,7 +95,7 @@ def planned(
     for end in ends:
         taken.append(_timed(architectures[end], data.to(device), recipe, device))
         on_timed()
-    images = np.array(trainings) * (len(data.train) // recipe.batch * recipe.batch * recipe.epochs)
+    images = np.array(trainings) * (len(data.train) // recipe.batch_size * recipe.batch_size * recipe.epochs)
     return Plan(
         networks=len(architectures),
         trainings=sum(trainings),
@@ -108,9 +108,9 @@ def planned(
 def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch.device) -> float:
     """Seconds an image, in a few steps after the first one."""
     affordable = max(int(_MACS_AT_ONCE_ON_A_CPU / architecture.figures().macs), 2)
-    batch = recipe.batch if device.type == "cuda" else min(recipe.batch, affordable)
+    batch = recipe.batch_size if device.type == "cuda" else min(recipe.batch_size, affordable)
     few = data.train.take(torch.arange((_STEPS + 1) * batch) % len(data.train))
-    recipe = replace(recipe, epochs=1, batch=batch)
+    recipe = replace(recipe, epochs=1, batch_size=batch)
     training = Training(architecture, replace(data, train=few), recipe, 0, device)
     marks: list[float] = []
 
@@ -121,4 +121,4 @@ def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch
         return len(marks) == _STEPS + 1
 
     training.train_epoch(note)
-    return (marks[-1] - marks[0]) / (_STEPS * recipe.batch)
+    return (marks[-1] - marks[0]) / (_STEPS * recipe.batch_size)

@@ -118,7 +118,7 @@ class Session:
         from nas.train.data import shrunk
         from nas.train.distributed import ALONE
 
-        ALONE.check(self.request.order.values.batch, len(self.data.train))
+        ALONE.check(self.request.order.values.batch_size, len(self.data.train))
         if note := shrunk(self.request.order, self.data):
             print(f"note: {note}", file=sys.stderr)
 

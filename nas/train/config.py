@@ -26,75 +26,66 @@ _SHARE, _ALPHA = Range(0, 1), Range(0.001, 100, or_zero=True)
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Stored):
     """How a network is trained: SGD with momentum, or AdamW, under a cosine schedule."""
 
     epochs: int = option("passes over the training images", range=Range(1, 100_000), usual=_OF_RECIPE)
-    batch: int = option(
-        "images a step, over all devices together",
-        range=Range(2, 1_000_000),
-        flags=("--batch-size",),
-        usual=_OF_RECIPE,
-    )
-    lr: float = option(
-        "largest learning rate, for that batch", range=Range(0, 1e6), metavar="RATE", usual=_OF_RECIPE
-    )
+    batch_size: int = option("images per step, over all devices", range=Range(2, 1_000_000), usual=_OF_RECIPE)
+    lr: float = option("peak learning rate", range=Range(0, 1e6), metavar="RATE", usual=_OF_RECIPE)
     weight_decay: float = option(
-        "L2 penalty on weights of convolutions and linear layers, of AdamW its decay of them; norms and"
-        " biases have none",
+        "weight decay of convolution and linear weights (decoupled with adamw); none on norms and biases",
         range=Range(0, 1e3),
         metavar="DECAY",
         usual=_OF_RECIPE,
     )
     momentum: float = option("momentum of SGD", alone=False, default=0.9, range=_SHARE)
-    nesterov: bool = option("Nesterov's form of it", alone=False, default=False)
+    nesterov: bool = option("use Nesterov momentum", alone=False, default=False)
     warmup: float = option(
-        "epochs, half of all at most, over which the learning rate rises, before the cosine takes it to 0;"
-        " where the epochs alone are changed it keeps its share of them",
+        "warm-up epochs, at most half of all; scaled with the epochs unless set",
         alone=False,
         default=0.0,
         range=Range(0, 100_000),
     )
     smoothing: float = option("label smoothing", alone=False, default=0.0, range=Range(0, 0.99))
     crop: Crop = option(
-        "pad by an eighth of the side and crop; or a random part of 8% to 100%, resized",
+        "pad: pad by an eighth of the side and crop; resized: resize a random part of 8% to 100%",
         alone=False,
         default="pad",
     )
     flip: bool = option("mirror half of the images", alone=False, default=True)
     erase: float = option(
-        "probability with which a square of up to a quarter of an image is erased (cutout)",
+        "probability of erasing a square of up to a quarter of an image (cutout)",
         alone=False,
         default=0.0,
         range=_SHARE,
     )
-    mixup: float = option("alpha of mixup; 0 leaves it out", alone=False, default=0.0, range=_ALPHA)
+    mixup: float = option("alpha of mixup; 0 disables it", alone=False, default=0.0, range=_ALPHA)
     cutmix: float = option(
-        "alpha of CutMix; 0 leaves it out. With both, each batch takes one of them",
+        "alpha of CutMix; 0 disables it. With both, each batch uses one of them",
         alone=False,
         default=0.0,
         range=_ALPHA,
     )
     average: float = option(
-        "decay a step of the moving average of the weights that is tested; 0 tests the weights",
+        "decay per step of the moving average of weights; the average is tested. 0 disables it",
         alone=False,
         default=0.0,
         range=_SHARE,
     )
-    optimizer: Optimizer = option(
-        "adamw looks at neither momentum nor Nesterov's form", alone=False, default="sgd"
-    )
+    optimizer: Optimizer = option("adamw ignores momentum and nesterov", alone=False, default="sgd")
+
+    _OLD_NAMES: ClassVar[Mapping[str, str]] = {"batch": "batch_size"}
 
     def __post_init__(self) -> None:
         check(self)
 
     def override(self, given: Mapping[str, Any]) -> Self:
-        """The recipe with some values changed; text is read.
+        """The recipe with some values changed; text is parsed.
 
-        With other epochs and no warm-up given, the warm-up stays the same share of the training.
+        With other epochs and no warm-up given, the warm-up stays the same fraction of the training.
 
         Raises:
-            RequestError: There is no such value, or the text is none.
+            RequestError: A name is unknown, or a text cannot be parsed.
 
         >>> changed = RECIPES["quick"].override({"epochs": "30", "nesterov": "false"})
         >>> changed.epochs, changed.warmup
@@ -102,7 +93,7 @@ class Recipe:
         """
         values = {
             name: read(Recipe, name, value) if isinstance(value, str) else value
-            for name, value in given.items()
+            for name, value in self.upgraded(given).items()
         }
         if values.get("epochs", self.epochs) != self.epochs and self.warmup:
             values.setdefault("warmup", self.warmup * values["epochs"] / self.epochs)
@@ -112,10 +103,10 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {
     # The values of the authors' code (github.com/SLDGroup/NN_Mass, train_cifar.py), which decays norms and
     # biases too; the paper gives the epochs.
-    "cifar": Recipe(epochs=200, batch=128, lr=0.1, weight_decay=5e-4),
+    "cifar": Recipe(epochs=200, batch_size=128, lr=0.1, weight_decay=5e-4),
     "cifar-long": Recipe(
         epochs=600,
-        batch=128,
+        batch_size=128,
         lr=0.1,
         weight_decay=5e-4,
         nesterov=True,
@@ -125,12 +116,12 @@ RECIPES: dict[str, Recipe] = {
         average=0.999,
     ),
     # The command in the README of the authors' code, for MobileNetV2.
-    "imagenet": Recipe(epochs=150, batch=256, lr=0.05, weight_decay=4e-5, crop="resized"),
+    "imagenet": Recipe(epochs=150, batch_size=256, lr=0.05, weight_decay=4e-5, crop="resized"),
     # The authors' code for MLPs (train_mlp.py) has Adam too, at 0.001 for one epoch.
     "mlp": Recipe(
-        epochs=60, batch=400, lr=0.01, weight_decay=0.0, crop="none", flip=False, optimizer="adamw"
+        epochs=60, batch_size=400, lr=0.01, weight_decay=0.0, crop="none", flip=False, optimizer="adamw"
     ),
-    "quick": Recipe(epochs=15, batch=256, lr=0.2, weight_decay=5e-4, nesterov=True, warmup=2),
+    "quick": Recipe(epochs=15, batch_size=256, lr=0.2, weight_decay=5e-4, nesterov=True, warmup=2),
 }
 
 

@@ -67,12 +67,12 @@ class Processes:
         if images < batch or batch < 2 * self.count:
             raise RequestError(
                 f"batch {batch} of {images} training images in {self.count} process(es): expected"
-                f" {2 * self.count} to {images}; change it with --set batch=..."
+                f" {2 * self.count} to {images}; change it with --batch-size"
             )
         if batch % self.count:
             more = -(-batch // self.count) * self.count
             raise RequestError(
-                f"batch {batch} does not divide among {self.count} processes; try --set batch={more}"
+                f"batch {batch} does not divide among {self.count} processes; try --batch-size {more}"
             )
 
     def wrap_ddp(self, model: nn.Module, device: torch.device) -> nn.Module:

@@ -139,7 +139,7 @@ class Training:
         processes: Processes = ALONE,
         compiling: bool = False,
     ) -> None:
-        processes.check(recipe.batch, len(data.train))
+        processes.check(recipe.batch_size, len(data.train))
         self.recipe, self.seed, self.device, self._processes = recipe, seed, device, processes
         torch.manual_seed(seed)
         self.model = Classifier.untrained(architecture, data).to(device)
@@ -163,7 +163,7 @@ class Training:
     @property
     def steps(self) -> int:
         """Steps an epoch: the last images of an order that do not fill a batch are left out."""
-        return len(self._train) // self.recipe.batch
+        return len(self._train) // self.recipe.batch_size
 
     @property
     def tested(self) -> Classifier:
@@ -200,7 +200,7 @@ class Training:
             top1=top1,
             top5=top5,
             seconds=seconds,
-            images_per_second=self.steps * self.recipe.batch / seconds,
+            images_per_second=self.steps * self.recipe.batch_size / seconds,
             waiting=waited / seconds,
             gpu_memory_mb=_memory(self.device),
         )
@@ -291,8 +291,8 @@ class Training:
         """The batches still to come in the epoch under way; of several processes, the part of each."""
         seed = derive_seed(self.seed, self.epoch)
         order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(seed))
-        each = self.recipe.batch // self._processes.count
-        left = self._processes.shard(order, self.recipe.batch)[self.step * each :]
+        each = self.recipe.batch_size // self._processes.count
+        left = self._processes.shard(order, self.recipe.batch_size)[self.step * each :]
         return self._train.batches(left, each, self._augment, seed)
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
@@ -318,7 +318,7 @@ class Training:
         return replace(forward, run=self._processes.wrap_ddp(forward.run, self.device))
 
     def _compiled(self) -> Forward:
-        pixels = self.model.example(self.recipe.batch // self._processes.count)
+        pixels = self.model.example(self.recipe.batch_size // self._processes.count)
         labels = torch.zeros(len(pixels), dtype=torch.long, device=self.device)
 
         def one_step(run: Callable[[Tensor], Tensor]) -> None:

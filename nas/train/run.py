@@ -76,7 +76,7 @@ class TrainRun:
     """
 
     def __init__(self, order: TrainConfig, data: Data, means: Means) -> None:
-        means.processes.check(order.values.batch, len(data.train))
+        means.processes.check(order.values.batch_size, len(data.train))
         self.order, self._means, self.unsaved = order, means, ""
         self._data = data
         self._guess = Guess.of(data)

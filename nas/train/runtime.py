@@ -128,7 +128,7 @@ def seconds_a_step(
     """
     before = torch.get_num_threads()
     affordable = int(_MACS_A_STEP / max(_macs(network), 1))
-    batch = max(min(recipe.batch // share, affordable, _IMAGES_A_STEP), 2)
+    batch = max(min(recipe.batch_size // share, affordable, _IMAGES_A_STEP), 2)
     images = (_STEPS + 1) * len(numbers) * batch
     pixels = torch.arange(256, dtype=torch.uint8).repeat(-(-data.channels * data.side**2 // 256))
     one = pixels[: data.channels * data.side**2].view(1, data.channels, data.side, data.side)
@@ -150,7 +150,7 @@ def seconds_a_step(
                 torch.set_num_threads(turn[0])
         return not turn
 
-    still = replace(recipe, epochs=1, batch=batch, lr=0.0)
+    still = replace(recipe, epochs=1, batch_size=batch, lr=0.0)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.set_num_threads(turn[0])

@@ -33,24 +33,24 @@ _PROCESSES = Range(1, MOST_PROCESSES)
 
 @dataclass(frozen=True)
 class Hardware:
-    """By what is trained: nothing of it changes what networks become, but for rounding."""
+    """Execution settings of a training: they affect its speed, not its results, apart from rounding."""
 
     device: str | None = option("cpu, cuda, cuda:1, ...", default=None, usual="cuda if there is one")
     parallel: int | None = option(
         "train N networks at a time", default=None, range=_PROCESSES, const=0, usual="one a GPU"
     )
     threads: int | None = option(
-        "threads that torch computes with on a CPU",
+        "threads of torch on a CPU",
         default=None,
         range=_PROCESSES,
         usual="the fastest number in a few steps",
     )
     compile: bool = option("use torch.compile", default=False)
     workers: int | None = option(
-        "processes that read images", default=None, range=_PROCESSES, usual="one a processor"
+        "processes that load images", default=None, range=_PROCESSES, usual="one a processor"
     )
     checkpoint_minutes: float = option(
-        "keep a checkpoint so often within an epoch",
+        "minutes between checkpoints within an epoch",
         default=10.0,
         range=Range(1e-6, 1e6, unit="of minutes"),
         metavar="N",

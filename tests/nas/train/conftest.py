@@ -19,9 +19,11 @@ SIDE = 8
 CPU = torch.device("cpu")
 SMALL = DenseNet(width_mult=1, depths=(3, 2, 2), links=(5, 0, 0))
 """A network of the smallest kind that still has random links."""
-RECIPE = Recipe(epochs=3, batch=12, lr=0.05, weight_decay=5e-4, warmup=0.5, mixup=0.2, average=0.9, erase=0.5)
+RECIPE = Recipe(
+    epochs=3, batch_size=12, lr=0.05, weight_decay=5e-4, warmup=0.5, mixup=0.2, average=0.9, erase=0.5
+)
 """A recipe with everything in it."""
-PLAIN = Recipe(epochs=3, batch=12, lr=0.05, weight_decay=5e-4)
+PLAIN = Recipe(epochs=3, batch_size=12, lr=0.05, weight_decay=5e-4)
 
 
 def write_images(folder: Path, each: int, side: int = SIDE) -> Path:

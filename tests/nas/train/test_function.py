@@ -19,7 +19,7 @@ FEW: dict[str, Any] = {
     "recipe": "mlp",
     "images": 200,
     "epochs": 1,
-    "batch": 50,
+    "batch_size": 50,
     "threads": 1,
     "device": "cpu",
 }

@@ -56,7 +56,7 @@ def test_a_network_learns_the_line() -> None:
     assert (len(data.train), data.channels, data.side) == (2000, 2, 1)
     network = fitted(MLP(width=32, depth=4, links=0), data)
     assert str(network).endswith("_i2_c2")
-    training = Training(network, data, replace(RECIPES["mlp"], epochs=20, batch=100), 0, CPU)
+    training = Training(network, data, replace(RECIPES["mlp"], epochs=20, batch_size=100), 0, CPU)
     epochs = [training.run_epoch() for _ in range(20)]
     assert epochs[-1] is not None and epochs[-1].top1 > 60  # even odds without learning
 

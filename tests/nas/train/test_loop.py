@@ -165,14 +165,14 @@ def test_norms_and_biases_do_not_decay(data: Data) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipes_are_whole(name: str, data: Data) -> None:
-    assert training(data, replace(RECIPES[name], epochs=1, batch=24)).run_epoch() is not None
+    assert training(data, replace(RECIPES[name], epochs=1, batch_size=24)).run_epoch() is not None
 
 
 @pytest.mark.parametrize("space", search_spaces.names())
 def test_every_space_trains(space: str, data: Data) -> None:
     known = search_spaces.get(space)
     architecture: Architecture = known.of_options([0] * len(known.choices))
-    made = Training(fitted(architecture, data), data, replace(PLAIN, batch=36, epochs=1), 0, CPU)
+    made = Training(fitted(architecture, data), data, replace(PLAIN, batch_size=36, epochs=1), 0, CPU)
     epoch = made.run_epoch()
     assert epoch is not None and made.model(made.model.example()).shape == (2, 3)
 

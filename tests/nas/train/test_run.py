@@ -401,12 +401,12 @@ def test_other_data_are_refused(images: Path, tmp_path: Path) -> None:
 
 
 def test_a_batch_needs_images(images: Path) -> None:
-    asked = order(images, "mlp:mlp_8", values=replace(PLAIN, batch=73))
-    with pytest.raises(RequestError, match=r"expected 2 to 72; change it with --set batch="):
+    asked = order(images, "mlp:mlp_8", values=replace(PLAIN, batch_size=73))
+    with pytest.raises(RequestError, match=r"expected 2 to 72; change it with --batch-size"):
         TrainRun(asked, loaded(asked), MEANS)
     with pytest.raises(RequestError, match=r"batch 6 of 72 .* in 4 process\(es\): expected 8 to 72"):
         Processes(count=4).check(6, 72)
-    with pytest.raises(RequestError, match="does not divide among 4 processes; try --set batch=16"):
+    with pytest.raises(RequestError, match="does not divide among 4 processes; try --batch-size 16"):
         Processes(count=4).check(13, 72)
 
 
