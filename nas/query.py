@@ -313,7 +313,7 @@ class Query:
         object.__setattr__(self, "fix", dict(_pin(name, value) for name, value in self.fix.items()))
         check(self)
         if self.like is not None and self.pareto is not None:
-            raise RequestError("--like and --pareto exclude each other; give one of them")
+            raise RequestError("--like and --pareto exclude each other; leave out one of them")
         if self.like is None and (self.across_widths or self.minimize is not None):
             raise RequestError("--minimize and --across-widths need --like; give --like as well")
         for cost in self.budgets:
