@@ -1,7 +1,7 @@
-"""Columns of tables: the title of each on screen, its label on axes, and how its values are written.
+"""Columns of tables: title on screen, axis label in figures, and number format.
 
-A column is one line here. Columns that come in families (`top1_std`, `cpu_ms_64`, `zen_seconds`) follow
-rules, and scores are described where they are registered, in `nas.proxies`.
+Each column takes one line here. Derived columns (`top1_std`, `cpu_ms_64`, `zen_seconds`) follow rules, and
+scores are described where they are registered, in `nas.proxies`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ Format: TypeAlias = Callable[[Any], str]
 
 
 def plain(value: Any) -> str:
-    """Five digits of a float, and all of anything else."""
+    """A float with five significant digits; any other value as `str` writes it."""
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def of_budget(share: float) -> str:
-    """A share in whole percent, away from 100%, so that only an exact fit reads as one.
+def percent_of_budget(fraction: float) -> str:
+    """A fraction of a budget in whole percent, rounded away from 100%: only an exact fit shows 100%.
 
-    >>> of_budget(0.999), of_budget(1.001)
+    >>> percent_of_budget(0.999), percent_of_budget(1.001)
     ('99%', '101%')
     """
-    return f"{math.floor(100 * share) if share <= 1 else math.ceil(100 * share)}%"
+    return f"{math.floor(100 * fraction) if fraction <= 1 else math.ceil(100 * fraction)}%"
 
 
 def milliseconds(ms: float) -> str:
-    """To three digits, without an exponent.
+    """Milliseconds with three significant digits, without an exponent.
 
     >>> milliseconds(0.01234), milliseconds(9.876), milliseconds(28.04), milliseconds(1302.4)
     ('0.0123', '9.88', '28.0', '1302')
@@ -45,22 +45,22 @@ def milliseconds(ms: float) -> str:
 
 
 PERCENT: Format = "{:.2f}%".format
-"""Of what is in percent already."""
-SHARE: Format = "{:.0%}".format
+"""Format of values that are in percent already."""
+FRACTION: Format = "{:.0%}".format
 TWO_DECIMALS: Format = "{:.2f}".format
 THREE_DECIMALS: Format = "{:.3f}".format
 
 
 @dataclass(frozen=True)
 class Column:
-    """How a column looks.
+    """How a column is shown.
 
     Attributes:
-        title: Heading in a printed table; narrow.
-        axis: Its name on axes, the title if left out.
-        unit: Of its values on axes.
-        format: Writes a value in a printed table.
-        text: Whether it holds text: aligned to the left, and folded where it is too wide.
+        title: Heading in a printed table; short.
+        axis: Name in figures; the title by default.
+        unit: Unit of the values, for axis labels.
+        format: Formats a value in a printed table.
+        text: Whether it holds text: aligned left, and wrapped where it is too wide.
     """
 
     title: str
@@ -71,14 +71,14 @@ class Column:
 
     @property
     def long_title(self) -> str:
-        """Its name on axes, without the unit."""
+        """Name in figures, without the unit."""
         return self.axis or self.title
 
     def label(self, of: str = "") -> str:
-        """The label of an axis.
+        """Axis label: name, qualifier and unit.
 
         Args:
-            of: What the values are of, as "on the test set".
+            of: Qualifier, for example "on the test set".
 
         >>> Column("top-1", unit="%").label("on the test set")
         'top-1 on the test set, %'
@@ -87,7 +87,7 @@ class Column:
         return f"{words}, {self.unit}" if self.unit else words
 
     def written(self, value: Any) -> str:
-        """A value as it is printed: "-" where there is none; text stays as it is."""
+        """A value as printed: "-" for a missing value; text is unchanged."""
         import pandas as pd
 
         if pd.isna(value):
@@ -96,7 +96,7 @@ class Column:
 
 
 def _plain(names: str) -> dict[str, Column]:
-    """Columns whose names are their titles."""
+    """Columns whose title is their name, by name."""
     return {name: Column(name) for name in names.split()}
 
 
@@ -107,7 +107,7 @@ _SEARCH: Mapping[str, Column] = {
     "options": Column("options", text=True),
     "macs": Column("MACs", format=quantity),
 }
-"""Of a search, beside its scores."""
+"""Columns of a search, without its scores."""
 
 _TRAINING: Mapping[str, Column] = {
     **_plain("row dataset recipe seed seeds epochs best_epoch tested_on device compiled status reason"),
@@ -116,21 +116,21 @@ _TRAINING: Mapping[str, Column] = {
     "top1": Column("top-1", "top-1 accuracy", "%", PERCENT),
     "top5": Column("top-5", "top-5 accuracy", "%", PERCENT),
     "seconds": Column("s", "seconds", format=THREE_DECIMALS),
-    "images_per_second": Column("images/s", "images a second"),
-    "waiting": Column("waiting", "share of time spent waiting for data", format=SHARE),
+    "images_per_second": Column("images/s", "images per second"),
+    "waiting": Column("waiting", "fraction of time spent waiting for data", format=FRACTION),
     "gpu_memory_mb": Column("GPU MiB", "GPU memory", "MiB"),
 }
 
 _STUDY: Mapping[str, Column] = {
     **_plain("score band pairs rule times outside overlap p_one p_parallel"),
     "base": Column("base", "base width", text=True),
-    "networks": Column("of", "networks"),
-    "r2_networks": Column("of", "networks with a finite score"),
+    "networks": Column("n", "networks"),
+    "r2_networks": Column("n", "networks with a finite score"),
     "rho": Column("rho", "Spearman's rho", format=TWO_DECIMALS),
     "tau": Column("tau", "Kendall's tau", format=TWO_DECIMALS),
     "r2": Column("r2", "R²", format=TWO_DECIMALS),
-    "least": Column("from", "least", format=quantity),
-    "most": Column("to", "most", format=quantity),
+    "least": Column("from", "smallest", format=quantity),
+    "most": Column("to", "largest", format=quantity),
     "slope": Column("slope", format=TWO_DECIMALS),
     "above": Column("above", "above the first base width", "points", TWO_DECIMALS),
     "above_first": Column("first", "above the first network", "points", TWO_DECIMALS),
@@ -139,7 +139,7 @@ _STUDY: Mapping[str, Column] = {
     "error": Column("error", "standard error", "points", TWO_DECIMALS),
     "regret": Column("regret", unit="points", format=TWO_DECIMALS),
     "regret_90": Column("regret 90%", "90th percentile of regret", "points", TWO_DECIMALS),
-    "beaten": Column("fraction better", format=SHARE),
+    "beaten": Column("fraction better", format=FRACTION),
     "latency_device": Column("device"),
     "latency_threads": Column("threads"),
 }
@@ -156,17 +156,17 @@ _MEASUREMENTS: Mapping[str, Column] = {
     ),
     "fastest": Column("fastest", unit="s", format=THREE_DECIMALS),
     "slowest": Column("slowest", unit="s", format=THREE_DECIMALS),
-    "per_second": Column("a second"),
-    "of_matrix_product": Column("of product", "share of a matrix product's speed", format=SHARE),
+    "per_second": Column("per second"),
+    "of_matrix_product": Column("of product", "fraction of the speed of a matrix product", format=FRACTION),
     "points": Column("points", "points of top-1 accuracy", format=TWO_DECIMALS),
     "params_millions": Column("params", "parameters", "millions"),
     "largest_mass": Column("largest NN-Mass", format="{:.1f}".format),
-    "scoring_share": Column("scoring", "share of time spent scoring", format=SHARE),
+    "scoring_share": Column("scoring", "fraction of time spent scoring", format=FRACTION),
     "table_ratio": Column("table ratio", format=TWO_DECIMALS),
     "wall_ratio": Column("wall ratio", format=TWO_DECIMALS),
     "ms": Column("ms", "milliseconds", format=milliseconds),
 }
-"""Of the benchmarks, latencies and published accuracies under `results/`."""
+"""Columns of the benchmarks, latencies and published accuracies under `results/`."""
 
 _COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_STUDY, **_TRAINING, **_SEARCH}
 
@@ -175,15 +175,17 @@ _QUARTILE = re.compile(_MEDIAN.pattern + r"_(low|high)")
 _UNIT = re.compile(r"(?P<of>\w+)_(?P<unit>s|ms|mb)")
 
 _ENDINGS: Mapping[str, Callable[[Column], Column]] = {
-    "_share": lambda of: Column(f"% {of.title}", f"share of {of.long_title}", format=of_budget),
+    "_share": lambda of: Column(
+        f"% {of.title}", f"fraction of {of.long_title} budget", format=percent_of_budget
+    ),
     "_seconds": lambda of: Column(f"{of.title} s", of.long_title, "s", THREE_DECIMALS),
     "_mean": lambda of: replace(of, title=f"mean {of.title}", axis=f"mean {of.long_title}"),
     "_std": lambda of: replace(of, title=f"std {of.title}", axis=f"standard deviation of {of.long_title}"),
     "_low": lambda of: replace(of, title="from", axis=f"lower end of {of.long_title}"),
     "_high": lambda of: replace(of, title="to", axis=f"upper end of {of.long_title}"),
-    "_half": lambda of: replace(of, title="±", axis=f"half interval of {of.long_title}"),
+    "_half": lambda of: replace(of, title="±", axis=f"half-width of the interval of {of.long_title}"),
     "_error": lambda of: replace(of, title="±", axis=f"standard error of {of.long_title}"),
-    "_least": lambda of: replace(of, title="from", axis=f"least {of.long_title}"),
+    "_least": lambda of: replace(of, title="from", axis=f"smallest {of.long_title}"),
     "_largest": lambda of: replace(of, title="to", axis=f"largest {of.long_title}"),
     "_ratio": lambda of: replace(
         of, title=f"{of.title} ratio", axis=f"ratio of {of.long_title}", format=plain
@@ -195,7 +197,7 @@ _ENDINGS: Mapping[str, Callable[[Column], Column]] = {
 }
 _BEGINNINGS: Mapping[str, Callable[[Column], Column]] = {
     "best_": lambda of: replace(of, title=f"best {of.title}", axis=f"best {of.long_title}"),
-    "base_": lambda of: replace(of, title=f"base {of.title}", axis=f"{of.long_title} of one base width"),
+    "base_": lambda of: replace(of, title=f"base {of.title}", axis=f"{of.long_title} within a base width"),
     "held_out_": lambda of: replace(
         of, title=f"held-out {of.title}", axis=f"{of.long_title} on held-out images"
     ),
@@ -203,7 +205,7 @@ _BEGINNINGS: Mapping[str, Callable[[Column], Column]] = {
 
 
 def known(name: str) -> Column | None:
-    """The column of that name: in the table above, a score, or made of another by a rule; None otherwise."""
+    """The column of that name: listed above, derived by a rule, or a score; None otherwise."""
     if name in _COLUMNS:
         return _COLUMNS[name]
     if is_median(name):
@@ -222,20 +224,20 @@ def known(name: str) -> Column | None:
 
 
 def column(name: str) -> Column:
-    """The column of that name; of one that is not known, its name is the title."""
+    """The column of that name; an unknown column has its name as the title."""
     return known(name) or Column(name)
 
 
 def of_search(name: str) -> bool:
-    """Whether tables of a search have a column of that name that is no score."""
+    """Whether it names a column of a search table other than a score."""
     return name in _SEARCH
 
 
 def is_median(name: str) -> bool:
-    """Whether a column is a median latency."""
+    """Whether it names a column of median latencies."""
     return _MEDIAN.fullmatch(name) is not None
 
 
 def is_quartile(name: str) -> bool:
-    """Whether a column is an end of the interval around a latency."""
+    """Whether it names a column of the lower or upper quartile of a latency."""
     return _QUARTILE.fullmatch(name) is not None

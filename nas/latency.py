@@ -1,4 +1,4 @@
-"""Measured latency: the options that ask for it, the timing, the columns and the line below a table."""
+"""Measured latency: command-line options, timing, table columns and the summary below a table."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ Engine = Literal["torch", "onnxruntime"]
 BATCHES = (1, 64)
 _DEVICES = ("cpu", "cuda")
 _MOST_THREADS = 256
-"""A million crash torch."""
+"""Upper bound: torch crashes with very many threads."""
 _SECONDS = 1.0
-"""Least time of a measurement."""
+"""Minimum seconds of a measurement."""
 _PATIENCE = 5.0
-"""Most seconds of a measurement, and of one run of a batch."""
+"""Maximum seconds of a measurement, and of one run of a batch."""
 _THRESHOLD = 0.1
 """A measurement ends when the interquartile range is below this fraction of the median."""
 _FEW = 3
-"""Least number of timings that have quartiles."""
+"""Minimum number of timings for quartiles."""
 
 
 @dataclass(frozen=True)
 class LatencyConfig:
-    """Where networks are measured, and the limit they must meet.
+    """How latency is measured, and the limit that networks must meet.
 
     Attributes:
         device: "cpu" or "cuda".
-        threads: Threads on the processor.
-        most: Largest latency of a batch of 1 in torch, in ms.
+        threads: CPU threads.
+        most: Maximum latency of a batch of 1 in torch, in ms.
     """
 
     device: str
@@ -57,33 +57,28 @@ class LatencyConfig:
 
 
 def add_latency(add: argparse._ActionsContainer, most: bool = False) -> None:
-    """Add the options, with `--max-latency` if `most` is set."""
-    what = "measure the latency of the networks listed, in ms for a batch of 1 and of 64"
+    """Add the options of `--latency`, and `--max-latency` if `most` is set."""
+    what = "measure latency of the networks shown, in ms for batches of 1 and 64"
     add.add_argument("--latency", choices=_DEVICES, help=what)
     threads = at_least(1, max(_MOST_THREADS, os.cpu_count() or 1))
-    add.add_argument(
-        "--latency-threads",
-        type=threads,
-        metavar="N",
-        help="threads of the measurement on a CPU (1)",
-    )
+    add.add_argument("--latency-threads", type=threads, metavar="N", help="CPU threads for --latency (1)")
     if most:
         milliseconds = between(1e-6, 1e9, "of milliseconds")
-        limit = "skip networks slower than MS milliseconds for one input, in torch (--latency cpu)"
+        limit = "show only networks within this latency for one input in torch (--latency cpu)"
         add.add_argument("--max-latency", type=milliseconds, metavar="MS", help=limit)
 
 
 def wanted(options: argparse.Namespace) -> LatencyConfig | None:
-    """What the options ask for; None if they ask for no latency.
+    """The configuration that the options request; None without `--latency` and `--max-latency`.
 
     Raises:
-        RequestError: There is no such device here, or only the number of threads is given.
+        RequestError: The device is not available, or only the number of threads is given.
     """
     most: float | None = getattr(options, "max_latency", None)
     device: str | None = options.latency or ("cpu" if most else None)
     if device is None:
         if options.latency_threads:
-            raise RequestError("--latency-threads says how --latency measures; give --latency cpu as well")
+            raise RequestError("--latency-threads needs --latency; give --latency cpu as well")
         return None
     if device == "cuda":
         import torch
@@ -98,13 +93,13 @@ class Latency:
     """Measured latency of one network for one batch size.
 
     Attributes:
-        engine: What runs the network.
+        engine: Library that runs the network.
         device: "cpu" or "cuda".
-        threads: Threads that the engine may use on the processor.
+        threads: CPU threads of the engine.
         batch: Inputs in a batch.
         ms: Median time of a batch, in ms.
-        low: Lower quartile; nan of fewer than three timings.
-        high: Upper quartile.
+        low: Lower quartile, in ms; nan for fewer than three timings.
+        high: Upper quartile, in ms.
         runs: Number of runs, without warm-up.
     """
 
@@ -123,7 +118,7 @@ class Latency:
         return max(self.high - self.ms, self.ms - self.low) / self.ms
 
     def columns(self) -> dict[str, float]:
-        """The median and the quartiles, under the names that they have in tables.
+        """The median and the quartiles by column name.
 
         >>> Latency("torch", "cpu", 1, 64, 20.0, 19.0, 22.0, 50).columns()
         {'cpu_ms_64': 20.0, 'cpu_ms_64_low': 19.0, 'cpu_ms_64_high': 22.0}
@@ -134,18 +129,18 @@ class Latency:
 
 
 def latencies(architecture: Architecture, device: str, threads: int) -> Iterator[Latency]:
-    """Measure a network, each latency when it is asked for.
+    """Measure the latencies of a network, one for each step of the iterator.
 
-    The weights are as initialised, from a fixed seed, and do not touch torch's random state.
+    The weights are random, from a fixed seed; torch's random state is unchanged.
 
     Args:
-        architecture: What to build and measure.
+        architecture: The network to build.
         device: "cpu" or "cuda".
-        threads: Threads on the processor, of torch and of onnxruntime.
+        threads: CPU threads of torch and of onnxruntime.
 
     Yields:
-        torch, for a batch of 1 and one of 64; on the processor then the same of onnxruntime, if its packages
-        are installed. A batch of 64 that would take more than 5 s, by the time of one input, is left out.
+        torch with a batch of 1 and of 64; on the CPU then onnxruntime with the same batches, if its packages
+        are installed. A batch of 64 is left out if 64 times the latency of one input exceeds 5 s.
     """
     import torch
 
@@ -169,15 +164,15 @@ def latencies(architecture: Architecture, device: str, threads: int) -> Iterator
 
 
 def missing() -> list[str]:
-    """The packages that onnxruntime is measured with and that are not installed."""
+    """Packages needed to measure onnxruntime that are not installed."""
     from nas.export import FORMATS
 
     return [package for package in FORMATS["onnx"].packages if importlib.util.find_spec(package) is None]
 
 
 def _timed(run: Callable[[Tensor], object], inputs: Tensor, engine: Engine, threads: int) -> Latency:
-    """Time runs of one batch, without gradients, by torch's own timer: it warms up and waits for a GPU."""
-    # Importing it looks for a CUDA compiler, and complains where there is one and no GPU.
+    """Time runs of one batch, without gradients, by torch's timer, which warms up and synchronises a GPU."""
+    # Its import looks for a CUDA compiler, and warns if it finds one but no GPU.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import numpy as np
     import torch
@@ -194,7 +189,7 @@ def _timed(run: Callable[[Tensor], object], inputs: Tensor, engine: Engine, thre
 
 
 def _in_onnxruntime(module: nn.Module, example: Tensor, threads: int) -> Callable[[Tensor], object]:
-    """The module exported to ONNX, in memory, and loaded by onnxruntime."""
+    """Export a module to ONNX in memory and load it in onnxruntime."""
     import onnxruntime
 
     from nas.export import as_onnx
@@ -208,22 +203,22 @@ def _in_onnxruntime(module: nn.Module, example: Tensor, threads: int) -> Callabl
 
 @dataclass(frozen=True)
 class Measured:
-    """The networks that were measured, by spec.
+    """Measured latencies of networks, by spec.
 
     Attributes:
-        wanted: What was asked for.
-        kept: All latencies of those that meet the limit, in the order of the ranking.
-        slow: Of the others, the one latency that exceeds it.
-        compared: All latencies of further networks, however slow.
+        config: How they were measured.
+        kept: All latencies of networks that meet the limit, in ranking order.
+        slow: For networks that exceed the limit, the latency that does.
+        compared: All latencies of the baselines, to which the limit does not apply.
     """
 
-    wanted: LatencyConfig
+    config: LatencyConfig
     kept: Mapping[str, list[Latency]]
     slow: Mapping[str, Latency] = field(default_factory=dict)
     compared: Mapping[str, list[Latency]] = field(default_factory=dict)
 
     def columns(self, table: pd.DataFrame) -> pd.DataFrame:
-        """A table with the latencies as further columns, missing where its `arch` was not measured."""
+        """The table with latency columns appended; nan where an `arch` was not measured."""
         import pandas as pd
 
         rows = [
@@ -233,26 +228,26 @@ class Measured:
         return table.merge(pd.DataFrame(rows), on="arch", how="left")
 
     def sentence(self) -> str:
-        """What was measured, on what, and how far runs differ."""
+        """One paragraph for users: engines, hardware, batch sizes, spread and networks left out."""
         facts = self.facts()
         engines = " and ".join(f"{name} {version}" for name, version in facts["engines"].items())
         batches = " and of ".join(map(str, facts["batches"]))
-        threads = f"{self.wanted.threads} thread{'s' * (self.wanted.threads > 1)} of "
+        threads = f"{self.config.threads} thread{'s' * (self.config.threads > 1)} of "
         within = "" if facts["spread"] is None else f", quartiles within {facts['spread']:.0%} of them"
         return (
-            f"ms: {engines} on {threads * (self.wanted.device == 'cpu')}{facts['device']}, for a batch of"
+            f"ms: {engines} on {threads * (self.config.device == 'cpu')}{facts['device']}, for a batch of"
             f" {batches}; medians{within}.{self._absent()}{self._left_out()}"
         )
 
     def facts(self) -> dict[str, Any]:
-        """What was measured, on what, and how far runs differ at most, as plain values."""
+        """Engines, hardware, batch sizes and largest spread, as values that JSON can hold."""
         every = [one for found in (*self.kept.values(), *self.compared.values()) for one in found]
         spreads = [latency.spread for latency in every if not math.isnan(latency.spread)]
         engines = versions(sorted({latency.engine for latency in every}, reverse=True))
-        limited = {"max_ms": self.wanted.most, "too_slow": len(self.slow)} if self.wanted.limited else {}
+        limited = {"max_ms": self.config.most, "too_slow": len(self.slow)} if self.config.limited else {}
         return {
-            "device": _name(self.wanted.device),
-            "threads": self.wanted.threads,
+            "device": _name(self.config.device),
+            "threads": self.config.threads,
             "engines": {name: version for name, version in engines.items() if name != "python"},
             "batches": sorted({latency.batch for latency in every}),
             "spread": round(max(spreads), 4) if spreads else None,
@@ -261,46 +256,46 @@ class Measured:
         }
 
     def _absent(self) -> str:
-        absent = missing() if self.wanted.device == "cpu" else []
+        absent = missing() if self.config.device == "cpu" else []
         way = "pip install 'zero-cost-nas[export]'"
         return f" onnxruntime is left out: {', '.join(absent)} not installed; {way}." if absent else ""
 
     def _left_out(self) -> str:
-        if not self.wanted.limited:
+        if not self.config.limited:
             return ""
         measured, slow = len(self.kept) + len(self.slow), len(self.slow)
-        took = f"took more than {self.wanted.most:g} ms (torch, batch of 1)"
+        took = f"took more than {self.config.most:g} ms (torch, batch of 1)"
         which = f"{slow} {took} and are left out" if slow else f"none {took}"
         return f" Of the first {measured}, {which}."
 
 
 def measure(
     ranking: Iterable[str],
-    wanted: LatencyConfig,
+    config: LatencyConfig,
     top: int | None = None,
     compared: Iterable[str] = (),
     stop: Callable[[], bool] = lambda: False,
     on_network: Callable[[], None] = lambda: None,
 ) -> Measured:
-    """Measure networks down a ranking, until enough of them meet the limit.
+    """Measure networks in ranking order until enough of them meet the limit.
 
     Args:
-        ranking: Specs; one that is too slow is measured no further than it takes to see that.
-        wanted: Where, and the limit.
-        top: How many are enough; without it, all.
-        compared: Specs of further networks.
-        stop: Asked before each network.
-        on_network: Called after each network that is measured to the end.
+        ranking: Specs, best first. Of a network above the limit only the first latency is measured.
+        config: Device, threads and limit.
+        top: Number of networks to find; all by default.
+        compared: Specs of baselines, to which the limit does not apply.
+        stop: Checked before each network; returning True ends the measurement.
+        on_network: Called after each network that is measured completely.
 
     Raises:
-        RequestError: None meets the limit.
+        RequestError: No network meets the limit.
     """
     kept: dict[str, list[Latency]] = {}
     slow: dict[str, Latency] = {}
     others: dict[str, list[Latency]] = {}
 
     def try_one(arch: str, most: float, found: dict[str, list[Latency]]) -> None:
-        times = latencies(search_spaces.parse(arch), wanted.device, wanted.threads)
+        times = latencies(search_spaces.parse(arch), config.device, config.threads)
         first = next(times)
         if first.ms <= most:
             found[arch] = [first, *times]
@@ -311,9 +306,9 @@ def measure(
     for arch in dict.fromkeys(ranking):
         if stop() or len(kept) == top:
             break
-        try_one(arch, wanted.most, kept)
+        try_one(arch, config.most, kept)
     if slow and not kept and not stop():
-        raise _too_slow(slow, wanted)
+        raise _too_slow(slow, config)
     for arch in compared:
         if stop():
             break
@@ -321,15 +316,15 @@ def measure(
             others[arch] = kept[arch]
         else:
             try_one(arch, math.inf, others)
-    return Measured(wanted, kept, slow, others)
+    return Measured(config, kept, slow, others)
 
 
-def _too_slow(slow: Mapping[str, Latency], wanted: LatencyConfig) -> RequestError:
+def _too_slow(slow: Mapping[str, Latency], config: LatencyConfig) -> RequestError:
     fastest = min(slow, key=lambda arch: slow[arch].ms)
     return RequestError(
-        f"--max-latency {wanted.most:g}: none of the first {len(slow)} is so fast for a batch of 1 in torch"
-        f" on {wanted.device}; the fastest is {fastest} with {slow[fastest].ms:.4g} ms: allow more, or ask"
-        " for a smaller budget"
+        f"--max-latency {config.most:g}: none of the first {len(slow)} meets it for a batch of 1 in torch"
+        f" on {config.device}; the fastest is {fastest} with {slow[fastest].ms:.4g} ms: raise the limit, or"
+        " give a smaller budget"
     )
 
 

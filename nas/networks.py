@@ -1,4 +1,4 @@
-"""Networks as callers of the Python functions give them: one, several, or the column `arch` of a table."""
+"""Networks as arguments of the Python functions: one, several, or the column `arch` of a table."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 One: TypeAlias = Architecture | str
-"""An architecture, or its text as "space:spec" or "space:reference"."""
+"""An architecture, or its spec as "space:spec" or "space:reference"."""
 Many: TypeAlias = (
     "list[Architecture] | list[str] | list[One] | tuple[One, ...] | pd.Series[str] | pd.DataFrame"
 )
-"""Several of them, or a table with a column `arch`."""
+"""Several architectures, or a table with a column `arch`."""
 
-_EXPECTED = "expected an architecture, its text as SPACE:SPEC, a list of these, or a table with a column arch"
+_EXPECTED = "expected an architecture, a spec SPACE:SPEC, a list of these, or a table with a column arch"
 
 
 def listed(name: str, networks: One | Many) -> list[One]:
-    """Some networks in their order; none is parsed.
+    """Networks as a list, in the order given; specs are not parsed.
 
     Args:
-        name: What errors call the argument.
-        networks: The networks.
+        name: Name of the argument, for error messages.
+        networks: One network or several.
 
     Raises:
-        RequestError: There are none.
-        TypeError: It is neither a network nor several.
+        RequestError: The list is empty, or the table has no column `arch`.
+        TypeError: The argument, or one of its items, is not a network.
 
     >>> listed("networks", "mlp:mlp_8"), listed("networks", ("mlp:mlp_8", "mlp:mlp_16"))
     (['mlp:mlp_8'], ['mlp:mlp_8', 'mlp:mlp_16'])

@@ -1,4 +1,4 @@
-"""The function `nas.read`: the tables in the folder of a run."""
+"""The function `nas.read`: load the tables in the folder of a run."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _WRITTEN = "expected a table that a command wrote"
 
 
 def read(folder: str | Path) -> dict[str, pd.DataFrame]:
-    """The tables that a run has written, as frames.
+    """Load the tables of a run.
 
     Args:
-        folder: Of a search, a training, a study, or a comparison of studies.
+        folder: Folder of a search, a training, a study or a comparison of studies.
 
     Returns:
-        The tables that are there, by name, without those that a run has not come to:
+        Tables by name. A table that the run has not written yet is left out:
 
         - of a search `candidates` and `references`;
         - of a training `trained` (a row a network and seed), `summary` (means over seeds) and `curves` (a row
@@ -46,8 +46,8 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
         - of a comparison `networks`, `across_nn_mass`, `across_params` and `pairs`.
 
     Raises:
-        RequestError: It is no folder of a run, or a table in it is damaged.
-        TypeError: It is no path.
+        RequestError: The folder does not hold a run, or one of its tables is damaged.
+        TypeError: `folder` is not a path.
     """
     from nas.files import read_csv
     from search_spaces.errors import checked_path
@@ -59,7 +59,7 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
 
 
 def _kind(path: Path) -> str:
-    """What the folder is of."""
+    """The kind of run in a folder, a key of `_KINDS`."""
     from nas.files import read_whole
     from nas.runs import SHOWN
     from search_spaces.errors import printable, shortened

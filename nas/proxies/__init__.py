@@ -1,4 +1,4 @@
-"""Proxies: what is said of a network's accuracy without training it, in one registry with one signature."""
+"""Zero-cost proxies: scores that rank networks without training, in one registry with one signature."""
 
 from nas.proxies.registry import Proxy, Subject, find, get, measure, names, register
 

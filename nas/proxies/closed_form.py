@@ -1,4 +1,4 @@
-"""Proxies in closed form: they look at the architecture alone, and cost microseconds."""
+"""Closed-form proxies: they need the architecture alone and take microseconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas.query import quantity
 def nn_mass(subject: Subject) -> float:
     """NN-Mass: density of skip connections times width times depth, summed over cells or blocks.
 
-    It is not defined for known networks: nan.
+    nan for torchvision baselines, where it is not defined.
 
     Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780, equation 4.
     """
@@ -33,11 +33,10 @@ def flops(subject: Subject) -> float:
 
 @register("depth", logarithmic=True)
 def depth(subject: Subject) -> float:
-    """Layers on the way from the input to the output: the sum of the depths of cells or stages.
+    """Depth: the sum of the depths of all cells or stages.
 
-    The choices named `depth` are added up: layers a cell in DenseNet and MLP, blocks a stage in MobileNetV2
-    and ResNet. It compares networks of one space only, and is nan for known networks, which have no choice of
-    it.
+    The unit is a layer in DenseNet and MLP and a block in MobileNetV2 and ResNet, so values compare only
+    within a space. nan for torchvision baselines, which have no choice of depth.
     """
     choices = subject.architecture.choices()
     depths = [int(value) for name, value in choices.items() if name.startswith("depth")]

@@ -1,4 +1,4 @@
-"""Proxies of the first gradient: its norm, SNIP, and SynFlow."""
+"""Proxies from the gradient at initialisation: gradient norm, SNIP and SynFlow."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nas.proxies.registry import Subject, register
 
 @register("grad_norm", "network", "images", "labels", "gradients", axis="gradient norm", logarithmic=True)
 def grad_norm(subject: Subject) -> float:
-    """Gradient norm: the sum over layers of the Euclidean norm of the loss's gradient by their weights.
+    """Gradient norm: the sum over layers of the Euclidean norm of the loss gradient.
 
-    More is better. It costs a forward and a backward pass of the batch. The loss is a mean over the batch, so
-    more images make the gradient less noisy, and its norm a little smaller.
+    More is better. It costs a forward and a backward pass of the batch. The loss is a mean over the batch,
+    so a larger batch makes the gradient less noisy and its norm slightly smaller.
 
     Source: Abdelfattah et al., ICLR 2021, arXiv 2101.08134, section 3.2.
     """
@@ -25,18 +25,18 @@ def grad_norm(subject: Subject) -> float:
 
 @register("snip", "network", "images", "labels", "gradients", axis="SNIP", logarithmic=True)
 def snip(subject: Subject) -> float:
-    """SNIP: the sum over all weights of |gradient x weight|, what the loss would change if each were cut.
+    """SNIP: the sum over weights of |gradient x weight|, the first-order change of the loss by pruning.
 
     More is better. It costs a forward and a backward pass of the batch.
 
-    Source: Lee, Ajanthan, Torr, ICLR 2019, arXiv 1810.02340, summed over the network as by Abdelfattah et
+    Source: Lee, Ajanthan, Torr, ICLR 2019, arXiv 1810.02340, summed over the network as in Abdelfattah et
     al., ICLR 2021, arXiv 2101.08134, section 3.2.
     """
     return sum((weight * gradient).abs().sum().item() for weight, gradient in _gradients(subject))
 
 
 def _gradients(subject: Subject) -> list[tuple[Tensor, Tensor]]:
-    """The weights of all layers, and the loss's gradients by them."""
+    """The weight of each layer with the gradient of the loss with respect to it."""
     network = subject.network()
     weights = [layer.weight for layer in weighted(network)]
     return list(zip(weights, torch.autograd.grad(subject.loss(network), weights), strict=True))
@@ -46,13 +46,13 @@ def _gradients(subject: Subject) -> list[tuple[Tensor, Tensor]]:
 def synflow(subject: Subject) -> float:
     """SynFlow: log of the sum over all weights of (dR/dw) w, where R is the sum of the outputs.
 
-    The weights are replaced by their absolute values, the input is one image of ones, and batch norm does
-    nothing (its statistics are those of initialisation). A ReLU then does nothing either; nor does a ReLU6
-    here, or it would cut off at 6 what flows. The logarithm, which changes no order, keeps deep networks in
-    range. More is better. It needs no data, so it depends on no batch; it costs a forward and a
-    backward pass of one image, in float64.
+    The weights are replaced by their absolute values, the input is one image of ones, and batch norm is the
+    identity (its statistics are those of initialisation). ReLU is then the identity as well. ReLU6 is
+    replaced by the identity, because it would clip the flow at 6. The logarithm keeps deep networks in range
+    and changes no order. More is better. It needs no data and costs a forward and a backward pass of one
+    image, in float64.
 
-    Source: Tanaka et al., NeurIPS 2020, arXiv 2006.05467, equation 2, summed over the network as by
+    Source: Tanaka et al., NeurIPS 2020, arXiv 2006.05467, equation 2, summed over the network as in
     Abdelfattah et al., ICLR 2021, arXiv 2101.08134.
     """
     network = _without_activations(subject.network(torch.float64).eval())

@@ -1,11 +1,11 @@
-"""Layerwise dynamical isometry: how much a layer at initialisation stretches what passes through it."""
+"""Layerwise dynamical isometry: how much a layer at initialisation scales its input."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from nas.proxies.layers import watched, weighted
+from nas.proxies.layers import observed, weighted
 from nas.proxies.registry import Subject, register
 
 
@@ -14,12 +14,12 @@ def ldi(subject: Subject) -> float:
     """LDI: the mean singular value of the layers' input-output Jacobians, averaged over layers and images.
 
     A linear layer with ReLU has the Jacobian D W, where D keeps the neurons that are on for an image. A
-    convolution is taken as the matrix of its kernel, out x (in x k x k), a group of it each; what normalises
-    and cuts its input is not looked at. The classifier is left out.
+    convolution is represented by its kernel as a matrix, out x (in x k x k), one for each group, without its
+    normalisation and activation. The classifier is left out.
 
-    Nearer to 1 is better: signals then keep their length. Networks of the paper's initialisation lie below 1,
-    so more is better there. It costs one forward pass and an SVD a layer and image, and needs images, for
-    which neurons are on; it does not depend on how many there are but for the mean over them.
+    Values near 1 are best, because signals then keep their norm. Networks with the paper's initialisation lie
+    below 1, so more is better. It costs one forward pass and one SVD for each layer (for each linear layer
+    and image). The images determine which neurons are on; their number affects only the mean.
 
     Source: Bhardwaj, Li, Marculescu, CVPR 2021, arXiv 1910.00780, section 3.3, after Lee et al., ICLR 2020.
     """
@@ -27,18 +27,18 @@ def ldi(subject: Subject) -> float:
     layers = weighted(network)[:-1]
     means: dict[nn.Module, float] = {}
 
-    def note(layer: nn.Module, given: Tensor, came: Tensor) -> None:
+    def note(layer: nn.Module, inputs: Tensor, output: Tensor) -> None:
         if layer in layers:
-            means[layer] = _mean_singular_value(layer, came)
+            means[layer] = _mean_singular_value(layer, output)
 
-    with torch.no_grad(), watched(network, nn.Linear, note), watched(network, nn.Conv2d, note):
+    with torch.no_grad(), observed(network, nn.Linear, note), observed(network, nn.Conv2d, note):
         network(subject.images)
     return sum(means.values()) / len(means)
 
 
-def _mean_singular_value(layer: nn.Module, came: Tensor) -> float:
+def _mean_singular_value(layer: nn.Module, output: Tensor) -> float:
     if isinstance(layer, nn.Linear):
-        on = (came > 0).to(layer.weight.dtype)
+        on = (output > 0).to(layer.weight.dtype)
         return float(torch.linalg.svdvals(on[:, :, None] * layer.weight).mean())
     assert isinstance(layer, nn.Conv2d)
     kernels = layer.weight.flatten(1)

@@ -1,4 +1,4 @@
-"""NASWOT: how differently a network at initialisation sees different images."""
+"""NASWOT: how well the ReLU patterns of a network at initialisation separate images."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nas.proxies.layers import watched
+from nas.proxies.layers import observed
 from nas.proxies.registry import Subject, register
 
 
 @register("naswot", "network", "images", axis="NASWOT")
 def naswot(subject: Subject) -> float:
-    """NASWOT: log |det K|, where K counts, for each two images, the ReLUs that are on for both or off for
-    both.
+    """NASWOT: log |det K|, where K[i, j] counts the ReLUs with the same state for images i and j.
 
-    It looks at ReLU and ReLU6, and is nan for networks that have neither.
+    ReLU and ReLU6 count; nan for networks that have neither.
 
-    More is better: images whose patterns differ can be told apart. It costs a forward pass of the batch,
-    whose size it depends on: compare values of equal batches only.
+    More is better: images with different patterns are easier to separate. It costs a forward pass of the
+    batch. The value depends on the batch size: compare values of equal batches only.
 
     Source: Mellor et al., ICML 2021, arXiv 2006.04647, equation 2.
     """
@@ -27,11 +26,11 @@ def naswot(subject: Subject) -> float:
     images = len(subject.images)
     kernel = torch.zeros(images, images, dtype=torch.float64)
 
-    def note(layer: nn.Module, given: Tensor, came: Tensor) -> None:
-        on = (came > 0).flatten(1).double()
+    def note(layer: nn.Module, inputs: Tensor, output: Tensor) -> None:
+        on = (output > 0).flatten(1).double()
         kernel.add_(on @ on.T + (1 - on) @ (1 - on).T)
 
-    with torch.no_grad(), watched(network, nn.ReLU, note), watched(network, nn.ReLU6, note):
+    with torch.no_grad(), observed(network, nn.ReLU, note), observed(network, nn.ReLU6, note):
         network(subject.images)
     if not kernel.any():
         return math.nan

@@ -1,4 +1,4 @@
-"""The registry of proxies: what each needs, which direction is good, and the subject that it measures."""
+"""The registry of proxies: what each needs, whether more is better, and the `Subject` it is computed on."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from search_spaces import Architecture
 
 BATCH = 32
-"""Images in a batch, where nobody says how many."""
+"""Default number of images in a batch."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a proxy looks at.
+    """The input of a proxy: an architecture, its network and a batch of images.
 
     Attributes:
         architecture: The architecture.
-        build: Makes its network, with weights from torch's random state.
-        seed: Seed of the weights, and of noise.
-        images: A batch of normalised images, of the shape that the network takes.
-        labels: Their classes.
-        classes: How many there are.
+        build: Builds the network; initial weights come from torch's random state.
+        seed: Seed of the weights and of any noise.
+        images: A batch of normalised images, shape (batch, *architecture.input_shape).
+        labels: Class of each image, shape (batch,).
+        classes: Number of classes.
     """
 
     architecture: Architecture
@@ -45,7 +45,7 @@ class Subject:
 
     @classmethod
     def bare(cls, architecture: Architecture) -> Subject:
-        """With no images: enough for a closed form."""
+        """A subject without images, sufficient for closed-form proxies."""
         import torch
 
         nothing = torch.empty(0)
@@ -53,7 +53,7 @@ class Subject:
 
     @classmethod
     def of_noise(cls, architecture: Architecture, batch: int = BATCH, seed: int = 0) -> Subject:
-        """With a batch of normal noise and random labels, where no data are at hand."""
+        """A subject with a batch of normal noise and random labels, for use without a data set."""
         import torch
 
         generator = torch.Generator().manual_seed(seed)
@@ -64,7 +64,7 @@ class Subject:
 
     @classmethod
     def of_data(cls, architecture: Architecture, data: Data, batch: int = BATCH, seed: int = 0) -> Subject:
-        """With the first batch of a data set's training images, in an order that follows from the seed."""
+        """A subject with a random batch of a data set's training images, sampled with the seed."""
         import torch
 
         order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:batch]
@@ -76,7 +76,7 @@ class Subject:
         return cls(architecture, architecture.build, seed, images, labels.cpu(), len(data.classes))
 
     def network(self, dtype: torch.dtype | None = None) -> nn.Module:
-        """The network as initialised, the same every time; in training mode, but with nothing dropped out."""
+        """The network at initialisation, the same on every call, in training mode but without dropout."""
         import torch
 
         with torch.random.fork_rng(devices=[]):
@@ -84,13 +84,13 @@ class Subject:
             network = self.build()
         network.to(dtype).train()
         for layer in network.modules():
-            # Layers without weights do the same in both modes, but for those that drop values or branches.
+            # Of the layers without weights, only dropout and stochastic depth differ between the modes.
             if not any(True for _ in layer.parameters()):
                 layer.eval()
         return network
 
     def loss(self, network: nn.Module) -> Tensor:
-        """Cross-entropy over the batch."""
+        """Mean cross-entropy of the network over the batch."""
         from torch import nn
 
         return nn.functional.cross_entropy(network(self.images), self.labels)
@@ -102,24 +102,23 @@ Measure: TypeAlias = Callable[[Subject], float]
 _FIRST = ("closed_form", "ldi")
 """Modules of this package whose proxies are listed first; the others follow by name.
 
-The first of them needs no torch, so whoever asks for a closed form does not wait for its import.
+`closed_form` needs no torch, so a search that uses only its scores does not import torch.
 """
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A score of a network that needs no training.
+    """A zero-cost proxy: a score of a network that needs no training.
 
     Attributes:
-        name: What users type, and its column in tables.
-        measure: Computes it; its docstring has formula and source.
-        more_is_better: Whether a larger value promises more accuracy.
-        needs: What it looks at beyond the architecture; nothing for a closed form.
-        title: Heading of its column in printed tables.
-        axis: Its name on axes.
-        logarithmic: Whether figures and fits take its logarithm.
-        number_format: Writes a value in printed tables.
-        closed_form: Whether the architecture is all that it looks at.
+        name: Name on the command line, and of the column in tables.
+        measure: Computes the score; its docstring gives the formula and the source.
+        more_is_better: Whether a larger value predicts higher accuracy.
+        needs: What it uses besides the architecture; empty for a closed form.
+        title: Column heading in printed tables.
+        axis: Axis label in figures.
+        logarithmic: Whether figures and fits use its logarithm.
+        number_format: Formats a value in printed tables.
     """
 
     name: str
@@ -133,11 +132,12 @@ class Proxy:
 
     @property
     def closed_form(self) -> bool:
+        """Whether it needs the architecture alone."""
         return not self.needs
 
 
 class Measured(NamedTuple):
-    """What a proxy said, and the seconds that it took, the building of the network among them."""
+    """The value of a proxy, and the seconds it took, including building the network."""
 
     value: float
     seconds: float
@@ -155,14 +155,15 @@ def register(
     logarithmic: bool = False,
     number_format: Callable[[float], str] = "{:.5g}".format,
 ) -> Callable[[Measure], Measure]:
-    """Register a function as a proxy; see `Proxy`.
+    """Decorator that registers a function of a `Subject` as a proxy.
 
     Args:
-        title: The name if left out.
-        axis: The title if left out.
+        name, needs, more_is_better, logarithmic, number_format: As in `Proxy`.
+        title: As in `Proxy`; the name by default.
+        axis: As in `Proxy`; the title by default.
 
     Raises:
-        ValueError: Another proxy has that name.
+        ValueError: A proxy of that name exists already.
 
     >>> @register("widest", axis="largest choice", more_is_better=True)
     ... def widest(subject):
@@ -186,14 +187,14 @@ def register(
 
 
 def names() -> tuple[str, ...]:
-    """All proxies."""
+    """Names of all proxies, in the order in which they are listed."""
     for module in _modules():
         _import(module)
     return tuple(_proxies)
 
 
 def find(name: str) -> Proxy | None:
-    """A proxy by name, if there is one; modules are imported until it is there."""
+    """The proxy of that name, or None; imports no more modules than needed to find it."""
     for module in _modules():
         if name in _proxies:
             break
@@ -202,10 +203,10 @@ def find(name: str) -> Proxy | None:
 
 
 def get(name: str) -> Proxy:
-    """A proxy by name.
+    """The proxy of that name.
 
     Raises:
-        RequestError: There is none of that name.
+        RequestError: There is no proxy of that name.
     """
     if (proxy := find(name)) is None:
         hint = did_you_mean(name, names())
@@ -214,10 +215,10 @@ def get(name: str) -> Proxy:
 
 
 def measure(name: str, subject: Subject) -> Measured:
-    """What a proxy says of a subject.
+    """Compute a proxy of a subject, and time it.
 
     Raises:
-        RequestError: There is none of that name.
+        RequestError: There is no proxy of that name, or the batch is too small for it.
     """
     proxy = get(name)
     start = time.perf_counter()

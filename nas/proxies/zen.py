@@ -1,4 +1,4 @@
-"""Zen-score: how much a network's features answer to small changes of its input."""
+"""Zen-score: how sensitive a network's features are to small changes of its input."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nas.proxies.layers import watched, weighted
+from nas.proxies.layers import observed, weighted
 from nas.proxies.registry import Subject, register
 from search_spaces.modules import Residual
 
@@ -16,13 +16,13 @@ _STEP = 0.01
 
 @register("zen", "network", axis="Zen-score")
 def zen(subject: Subject) -> float:
-    """Zen-score: log E|f(x) - f(x + 0.01 e)| + sum over batch norms of log of their mean deviation.
+    """Zen-score: log E|f(x) - f(x + 0.01 e)| + the sum over batch norms of the log of their deviation.
 
-    f is what the last pooling over whole channels is given (without one, what the classifier is given), x and
-    e are normal noise, and the weights of all layers are normal; the second term gives back the scale that
-    batch norm has taken out of the first. Sums with the input of a block are left out, those of our own
-    spaces: networks of torchvision keep theirs. More is better. It needs no data, and averages over the
-    batch; it costs two forward passes of it.
+    f is the input of the last global average pooling (without one, of the classifier), x and e are normal
+    noise, and all weights are normal. The second term restores the scale that batch norm removes from the
+    first. Residual sums are removed in the blocks of our own spaces; torchvision baselines keep theirs.
+
+    More is better. It needs no data and averages over the batch; it costs two forward passes of the batch.
 
     Source: Lin et al., ICCV 2021, arXiv 2102.01063, algorithm 1.
     """
@@ -37,16 +37,16 @@ def zen(subject: Subject) -> float:
     features: list[Tensor] = []
     scales: list[float] = []
 
-    def note_features(layer: nn.Module, given: Tensor, came: Tensor) -> None:
+    def note_features(layer: nn.Module, inputs: Tensor, output: Tensor) -> None:
         if layer is last:
-            features.append(given.flatten(1))
+            features.append(inputs.flatten(1))
 
-    def note_scale(layer: nn.Module, given: Tensor, came: Tensor) -> None:
-        variance = given.transpose(0, 1).flatten(1).var(1, correction=0)
+    def note_scale(layer: nn.Module, inputs: Tensor, output: Tensor) -> None:
+        variance = inputs.transpose(0, 1).flatten(1).var(1, correction=0)
         scales.append(0.5 * math.log(variance.mean().item() + 1e-30))
 
-    with torch.no_grad(), watched(network, type(last), note_features):
-        with watched(network, nn.BatchNorm2d, note_scale):
+    with torch.no_grad(), observed(network, type(last), note_features):
+        with observed(network, nn.BatchNorm2d, note_scale):
             network(noise)
         network(noise + _STEP * change)
     difference = (features[0] - features[1]).norm(dim=1).mean().item()

@@ -1,4 +1,4 @@
-"""ZiCo: how large and how steady the gradients of a network at initialisation are."""
+"""ZiCo: the mean of the gradients at initialisation relative to their deviation."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _LEAST = 4
 
 @register("zico", "network", "images", "labels", "gradients", axis="ZiCo")
 def zico(subject: Subject) -> float:
-    """ZiCo: the sum over layers of log of the sum over weights of mean |gradient| / its deviation.
+    """ZiCo: the sum over layers of the log of the sum over weights of mean |gradient| / its deviation.
 
-    Mean and deviation are over the halves of the batch; weights whose gradient is the same in both are left
-    out. More is better. It costs a forward and a backward pass of each half.
+    Mean and deviation are taken over the two halves of the batch; weights with equal |gradient| in both are
+    left out. More is better. It costs a forward and a backward pass of each half.
 
-    As in the paper, the deviation is that of |gradient|. The authors' released code (compute_zico.py) takes
-    that of the gradient with its sign, over the batches of a data loader: the same where a weight's gradient
-    keeps its sign from batch to batch, and larger, so that the weight counts less, where it does not.
+    As in the paper, the deviation is that of |gradient|. The authors' released code (compute_zico.py) uses
+    the signed gradient: the result is equal where a weight's gradient keeps its sign between batches;
+    elsewhere the deviation is larger, so the weight counts less.
 
     Raises:
-        RequestError: The batch is too small to have halves that batch norm can look at.
+        RequestError: The batch has fewer than four images: batch norm needs two in each half.
 
     Source: Li et al., ICLR 2023, arXiv 2301.11300, equation 18.
     """
@@ -42,7 +42,7 @@ def zico(subject: Subject) -> float:
 
 
 def _steadiness(gradients: tuple[Tensor, ...]) -> float:
-    """Of one layer."""
+    """Log of the sum of mean |gradient| / deviation over the weights of one layer."""
     deviation, mean = torch.std_mean(torch.stack(gradients), 0, correction=0)
     steady = float((mean[deviation > 0] / deviation[deviation > 0]).sum())
     return math.log(steady) if steady > 0 else 0.0

@@ -108,7 +108,7 @@ def _measure(
     """Add latencies to the table of networks: those asked for, or those measured before."""
     measured = latencies(table, asked, stop)
     if measured:
-        on = {"latency_device": measured.facts()["device"], "latency_threads": measured.wanted.threads}
+        on = {"latency_device": measured.facts()["device"], "latency_threads": measured.config.threads}
         write_whole(folder.latency, measured.columns(table[["arch"]]).assign(**on))
     if folder.latency.exists():
         table = table.merge(read_table(folder.latency, ()), on="arch", how="left")

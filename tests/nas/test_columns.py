@@ -63,7 +63,7 @@ def test_scores_are_described_by_their_registration(name: str) -> None:
     [
         ("nn_mass", "NN-Mass", "NN-Mass"),
         ("params", "params", "parameters"),
-        ("flops_share", "% FLOPs", "share of FLOPs"),
+        ("flops_share", "% FLOPs", "fraction of FLOPs budget"),
         ("top1", "top-1", "top-1 accuracy, %"),
         ("top1_std", "std top-1", "standard deviation of top-1 accuracy, %"),
         ("best_top1_mean", "mean best top-1", "mean best top-1 accuracy, %"),

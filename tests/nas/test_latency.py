@@ -1,4 +1,4 @@
-"""Latencies: measured without a trace, shown beside the figures, and a limit that is kept."""
+"""Latency: measurement, columns in every command, and `--max-latency`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ QUICK = ["--space", "mlp", "--flops", "9K", "--sampler", "random", "--trials", "
 
 @pytest.fixture(autouse=True)
 def _briefly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Measure briefly, however far runs differ; in an empty folder, 80 columns wide."""
+    """Measure briefly at any spread, in an empty folder, with a terminal of 80 columns."""
     monkeypatch.setattr(latency, "_SECONDS", 0.02)
     monkeypatch.setattr(latency, "_THRESHOLD", math.inf)
     monkeypatch.setattr(latency, "_PATIENCE", 100.0)
@@ -56,15 +56,15 @@ def _briefly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def no_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the packages for it are not installed."""
+    """An environment without onnxruntime."""
     found = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "onnxruntime" else found(name, *rest)
     )
 
 
-class Watched(nn.Module):
-    """A module that notes in what state it is run."""
+class Recorded(nn.Module):
+    """A module that records the state in which it runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Watched(nn.Module):
         self.seen: set[tuple[bool, bool, bool, int]] = set()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The inner module, noted."""
+        """Run the inner module and record the state."""
         training = any(part.training for part in self.modules())
         state = (training, torch.is_grad_enabled(), torch.is_inference_mode_enabled())
         self.seen.add((*state, torch.get_num_threads()))
@@ -82,24 +82,24 @@ class Watched(nn.Module):
 
 @dataclass
 class Built:
-    """As much of an architecture as is measured, with inputs of some size."""
+    """The part of an architecture that `latencies` uses."""
 
     module: nn.Module
     input_shape: tuple[int, ...]
 
     def build(self) -> nn.Module:
-        """The one module."""
+        """Return the module."""
         return self.module
 
 
 def in_torch(module: nn.Module, threads: int = 1, size: int = 4) -> Latency:
-    """The latency of a batch of 1."""
+    """The latency of a batch of 1 in torch."""
     return next(latencies(Built(module, (size,)), "cpu", threads))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_module_runs_in_evaluation_mode_with_the_threads_asked_for(threads: int) -> None:
-    module, before = Watched().train(), torch.get_num_threads()
+def test_a_module_runs_in_evaluation_mode_with_the_requested_threads(threads: int) -> None:
+    module, before = Recorded().train(), torch.get_num_threads()
     found = in_torch(module, threads)
     assert module.seen == {(False, False, True, threads)}
     assert torch.get_num_threads() == before and torch.is_grad_enabled()
@@ -107,10 +107,10 @@ def test_a_module_runs_in_evaluation_mode_with_the_threads_asked_for(threads: in
     assert found.runs >= 4 and 0 < found.low <= found.ms <= found.high
 
 
-def test_a_module_that_fails_leaves_the_threads_as_they_were() -> None:
+def test_a_failing_module_restores_the_number_of_threads() -> None:
     before = torch.get_num_threads()
     with pytest.raises(RuntimeError):
-        in_torch(Watched(), 2, size=5)
+        in_torch(Recorded(), 2, size=5)
     assert torch.get_num_threads() == before and torch.is_grad_enabled()
 
 
@@ -121,7 +121,7 @@ def test_a_module_that_fails_leaves_the_threads_as_they_were() -> None:
         for one in SMALL
     ],
 )
-def test_torch_and_onnxruntime_have_the_same_threads(architecture: Architecture) -> None:
+def test_torch_and_onnxruntime_use_the_same_threads(architecture: Architecture) -> None:
     random = torch.get_rng_state()
     found = list(latencies(architecture, "cpu", 2))
     assert torch.equal(torch.get_rng_state(), random)
@@ -136,22 +136,22 @@ def test_torch_and_onnxruntime_have_the_same_threads(architecture: Architecture)
     ]
 
 
-def test_onnxruntime_has_the_threads_that_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnxruntime_uses_the_requested_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
     given = []
     session = onnxruntime.InferenceSession
 
-    def noted(model: bytes, options: onnxruntime.SessionOptions, **others: object) -> object:
+    def recorded(model: bytes, options: onnxruntime.SessionOptions, **others: object) -> object:
         given.append(options.intra_op_num_threads)
         return session(model, options, **others)
 
-    monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
     assert len(list(latencies(SMALL[1], "cpu", 2))) == 4 and given == [2]
 
 
 @pytest.mark.usefixtures("no_onnxruntime")
-def test_onnxruntime_is_left_out_where_it_is_not_installed() -> None:
+def test_onnxruntime_is_left_out_if_it_is_not_installed() -> None:
     found = measure(["mlp:mlp_8"], LatencyConfig("cpu", 1))
     table = found.columns(pd.DataFrame({"arch": ["mlp:mlp_16", "mlp:mlp_8"]}))
     assert list(filter(is_median, table.columns)) == MEDIANS[:2]
@@ -159,7 +159,7 @@ def test_onnxruntime_is_left_out_where_it_is_not_installed() -> None:
     assert "onnxruntime is left out: onnxruntime not installed; pip install" in found.sentence()
 
 
-def test_a_batch_that_would_take_too_long_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_batch_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(latency, "_PATIENCE", 1e-9)
     (one,) = [one for one in latencies(SMALL[1], "cpu", 1) if one.engine == "torch"]
     assert one.batch == 1 and one.runs > 0
@@ -171,7 +171,7 @@ def test_few_runs_have_no_quartiles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.runs > 0 and one.ms > 0 and math.isnan(one.low) and math.isnan(one.spread)
 
 
-def test_a_measurement_goes_on_until_runs_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_measurement_continues_until_runs_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     class Slow(nn.Module):
         def forward(self, inputs: Tensor) -> Tensor:
             time.sleep(0.001)
@@ -186,7 +186,7 @@ def test_a_measurement_goes_on_until_runs_agree(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("no_onnxruntime")
 class TestLimit:
-    """Down a ranking of networks of which some take many times as long as others."""
+    """A limit on a ranking of slow and fast networks."""
 
     slow = ("mobilenet:w0.5_d1-2-3-4-3-3-1_r64", "mobilenet:w0.6_d1-2-3-4-3-3-1_r64")
     fast = ("mlp:w8_d4_t2", "mlp:w8_d6_t0")
@@ -194,7 +194,7 @@ class TestLimit:
 
     @pytest.fixture
     def between(self) -> LatencyConfig:
-        """A limit that the slow ones miss by far and the fast ones meet by far."""
+        """A limit far below the slow and far above the fast networks."""
         found = measure([self.slow[0], self.fast[0]], LatencyConfig("cpu", 1)).kept
         most, least = (of_one[0].ms for of_one in found.values())
         assert most > 9 * least
@@ -206,35 +206,36 @@ class TestLimit:
         assert "Of the first 4, 2 took more than" in found.sentence()
         assert found.facts()["too_slow"] == 2 and found.facts()["measured"] == 4
 
-    def test_it_ends_with_enough(self, between: LatencyConfig) -> None:
+    def test_it_ends_when_enough_networks_are_found(self, between: LatencyConfig) -> None:
         found = measure(self.ranking, between, top=1)
         assert tuple(found.kept) == self.fast[:1] and tuple(found.slow) == self.slow[:1]
 
-    def test_what_is_compared_may_be_slow(self, between: LatencyConfig) -> None:
+    def test_baselines_may_be_slow(self, between: LatencyConfig) -> None:
         found = measure(self.fast, between, compared=self.slow[:1])
         assert tuple(found.kept) == self.fast and tuple(found.compared) == self.slow[:1]
         table = found.columns(pd.DataFrame({"arch": self.ranking}))
         assert table["cpu_ms"].notna().tolist() == [True, True, False, True]
 
-    def test_none_is_fast_enough(self, between: LatencyConfig) -> None:
-        with pytest.raises(RequestError, match=r"first 2 is so fast .* the fastest is mobilenet:w0"):
+    def test_no_network_is_fast_enough(self, between: LatencyConfig) -> None:
+        with pytest.raises(RequestError, match=r"first 2 meets it .* the fastest is mobilenet:w0"):
             measure(self.slow, between)
 
-    def test_it_stops_when_it_is_told_to(self) -> None:
-        asked = iter([False, True, True])
+    def test_it_stops_on_request(self) -> None:
+        answers = iter([False, True, True])
         assert (
-            tuple(measure(self.fast, LatencyConfig("cpu", 1), stop=lambda: next(asked)).kept) == self.fast[:1]
+            tuple(measure(self.fast, LatencyConfig("cpu", 1), stop=lambda: next(answers)).kept)
+            == self.fast[:1]
         )
 
 
-def test_a_search_shows_what_its_candidates_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search_shows_latencies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert search([*QUICK, "--top", "2", "--out", "plain"]) == 0
     capsys.readouterr()
     assert search([*QUICK, "--top", "2", "--out", "run", "--max-latency", "1e6"]) == 0
-    said = capsys.readouterr().out
-    assert max(map(len, said.splitlines())) <= 80
-    assert re.search(r"FLOPs +params +ms +ms_64 +ms +ms_64 *\n", said)
-    flat = " ".join(said.split())
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 80
+    assert re.search(r"FLOPs +params +ms +ms_64 +ms +ms_64 *\n", output)
+    flat = " ".join(output.split())
     assert " on 1 thread of " in flat and "Of the first 2, none took more than 1e+06 ms" in flat
 
     plain, table = (pd.read_csv(tmp_path / run / "candidates.csv") for run in ("plain", "run"))
@@ -256,39 +257,37 @@ def test_a_terminal_has_room_for_latencies(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.usefixtures("no_onnxruntime")
-def test_a_search_leaves_out_what_is_too_slow(
+def test_a_search_leaves_out_slow_candidates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two candidates each second one is too slow, whatever this machine does meanwhile."""
+    """Every second candidate is too slow, independently of the load of the machine."""
     times = latency.latencies
     turn = itertools.count()
 
-    def each_second_slow(*asked: Any) -> Iterator[Latency]:
+    def every_second_slow(*arguments: Any) -> Iterator[Latency]:
         slow = next(turn) % 2 == 0
-        return (replace(one, ms=one.ms + 1e6) if slow else one for one in times(*asked))
+        return (replace(one, ms=one.ms + 1e6) if slow else one for one in times(*arguments))
 
-    monkeypatch.setattr(latency, "latencies", each_second_slow)
+    monkeypatch.setattr(latency, "latencies", every_second_slow)
     given = [*QUICK, "--top", "2", "--max-latency", "1e5"]
     assert search([*given, "--out", "run", "--format", "csv"]) == 0
-    said = capsys.readouterr()
-    shown = pd.read_csv(io.StringIO(said.out))
+    captured = capsys.readouterr()
+    shown = pd.read_csv(io.StringIO(captured.out))
     assert shown["rank"].tolist() == [2, 4]
-    assert "Proven: ranks, in the" in said.err and "rows 1 to 2" not in said.err
+    assert "Proven: ranks, in the" in captured.err and "rows 1 to 2" not in captured.err
     assert "Proven: ranks" in json.loads((tmp_path / "run" / "run.json").read_text())["proof"]["sentence"]
     kept = pd.read_csv(tmp_path / "run" / "candidates.csv")
     assert kept["rank"].tolist()[:3] == [2, 4, 5] and kept["recounted"].tolist()[:3] == [True, True, False]
 
 
-def test_a_search_that_finds_none_fast_enough_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_search_without_a_fast_candidate_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = ["--fix", "links=0", "depth=3"]
-    said = refused(search, [*QUICK, *few, "--max-latency", "1e-6", "--out", "run"], capsys)
-    assert re.search(r"--max-latency 1e-06: none of the first \d .* the fastest is mlp:w\S+ with", said)
+    output = refused(search, [*QUICK, *few, "--max-latency", "1e-6", "--out", "run"], capsys)
+    assert re.search(r"--max-latency 1e-06: none of the first \d .* the fastest is mlp:w\S+ with", output)
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "nothing found"
 
 
-def test_scores_beside_latencies(capsys: pytest.CaptureFixture[str]) -> None:
+def test_scores_with_latencies(capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--space", "mlp", "--arch", "mlp_16", "mlp_8", "mlp_16", "--latency", "cpu"]
     assert score([*given, "--format", "csv"]) == 0
     table = pd.read_csv(io.StringIO(capsys.readouterr().out))
@@ -298,36 +297,34 @@ def test_scores_beside_latencies(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(table) == 3 and table[MEDIANS].gt(0).all(axis=None)
     assert table.loc[0, MEDIANS].tolist() == table.loc[2, MEDIANS].tolist()
     assert score(given) == 0
-    said = capsys.readouterr().out
-    assert max(map(len, said.splitlines())) <= 80
-    assert "on 1 thread of" in (flat := " ".join(said.split())) and "for a batch of 1 and of 64" in flat
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 80
+    assert "on 1 thread of" in (flat := " ".join(output.split())) and "for a batch of 1 and of 64" in flat
 
 
 @pytest.mark.usefixtures("no_onnxruntime")
-def test_a_study_shows_what_its_networks_take(
-    tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_study_shows_latencies(tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     archs = ["--arch", "mlp:w8_d4_t4", "mlp:w8_d6_t4", "mlp:w8_d9_t4", "--scores", "nn_mass"]
     given = [*archs, "--dataset", "folder", "--data", str(images), "--set", "epochs=1", "batch=12"]
     assert study([*given, "--latency", "cpu", "--plan"]) == 0
-    said = capsys.readouterr().out
-    assert "ms_64" in said and "correlation of log" in said and max(map(len, said.splitlines())) <= 80
+    output = capsys.readouterr().out
+    assert "ms_64" in output and "correlation of log" in output and max(map(len, output.splitlines())) <= 80
     assert study([*given, "--latency", "cpu", "--out", "study"]) == 0
-    said = capsys.readouterr().out
-    assert "ms_64" in said and "1 thread of" in said and max(map(len, said.splitlines())) <= 80
+    output = capsys.readouterr().out
+    assert "ms_64" in output and "1 thread of" in output and max(map(len, output.splitlines())) <= 80
     table = pd.read_csv(tmp_path / "study" / "networks.csv")
     assert table["cpu_ms"].gt(0).all() and (table["latency_threads"] == 1).all()
     assert json.loads((tmp_path / "study" / "run.json").read_text())["latency"]["threads"] == 1
     capsys.readouterr()
     assert predict(["study", "study/networks.csv", "--latency", "cpu"]) == 0
-    said = capsys.readouterr().out
-    assert "ms_64" in said and "from" in said and max(map(len, said.splitlines())) <= 80
+    output = capsys.readouterr().out
+    assert "ms_64" in output and "from" in output and max(map(len, output.splitlines())) <= 80
     assert report(["study"]) == 0
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "study" / "networks.csv"), table)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--latency", "gpu"], "invalid choice: 'gpu'"),
         (["--max-latency", "0"], "'0' is not a number of milliseconds"),
@@ -342,10 +339,10 @@ def test_a_study_shows_what_its_networks_take(
         ),
     ],
 )
-def test_nonsense_gets_one_line_before_anything_is_searched(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+def test_invalid_options_are_refused_before_the_search(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert said in refused(search, [*QUICK, *arguments], capsys)
+    assert message in refused(search, [*QUICK, *arguments], capsys)
     assert not (tmp_path / "results").exists()
 
 

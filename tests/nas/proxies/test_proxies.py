@@ -1,4 +1,4 @@
-"""Proxies: against cases worked out by hand, and a suite that every registered one passes."""
+"""Proxies: values computed by hand, and a conformance suite for every registered proxy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def linear(*rows: list[float]) -> nn.Linear:
 
 
 def subject(network: nn.Module, images: list[list[float]], labels: list[int] | None = None) -> Subject:
-    """A subject with a network of our own making."""
+    """A subject with a given network."""
     pixels = torch.tensor(images)
     return Subject(
         SMALL["mlp"],
@@ -59,14 +59,14 @@ def value(name: str, of: Subject) -> float:
 
 
 def test_ldi_of_known_singular_values() -> None:
-    """Two neurons of weights 3 and 1: both on for the first image, one for the second."""
+    """Two neurons with weights 3 and 1: both are on for the first image, one for the second."""
     network = nn.Sequential(linear([3.0, 0.0], [0.0, 1.0]), nn.ReLU(), linear([1.0, 1.0]))
     assert value("ldi", subject(network, [[1.0, 1.0]])) == pytest.approx((3 + 1) / 2)
     assert value("ldi", subject(network, [[1.0, -1.0]])) == pytest.approx((3 + 0) / 2)
     assert value("ldi", subject(network, [[1.0, 1.0], [1.0, -1.0]])) == pytest.approx((2 + 1.5) / 2)
 
 
-def test_ldi_of_a_convolution_is_that_of_its_kernel() -> None:
+def test_ldi_of_a_convolution_uses_its_kernel() -> None:
     convolution = nn.Conv2d(2, 2, 3, groups=2, bias=False)
     nn.init.zeros_(convolution.weight)
     with torch.no_grad():
@@ -77,33 +77,33 @@ def test_ldi_of_a_convolution_is_that_of_its_kernel() -> None:
 
 
 def test_the_gradient_of_two_equal_logits() -> None:
-    """Softmax gives a half each, so the loss falls by a half for the right logit and rises for the other."""
+    """Softmax gives 1/2 each, so the gradient is -1/2 for the true class and 1/2 for the other."""
     of = subject(linear([1.0], [1.0]), [[1.0]], [0])
     assert value("grad_norm", of) == pytest.approx(math.sqrt(0.5))
     assert value("snip", of) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("activation", [nn.ReLU, nn.ReLU6])
-def test_synflow_counts_all_paths(activation: type[nn.Module]) -> None:
-    """Of |w|, 1 + 2 + 3 + 4 = 10 flows through each of the two layers, and 7 of it through one neuron."""
+def test_synflow_sums_all_paths(activation: type[nn.Module]) -> None:
+    """With |w|, 1 + 2 + 3 + 4 = 10 flows through each of the two layers, 7 of it through one neuron."""
     network = nn.Sequential(linear([1.0, -2.0], [3.0, 4.0]), activation(), linear([-1.0, 1.0]))
     assert value("synflow", subject(network, [[5.0, -7.0]])) == pytest.approx(math.log(20))
 
 
 def test_naswot_of_opposite_patterns() -> None:
-    """Each image agrees with itself at both ReLUs and with the other at none: K = 2 I."""
+    """Each image agrees with itself at both ReLUs and with the other image at none: K = 2 I."""
     network = nn.Sequential(linear([1.0, 0.0], [0.0, 1.0]), nn.ReLU(), linear([1.0, 1.0]))
     assert value("naswot", subject(network, [[1.0, -1.0], [-1.0, 1.0]])) == pytest.approx(math.log(4))
     assert value("naswot", subject(network, [[1.0, 1.0], [1.0, 1.0]])) == -math.inf
 
 
-def test_zen_of_the_identity_is_the_size_of_the_step() -> None:
+def test_zen_of_the_identity_is_the_norm_of_the_step() -> None:
     of = subject(nn.Sequential(nn.Flatten(), nn.Linear(10_000, 2)), [[0.0] * 10_000] * 4)
     assert value("zen", of) == pytest.approx(math.log(0.01 * 100), abs=0.02)
 
 
-def test_zen_gives_back_what_batch_norm_took() -> None:
-    """A normalised layer ten times as wide at its input has the score of one that is not normalised."""
+def test_zen_restores_the_scale_that_batch_norm_removes() -> None:
+    """An input scaled by ten scores the same with and without batch norm."""
 
     class Norm(nn.Module):
         def __init__(self, norm: bool) -> None:
@@ -122,8 +122,8 @@ def test_zen_gives_back_what_batch_norm_took() -> None:
     assert value("zen", with_norm) == pytest.approx(value("zen", without), abs=0.02)
 
 
-def test_zen_leaves_out_sums_and_looks_before_the_pooling() -> None:
-    """A body of no weight: with the sum its block would be the identity, without it nothing comes through."""
+def test_zen_removes_residual_sums_and_reads_the_input_of_the_pooling() -> None:
+    """A block with a zero body is the identity with its residual sum, and zero without it."""
 
     class Nothing(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
@@ -151,13 +151,13 @@ def test_zico_of_two_known_gradients() -> None:
         value("zico", subject(linear([0.0], [0.0]), [[1.0], [3.0]], [0, 0]))
 
 
-def test_zico_takes_the_deviation_of_absolute_gradients() -> None:
-    """Gradients -1/2 and 3/2 by each of two weights: |g| has mean 1 and deviation 1/2, g has deviation 1."""
+def test_zico_uses_the_deviation_of_absolute_gradients() -> None:
+    """Gradients -1/2 and 3/2 for each of two weights: |g| has mean 1 and deviation 1/2, g has deviation 1."""
     of = subject(linear([0.0], [0.0]), [[-1.0], [-1.0], [3.0], [3.0]], [0] * 4)
     assert value("zico", of) == pytest.approx(math.log(2 + 2))  # of signed gradients it would be log(1 + 1)
 
 
-def test_closed_forms_are_the_figures() -> None:
+def test_closed_forms_equal_the_analytic_values() -> None:
     for architecture in SMALL.values():
         of = Subject.of_noise(architecture, 2)
         assert {name: value(name, of) for name in ("nn_mass", "params", "flops")} == {
@@ -171,18 +171,18 @@ def test_closed_forms_are_the_figures() -> None:
 @pytest.mark.parametrize("name", proxies.names())
 @pytest.mark.parametrize("family", SMALL)
 class TestEveryProxy:
-    """What holds for all of them on all families."""
+    """Properties of all proxies on all families."""
 
-    def test_it_is_a_number_and_the_same_again(self, name: str, family: str) -> None:
+    def test_it_is_finite_and_deterministic(self, name: str, family: str) -> None:
         state = torch.get_rng_state()
         first, again = (value(name, Subject.of_noise(SMALL[family], 8)) for _ in range(2))
         assert first == again and math.isfinite(first)
         assert torch.equal(torch.get_rng_state(), state)
 
-    def test_twice_the_same_images_are_no_news(self, name: str, family: str) -> None:
-        """But for NASWOT, to which equal images cannot be told apart, and for Zen's own noise."""
+    def test_duplicated_images_change_nothing(self, name: str, family: str) -> None:
+        """Except for NASWOT, whose kernel becomes singular, and Zen, which uses its own noise."""
         if name in ("naswot", "zen"):
-            pytest.skip("depends on the batch, and says so")
+            pytest.skip("depends on the batch, as documented")
         of = Subject.of_noise(SMALL[family], 4)
         doubled = Subject(
             of.architecture,
@@ -196,22 +196,22 @@ class TestEveryProxy:
 
 
 @pytest.mark.parametrize("name", proxies.names())
-def test_known_networks_can_be_looked_at(name: str) -> None:
-    """But for what is said of a topology of ours; NASWOT looks at no activation that is not a ReLU."""
-    known = Torchvision("mobilenet_v3_small", width_mult=0.35, resolution=32, num_classes=3)
-    first, again = (value(name, Subject.of_noise(known, 4)) for _ in range(2))
+def test_torchvision_baselines_have_proxies(name: str) -> None:
+    """Except for NN-Mass and depth, which are defined for our topologies only."""
+    baseline = Torchvision("mobilenet_v3_small", width_mult=0.35, resolution=32, num_classes=3)
+    first, again = (value(name, Subject.of_noise(baseline, 4)) for _ in range(2))
     undefined = name in ("nn_mass", "depth")
     assert math.isnan(first) if undefined else first == again and math.isfinite(first)
 
 
-def test_branches_that_training_drops_are_there_when_looked_at() -> None:
+def test_stochastic_depth_is_off() -> None:
     of = Subject.of_noise(Torchvision("efficientnet_b0", resolution=32, num_classes=3), 4)
     network = of.network()
     assert all(torch.equal(network(of.images), network(of.images)) for _ in range(3))
     assert network.training and math.isnan(value("naswot", of))
 
 
-def test_each_says_what_it_is() -> None:
+def test_each_is_documented() -> None:
     for name in proxies.names():
         proxy = proxies.get(name)
         text = proxy.measure.__doc__ or ""
@@ -220,7 +220,7 @@ def test_each_says_what_it_is() -> None:
             assert all(part in text for part in ("Source:", "ore is better", "cost")), name
 
 
-def test_data_are_a_batch_of_training_images(data: Data) -> None:
+def test_images_are_a_batch_of_training_images(data: Data) -> None:
     from nas.train.data import fitted
 
     of = Subject.of_data(fitted(MLP(), data), data, batch=72)
@@ -231,7 +231,7 @@ def test_data_are_a_batch_of_training_images(data: Data) -> None:
     assert torch.equal(again.images, of.images[:5])
 
 
-def test_users_register_their_own() -> None:
+def test_users_can_register_a_proxy() -> None:
     @register("answer", more_is_better=False)
     def answer(of: Subject) -> float:
         return 42.0
@@ -248,6 +248,6 @@ def test_users_register_their_own() -> None:
         proxies.get("answer")
 
 
-def test_every_space_can_be_looked_at() -> None:
+def test_every_space_has_proxies() -> None:
     for name in search_spaces.names():
         assert proxies.measure("depth", Subject.of_noise(search_spaces.get(name).architecture(), 2)).value > 0
