@@ -1,6 +1,6 @@
-"""Studies: how well scores tell which networks are good, measured by training a population of them.
+"""Studies: train a population of networks and measure how well scores predict accuracy.
 
-`nas.study` is also the function of this package.
+The package is callable: `nas.study(...)` runs a study.
 """
 
 from __future__ import annotations
@@ -46,36 +46,37 @@ def study(
     threads: int | None = None,
     **values: Any,
 ) -> dict[str, pd.DataFrame]:
-    """Train a population of networks, and see how well scores tell which are good, as `nas study` does.
+    """Train a population of networks and measure how well scores predict accuracy, as `nas study` does.
 
-    Ctrl-C saves what was done and raises KeyboardInterrupt; `nas study --resume FOLDER` goes on.
+    Ctrl-C saves the progress and raises KeyboardInterrupt; `nas study --resume FOLDER` continues.
 
     Args:
-        space: The space that networks are drawn from; none are drawn if not given.
+        space: The space to sample networks from; by default none are sampled.
         dataset: Name of the data set, as "cifar10"; "folder" for folders of images.
-        networks: Further networks by name, as in `nas.train`.
-        flops, macs, params: Budgets of those that are drawn, as in `nas.search`.
-        fix: Choices to pin, by name.
-        count: How many are drawn, 24 by default.
+        networks: Networks to train besides the sample, as in `nas.train`.
+        flops, macs, params: Budgets of the sample, as in `nas.search`.
+        fix: Values of choices to hold fixed in the sample, by name.
+        count: Size of the sample, 3 to 10,000; 24 by default.
         draw: "uniform", "spread" over NN-Mass and parameters (the default), or "pairs" of equal NN-Mass.
-        draw_seed: Seed of the draws.
-        named_seeds: Train `networks` with these seeds instead.
-        scores: Names of the scores to compare; all if not given.
-        score_batch: Images that some of them look at, 64 by default.
-        initialisations: Score so many initialisations of each network, and take the mean; by default one for
-            each training seed.
+        draw_seed: Seed of the sample.
+        named_seeds: Training seeds of `networks`; `seeds` by default.
+        scores: Names of the scores to compare; all by default.
+        score_batch: Batch size of data-dependent scores, 2 to 4,096; 64 by default.
+        initialisations: Number of initialisations over which scores are averaged; by default one for each
+            training seed.
         data, recipe, seeds, device, threads, values: How networks are trained, as in `nas.train`.
-        out: An empty or new folder to keep the study in; by default one under results/studies.
+        out: An empty or new folder for the study; by default one under results/studies.
 
     Returns:
-        The tables of the study, as `nas.read` gives them: `networks` has the scores and the accuracy of each
-        network, `correlations` how well each score predicts accuracy. `attrs["folder"]` of each is the
-        folder.
+        The tables of the study, as `nas.read` returns them: `networks` has the scores and accuracy of each
+        network, `correlations` the correlation of each score with accuracy. `attrs["folder"]` of each table
+        is the folder.
 
     Raises:
-        RequestError: The request makes no sense, the data set is not there, or fewer than three networks were
-            trained to the end.
-        TypeError: An argument is of another kind.
+        RequestError: The request is invalid, the data set is missing, or fewer than three networks finished
+            training.
+        TypeError: An argument has the wrong type.
+        KeyboardInterrupt: The study was interrupted.
     """
     import io
     from contextlib import ExitStack, redirect_stdout
@@ -100,20 +101,20 @@ def study(
     if space is not None:
         search_spaces.get(space)
     if space is None and networks is None:
-        raise RequestError("give a space to draw networks from, or networks")
+        raise RequestError("give a space to sample networks from, or networks")
     written = dict(zip(COSTS, (flops, macs, params), strict=True))
     budgets = {cost: as_text(budget) for cost, budget in written.items() if budget is not None}
     if space is None and (budgets or fix or count is not None or draw is not None):
-        raise RequestError("budgets, fix, count and draw say what is drawn; give a space as well")
+        raise RequestError("budgets, fix, count and draw describe the sample; give a space as well")
     if named_seeds is not None and (space is None or networks is None):
-        raise RequestError("named_seeds sets networks apart from those of a space; give both, or seeds")
+        raise RequestError("named_seeds needs both networks and a space; give both, or seeds")
     checked_kind("scores", scores, (list, tuple, type(None)), "a list of names or None")
     for name in scores or ():
         checked_kind("scores", name, str, "a list of names or None")
     hardware = request.hardware({**values, "device": device, "threads": threads})
     if out is not None:
         checked_path("out", out)
-    asked = requested(
+    study_request = requested(
         space or "",
         () if networks is None else request.specs("networks", networks, None),
         order_of=lambda archs: request.order(archs, dataset, data, recipe, seeds, values),
@@ -127,15 +128,15 @@ def study(
         score_batch=_whole("score_batch", score_batch, 2, MOST_IMAGES),
         initialisations=_whole("initialisations", initialisations, 1, MOST_INITIALISATIONS),
     )
-    request.check_data(asked.order, hardware)
+    request.check_data(study_request.order, hardware)
     with interruptions() as interrupted, session.threads_kept(), ExitStack() as held:
-        one = Session.begun(asked, hardware).without_doubles()
-        one.check()
-        folder = one.created(None if out is None else Path(out))
+        prepared = Session.prepared(study_request, hardware).without_duplicates()
+        prepared.check()
+        folder = prepared.created(None if out is None else Path(out))
         held.enter_context(folder.locked())
-        ended = one.trained(folder, interrupted)
+        ended = prepared.train(folder, interrupted)
         if ended:
-            with redirect_stdout(io.StringIO()):  # what the command shows is in the tables
+            with redirect_stdout(io.StringIO()):  # the tables hold what the command prints
                 conclude(folder, None, interrupted)
         if not ended or interrupted():
             raise KeyboardInterrupt(f"go on with: {folder.resume}")

@@ -31,8 +31,8 @@ _RATES = (20, 50, 100)
 _MOVED = {"--across": "nas compare FOLDER ...", "--predict": "nas predict STUDY TABLE"}
 """Options of earlier versions, and the commands that replace them."""
 
-_NOT_DRAWN = ("scores", "batch", "initialisations")
-"""Fields of a study that do not say which networks are drawn."""
+_NOT_OF_SAMPLE = ("scores", "score_batch", "initialisations")
+"""Fields of a study that do not describe the sample."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,9 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if folder:
             folder.request = _continued(folder.request, options)
         if not (folder and folder.complete) or options.plan:
-            session = Session.begun(folder.request if folder else _request(options), hardware_of(options))
+            session = Session.prepared(folder.request if folder else _request(options), hardware_of(options))
             if not folder:
-                session = session.without_doubles()
+                session = session.without_duplicates()
             session.check()
             if options.plan:
                 _show_plan(session, asked, options.threads)
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not folder:
                 folder = session.created(options.out)
                 held.enter_context(folder.locked())
-            if not session.trained(folder, interrupted):
+            if not session.train(folder, interrupted):
                 print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
                 return INTERRUPTED
         _conclude(folder, asked, interrupted)
@@ -93,13 +93,14 @@ def _parser() -> Parser:
 def _request(options: argparse.Namespace) -> StudyRequest:
     if not options.space and not options.arch:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
-    of_draws = flags_given(options, StudyRequest, but=(*_NOT_DRAWN, "space")) + _given(options, ("count",))
-    if of_draws and not options.space:
-        raise RequestError(f"{', '.join(of_draws)} say what is drawn; add --space, or leave them out")
+    of_sample = flags_given(options, StudyRequest, but=(*_NOT_OF_SAMPLE, "space")) + _given(
+        options, ("count",)
+    )
+    if of_sample and not options.space:
+        raise RequestError(f"{', '.join(of_sample)} describe a sample; add --space, or leave them out")
     if options.named_seeds and not (options.arch and options.space):
         raise RequestError(
-            "--named-seeds sets networks named by --arch apart from those drawn of a --space; give both, or"
-            " --seeds"
+            "--named-seeds needs networks of --arch beside a sample of --space; give both, or --seeds"
         )
     asked = given(options, StudyRequest)
     return requested(
@@ -110,10 +111,10 @@ def _request(options: argparse.Namespace) -> StudyRequest:
         fix=asked.get("fix", {}),
         count=options.count,
         draw=asked.get("draw"),
-        draw_seed=asked.get("seed"),
+        draw_seed=asked.get("draw_seed"),
         named_seeds=options.named_seeds,
         scores=asked.get("scores"),
-        score_batch=asked.get("batch"),
+        score_batch=asked.get("score_batch"),
         initialisations=asked.get("initialisations"),
     )
 

@@ -1,4 +1,4 @@
-"""Several studies put together: whether accuracy follows one line in log NN-Mass across base widths."""
+"""Comparison of studies: does accuracy follow one line in log NN-Mass across base widths?"""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from nas.columns import column
 from nas.files import as_png
 from nas.study.folder import StudyFolder
 from nas.study.report import axis, logarithmic, read_table
-from nas.study.stats import LEVEL, Values, base_of, spearman, telling, with_interval
+from nas.study.stats import LEVEL, Values, base_of, distinguishing, spearman, with_interval
 from search_spaces import RequestError
 
 _APART = frozenset({"archs", "named", "seeds", "named_seeds", "recipe", "cache"})
 """What studies that trained alike may differ in; of the recipe its name, not its values."""
 
 
-def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
-    """The networks of finished studies that trained alike, with the base width of each.
+def combined(folders: Sequence[StudyFolder]) -> pd.DataFrame:
+    """The networks of finished studies with equal training, one row each.
+
+    Returns:
+        The columns of the studies' networks.csv, with the base width as column `base`.
 
     Raises:
-        RequestError: A study is not finished, or was trained on other data or in another way.
+        RequestError: A study is not finished, or used other data or another training.
     """
     first = folders[0]
     for folder in folders:
@@ -34,25 +37,25 @@ def together(folders: Sequence[StudyFolder]) -> pd.DataFrame:
         differing = folder.request.order.differing(first.request.order, but=_APART | same_data)
         if differing:
             raise RequestError(
-                f"{folder.path} has {', '.join(differing)}; put together studies that trained alike"
+                f"{folder.path} has {', '.join(differing)}; compare studies with equal training"
             )
     tables = [read_table(folder.table, ("nn_mass",), known=("params", "top1")) for folder in folders]
     table = pd.concat(tables, ignore_index=True)
     table = table.drop_duplicates("arch", ignore_index=True)
-    table.insert(1, "base", telling(table["arch"].map(base_of).tolist()))
+    table.insert(1, "base", distinguishing(table["arch"].map(base_of).tolist()))
     return table
 
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines of accuracy in a score, one for each base width, and how far apart they lie.
+    """Linear fits of accuracy against a score for each base width, and the offsets between them.
 
     Attributes:
-        points: Accuracy of each base width above the first one at equal score, in points, if the lines are
-            taken as parallel; nan where the networks do not settle it.
-        half: Half of the 95% interval of each; 0 for the first.
-        p_one: Chance that lines of their own fit so much better than one for all, if one holds (F test).
-        p_parallel: The same of lines of their own against parallel ones.
+        points: Accuracy of each base width above the first at equal score, in points, under parallel lines;
+            nan where the networks do not determine it.
+        half: Half-width of the 95% interval of each offset, in points; 0 for the first base width.
+        p_one: p-value of the F test of one common line against separate lines.
+        p_parallel: p-value of the F test of parallel lines against separate lines.
     """
 
     points: dict[str, float]
@@ -62,10 +65,15 @@ class Lines:
 
     @classmethod
     def fitted(cls, score: Values, accuracy: Values, bases: Sequence[str]) -> Lines:
-        """By least squares, on networks whose score is finite.
+        """Fit by least squares.
+
+        Args:
+            score: Score of each network, finite.
+            accuracy: Top-1 accuracy of each network, in percent.
+            bases: Base width of each network.
 
         Raises:
-            RequestError: There is one base width, or there are too few networks.
+            RequestError: There is only one base width, or there are too few networks.
         """
         names = list(dict.fromkeys(bases))
         if len(names) < 2 or len(score) < 2 * len(names) + 1:
@@ -75,19 +83,19 @@ class Lines:
             )
         from statsmodels.regression.linear_model import OLS
 
-        belongs = np.array([[base == name for name in names] for base in bases], float)
-        ones, others = np.ones(len(score)), belongs[:, 1:]
-        with warnings.catch_warnings(action="ignore"):  # of what is not determined
-            one, parallel, apart = (
+        indicators = np.array([[base == name for name in names] for base in bases], float)
+        ones, others = np.ones(len(score)), indicators[:, 1:]
+        with warnings.catch_warnings(action="ignore"):  # statsmodels warns of undetermined coefficients
+            common, parallel, separate = (
                 OLS(accuracy, np.column_stack(terms)).fit()
-                for terms in ([score, ones], [score, ones, others], [score[:, None] * belongs, belongs])
+                for terms in ([score, ones], [score, ones, others], [score[:, None] * indicators, indicators])
             )
             determined = parallel.model.rank == len(parallel.params)
-            above = parallel.params[2:] if determined else np.full(len(names) - 1, np.nan)
-            half = parallel.conf_int(1 - LEVEL)[2:, 1] - above
-            p_one, p_parallel = (float(apart.compare_f_test(fewer)[1]) for fewer in (one, parallel))
+            offsets = parallel.params[2:] if determined else np.full(len(names) - 1, np.nan)
+            half = parallel.conf_int(1 - LEVEL)[2:, 1] - offsets
+            p_one, p_parallel = (float(separate.compare_f_test(nested)[1]) for nested in (common, parallel))
         return cls(
-            points=dict(zip(names, [0.0, *above.tolist()], strict=True)),
+            points=dict(zip(names, [0.0, *offsets.tolist()], strict=True)),
             half=dict(zip(names, [0.0, *half.tolist()], strict=True)),
             p_one=p_one,
             p_parallel=p_parallel,
@@ -95,31 +103,32 @@ class Lines:
 
 
 def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
-    """A row a base width: how accuracy follows a score in it, and how far it lies above the first one's.
+    """Fit accuracy against a score within each base width, one row each.
 
     Args:
-        table: As `together` gives.
-        score: Its name.
+        table: Networks, as `combined` returns them.
+        score: Name of the score.
 
     Returns:
-        base, networks, least and most of the score, rho with its interval, slope (points for each e-fold
-        where the score is drawn as its logarithm), points above the first base width at equal score with half
-        of their interval, whether their ranges of the score overlap, and p of one line and of parallel ones.
+        base, networks, least and most (range of the score), rho with its interval, slope (points per unit of
+        the score, or of its logarithm if figures use that), above and above_half (points above the first base
+        width at equal score and the half-width of their interval), overlap (whether the score range overlaps
+        that of the first base width), p_one and p_parallel as in `Lines`.
 
     Raises:
-        RequestError: There is one base width, or there are too few networks.
+        RequestError: There is only one base width, or there are too few networks.
     """
-    drawn = axis(score, table)
-    kept = np.isfinite(drawn)
-    known, accuracy, bases = drawn[kept], table["top1"].to_numpy(float)[kept], table["base"][kept].tolist()
-    fitted = Lines.fitted(known, accuracy, bases)
-    of_all = table[score].to_numpy(float)[kept]
-    first = of_all[np.array(bases) == bases[0]]
+    transformed = axis(score, table)
+    kept = np.isfinite(transformed)
+    x, accuracy, bases = transformed[kept], table["top1"].to_numpy(float)[kept], table["base"][kept].tolist()
+    fitted = Lines.fitted(x, accuracy, bases)
+    scores = table[score].to_numpy(float)[kept]
+    first = scores[np.array(bases) == bases[0]]
     rows = []
     for base in fitted.points:
         own = np.array(bases) == base
-        rho = with_interval(spearman, known[own], accuracy[own])
-        values = of_all[own]
+        rho = with_interval(spearman, x[own], accuracy[own])
+        values = scores[own]
         rows.append(
             {
                 "base": base,
@@ -129,7 +138,7 @@ def lines(table: pd.DataFrame, score: str) -> pd.DataFrame:
                 "rho": rho.value,
                 "rho_low": rho.low,
                 "rho_high": rho.high,
-                "slope": _slope(known[own], accuracy[own]),
+                "slope": _slope(x[own], accuracy[own]),
                 "above": fitted.points[base],
                 "above_half": fitted.half[base],
                 "overlap": bool(values.min() <= first.max() and first.min() <= values.max()),
@@ -145,16 +154,16 @@ def _slope(score: Values, accuracy: Values) -> float:
 
 
 def lines_figure(table: pd.DataFrame, scores: Sequence[str], title: str) -> bytes:
-    """A PNG: accuracy against some scores, a colour a base width."""
+    """A PNG of accuracy against some scores: one panel for each score, one colour for each base width."""
     from matplotlib.figure import Figure
 
-    drawn = Figure(figsize=(4.2 * len(scores), 3.6), layout="constrained")
-    panels = drawn.subplots(1, len(scores), squeeze=False, sharey=True)[0]
+    figure = Figure(figsize=(4.2 * len(scores), 3.6), layout="constrained")
+    panels = figure.subplots(1, len(scores), squeeze=False, sharey=True)[0]
     for panel, score in zip(panels, scores, strict=True):
         for base, part in table.groupby("base", sort=False):
             panel.scatter(part[score], part["top1"], s=18, alpha=0.8, label=base)
         logarithmic(panel, score)
     panels[0].set_ylabel(column("top1").label())
     panels[0].legend(fontsize=8)
-    drawn.suptitle(title, fontsize=10)
-    return as_png(drawn)
+    figure.suptitle(title, fontsize=10)
+    return as_png(figure)

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 class StudyFolder(Folder[StudyRequest]):
-    """One study's folder.
+    """The folder of one study: its request, state and files.
 
     Attributes:
-        test_images: How many images accuracies are of, where that is known.
-        training: The folder of its training run.
-        scores: Every proxy of every network.
-        latency: How long every network takes, if that was measured.
-        table: Scores and accuracy, a row a network.
-        correlations: How well each score predicts accuracy.
-        between: How well the scores agree with one another.
-        figure: The same as a picture.
+        test_images: Number of test images, if known.
+        training: Folder of the training run.
+        scores: CSV of all scores, one row for each network.
+        latency: CSV of measured latencies, if requested.
+        table: CSV of scores and accuracy, one row for each network.
+        correlations: CSV of the correlation of each score with accuracy.
+        between: CSV of rank correlations between scores.
+        figure: PNG of accuracy against each score.
     """
 
     request_class = StudyRequest
@@ -48,12 +48,12 @@ class StudyFolder(Folder[StudyRequest]):
             raise ValueError(f"test_images {self.test_images}")
 
     def facts(self) -> dict[str, Any]:
-        """How many test images there are, where that is known."""
+        """Facts for run.json: the number of test images, if known."""
         return {"test_images": self.test_images} if self.test_images else {}
 
     @property
     def trained(self) -> bool:
-        """Whether its training has ended: then nothing in it is trained, or written, again.
+        """Whether the training has finished. A finished training is never run or written again.
 
         Raises:
             RequestError: The training's run.json is damaged.
@@ -65,20 +65,20 @@ class StudyFolder(Folder[StudyRequest]):
 
     @property
     def complete(self) -> bool:
-        """Whether a report needs nothing but the folder: all is trained, and has its scores.
+        """Whether all networks are trained and scored, so that a report needs only the folder.
 
         Raises:
-            RequestError: All is trained, but a table is missing, or is damaged.
+            RequestError: The training has finished, but a table is missing or damaged.
         """
         if not (self.trained and self.scores.exists()):
             return False
-        return set(self.outcomes()["arch"]) <= set(self.measured()["arch"])
+        return set(self.outcomes()["arch"]) <= set(self.scored()["arch"])
 
     def outcomes(self) -> pd.DataFrame:
-        """The results of its trainings: a row a network and seed, as `nas.train.job.table` gives.
+        """Results of the training, one row for each network and seed, as `nas.train.job.table` returns them.
 
         Raises:
-            RequestError: The table is not there, or is damaged.
+            RequestError: The table is missing or damaged.
         """
         path = self.training / "trained.csv"
         table = read_table(path, ("row", "seed", "top1", "seconds"))
@@ -87,16 +87,16 @@ class StudyFolder(Folder[StudyRequest]):
             raise RequestError(f"{path} has no {'column ' + ', '.join(missing) if missing else 'rows'}")
         return table
 
-    def measured(self) -> pd.DataFrame:
-        """Its scores: a row a network, as `nas.study.scores.scored` gives.
+    def scored(self) -> pd.DataFrame:
+        """Scores, one row for each network, as `nas.study.scores.scored` returns them.
 
         Raises:
-            RequestError: The table is not there, or is damaged.
+            RequestError: The table is missing or damaged.
         """
         return read_table(self.scores, columns_of(self.request.scores))
 
     def save_state(self, status: Status, facts: Mapping[str, Any] | None = None) -> None:
-        """Write run.json; of a finished study what was asked for, and what it was made by, stays as it is."""
+        """Write run.json; a finished study keeps its request and versions and only gains facts."""
         if not self.finished:
             super().save_state(status, facts)
         elif (state := {**self.state, **self.facts(), **(facts or {})}) != self.state:

@@ -1,4 +1,4 @@
-"""The outcome of a study, or of several together: tables and figures written, and said in a few lines."""
+"""The outcome of a study or of a comparison: write tables and figures, and print a summary."""
 
 from __future__ import annotations
 
@@ -15,69 +15,69 @@ from nas.latency import LatencyConfig, Measured, measure
 from nas.runs import made
 from nas.show import rendered, show
 from nas.study import report
-from nas.study.compare import lines, lines_figure, together
+from nas.study.compare import combined, lines, lines_figure
 from nas.study.folder import StudyFolder
 from nas.study.report import read_table
-from nas.study.selection import RANDOM, SPLITS, best_by_chance, judged
+from nas.study.selection import RANDOM, SPLITS, best_by_chance, regrets
 from nas.study.standing import short_spec, standing, standing_figure
-from nas.study.stats import Difference, paired, within_bands
+from nas.study.stats import Difference, equal_mass_pairs, stratified
 from nas.train.folder import warnings_of
 from search_spaces import RequestError
 
 _SHOWN = ("nn_mass", "nn_mass within a width", "params", RANDOM)
-"""Rules that are printed in the terminal."""
+"""Rules printed in the terminal."""
 _LEAST = 3
-"""Networks without which there is nothing to correlate."""
+"""Minimum number of networks for a correlation."""
 _FEW = 12
-"""Networks named by hand that are compared with the first one where none were drawn."""
+"""Maximum number of networks that are compared with the first one if none were sampled."""
 
 
 def latencies(
-    table: pd.DataFrame, asked: LatencyConfig | None, stop: Callable[[], bool] = lambda: False
+    table: pd.DataFrame, latency: LatencyConfig | None, stop: Callable[[], bool] = lambda: False
 ) -> Measured | None:
-    """How long the networks of a table take, if that is asked for and not stopped."""
-    if asked is None:
+    """Measure the networks of a table; None if latency is not requested or `stop` returned True."""
+    if latency is None:
         return None
     with progress("measuring", len(table)) as advance:
-        measured = measure(table["arch"], asked, stop=stop, on_network=advance)
+        measured = measure(table["arch"], latency, stop=stop, on_network=advance)
     return None if stop() else measured
 
 
 def conclude(
-    folder: StudyFolder, asked: LatencyConfig | None = None, stop: Callable[[], bool] = lambda: False
+    folder: StudyFolder, latency: LatencyConfig | None = None, stop: Callable[[], bool] = lambda: False
 ) -> None:
-    """Report on a study whose networks are trained.
+    """Write and print the report of a trained study.
 
     Args:
-        folder: The study's.
-        asked: The latencies to measure when all else is written.
-        stop: Whether to leave that.
+        folder: Folder of the study.
+        latency: How to measure latency; none is measured by default.
+        stop: Ends the latency measurement when it returns True.
 
     Raises:
-        RequestError: Fewer than three were trained to the end.
+        RequestError: Fewer than three networks finished training.
     """
     request = folder.request
-    trained, scores = folder.outcomes(), folder.measured()
+    trained, scores = folder.outcomes(), folder.scored()
     table = report.joined(trained, scores)
     if len(table) < _LEAST:
-        raise RequestError(
-            f"{folder.path}: {len(table)} networks were trained to the end; {_LEAST} are needed"
-        )
-    doubt = report.reservation(table, folder.test_images)
-    sure: Callable[[pd.DataFrame], pd.DataFrame] = report.without_intervals if doubt else lambda found: found
-    found = sure(report.correlations(table, request.scores))
+        raise RequestError(f"{folder.path}: {len(table)} networks finished training; {_LEAST} are needed")
+    caveat = report.caveat(table, folder.test_images)
+    checked: Callable[[pd.DataFrame], pd.DataFrame] = (
+        report.without_intervals if caveat else lambda found: found
+    )
+    found = checked(report.correlations(table, request.scores))
     write_whole(folder.table, table)
     write_whole(folder.correlations, found)
-    write_whole(folder.path / "bands.csv", sure(within_bands(table, request.scores)))
+    write_whole(folder.path / "bands.csv", checked(stratified(table, request.scores)))
     named = trained["arch"][trained["row"] <= request.order.named].unique().tolist()
-    drawn = table[~table["arch"].isin(named)]
-    if named and len(drawn) >= _LEAST:
-        of_drawn = sure(report.correlations(drawn, request.scores))
-        write_whole(folder.path / "correlations_drawn.csv", of_drawn)
+    sampled = table[~table["arch"].isin(named)]
+    if named and len(sampled) >= _LEAST:
+        of_sample = checked(report.correlations(sampled, request.scores))
+        write_whole(folder.path / "correlations_drawn.csv", of_sample)
     write_whole(folder.between, report.between(table, request.scores))
     of = f" of {request.space}" if request.space else ""
     title = f"{len(table)} networks{of} on {request.order.title}"
-    write_whole(folder.figure, report.figure(table, found, title, doubt))
+    write_whole(folder.figure, report.figure(table, found, title, caveat))
     failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
     facts: dict[str, Any] = {
         "networks": len(table),
@@ -86,27 +86,27 @@ def conclude(
         "training_seconds": round(float(trained["seconds"].sum())),
     }
     folder.save_state("finished", facts)
-    _measure(folder, table, asked, stop)
-    if doubt:
-        print(rendered(f"warning: {doubt}. What correlations.csv has says nothing about the scores."), end="")
+    _measure(folder, table, latency, stop)
+    if caveat:
+        print(rendered(f"warning: {caveat}. correlations.csv is no evidence about the scores."), end="")
     else:
-        _tell_correlations(table, found, request.scores)
+        _print_correlations(table, found, request.scores)
     for line in warnings_of(trained):
         print(rendered(line), end="")
     if failed:
-        print(f"left out, for no training of them came to its end: {', '.join(failed)}")
-    _tell_pairs(table, folder.path)
-    if len(named) and (len(drawn) or len(named) <= _FEW):
-        _tell_standing(table, named, title, folder.path)
-    _judge_rules(drawn if len(drawn) else table, request.scores, folder.path, tell=not doubt)
+        print(f"left out, because every training failed: {', '.join(failed)}")
+    _print_pairs(table, folder.path)
+    if len(named) and (len(sampled) or len(named) <= _FEW):
+        _print_standing(table, named, title, folder.path)
+    _report_rules(sampled if len(sampled) else table, request.scores, folder.path, printed=not caveat)
     print(f"Kept in {folder.path}")
 
 
 def _measure(
-    folder: StudyFolder, table: pd.DataFrame, asked: LatencyConfig | None, stop: Callable[[], bool]
+    folder: StudyFolder, table: pd.DataFrame, latency: LatencyConfig | None, stop: Callable[[], bool]
 ) -> None:
-    """Add latencies to the table of networks: those asked for, or those measured before."""
-    measured = latencies(table, asked, stop)
+    """Add latencies to the table of networks: the requested ones, or those measured before."""
+    measured = latencies(table, latency, stop)
     if measured:
         on = {"latency_device": measured.facts()["device"], "latency_threads": measured.config.threads}
         write_whole(folder.latency, measured.columns(table[["arch"]]).assign(**on))
@@ -119,13 +119,17 @@ def _measure(
         print(rendered(measured.sentence()))
 
 
-def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None:
-    """Report on several finished studies together.
+def conclude_comparison(folders: Sequence[StudyFolder], path: Path | None) -> None:
+    """Write and print the comparison of several finished studies.
+
+    Args:
+        folders: Folders of the studies.
+        path: A new folder for the tables; by default one under results/studies.
 
     Raises:
-        RequestError: They cannot be put together, or `path` is taken.
+        RequestError: The studies differ in training, or `path` exists.
     """
-    table = together(folders)
+    table = combined(folders)
     linked = table[table["nn_mass"] > 0]
     tables = {score: lines(linked, score) for score in ("nn_mass", "params")}
     dataset = folders[0].request.order.title
@@ -140,51 +144,51 @@ def conclude_together(folders: Sequence[StudyFolder], path: Path | None) -> None
         p_one, p_parallel = found[["p_one", "p_parallel"]].iloc[0]
         print(f"one line for all: p = {p_one:.2g}; parallel lines: p = {p_parallel:.2g}\n")
     if not all(found["overlap"].all() for found in tables.values()):
-        print("* beyond the scores of the first base width: by its line alone")
-    print("above: points above the first base width at equal score, lines parallel, ±95%")
-    if doubt := report.reservation(linked, folders[0].test_images):
-        print(rendered(f"warning: {doubt}. Nothing follows from these lines."), end="")
+        print("* outside the score range of the first base width: extrapolated")
+    print("above: points above the first base width at equal score (parallel lines, ±95%)")
+    if caveat := report.caveat(linked, folders[0].test_images):
+        print(rendered(f"warning: {caveat}. These lines are no evidence."), end="")
     if len(linked) < len(table):
         print(f"left out of the lines: {len(table) - len(linked)} networks without NN-Mass")
-    _tell_pairs(table, path)
+    _print_pairs(table, path)
     print(f"Kept in {path}")
 
 
-def _tell_pairs(table: pd.DataFrame, path: Path) -> None:
+def _print_pairs(table: pd.DataFrame, path: Path) -> None:
     if not {"nn_mass", "params"} <= set(table.columns):
         return
-    found = paired(table)
+    found = equal_mass_pairs(table)
     if len(found):
         write_whole(path / "pairs.csv", found)
         print(Difference.of(found))
 
 
-def _tell_standing(table: pd.DataFrame, named: Sequence[str], title: str, path: Path) -> None:
-    """Where the networks named stand among those drawn."""
+def _print_standing(table: pd.DataFrame, named: Sequence[str], title: str, path: Path) -> None:
+    """Write and print the rank of the named networks among the sample."""
     found = standing(table, named)
     if len(found):
         write_whole(path / "standing.csv", found)
         write_whole(path / "standing.png", standing_figure(table, found, title))
         show(_readable_standing(found))
-        print("points above the first one named and the median of those drawn, ± standard error\n")
+        print("points above the first named network and the sample median, ± standard error\n")
 
 
-def _tell_correlations(table: pd.DataFrame, found: pd.DataFrame, names: Sequence[str]) -> None:
+def _print_correlations(table: pd.DataFrame, found: pd.DataFrame, names: Sequence[str]) -> None:
     show(_readable(found))
-    print(f"{len(table)} networks; in brackets 95% bootstrap intervals over networks")
+    print(f"{len(table)} networks; 95% bootstrap intervals over networks in brackets")
     for name in names:
         infinite = int(np.isinf(table[name].to_numpy(float)).sum())
         if infinite:
-            print(f"{name} is infinite for {infinite} of them, which rho and tau take as ties")
+            print(f"{name} is infinite for {infinite} networks, which rho and tau count as ties")
 
 
-def _judge_rules(table: pd.DataFrame, names: Sequence[str], path: Path, tell: bool) -> None:
-    """Regret of top-1 selection by each rule."""
-    found = judged(table, names)
+def _report_rules(table: pd.DataFrame, names: Sequence[str], path: Path, printed: bool) -> None:
+    """Write and print the regret of top-1 selection by each rule."""
+    found = regrets(table, names)
     if not len(found):
         return
     write_whole(path / "rules.csv", found)
-    if not tell:
+    if not printed:
         return
     shown = found[found["rule"].isin(_SHOWN)]
     print(f"Regret of top-1 selection on a held-out half ({SPLITS} random splits), in points:")
@@ -231,10 +235,10 @@ def _readable_standing(found: pd.DataFrame) -> pd.DataFrame:
 def _readable(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in found.iterrows():
-        of = {"networks": row["networks"]} if found["networks"].nunique() > 1 else {}
-        said = {label: _interval(row, label) for label in ("rho", "tau", "r2")}
-        seconds = {} if of else {"seconds": row["seconds"]}  # there is no room for both
-        rows.append({"score": row["score"], **of, **said, **seconds})
+        count = {"networks": row["networks"]} if found["networks"].nunique() > 1 else {}
+        statistics = {label: _interval(row, label) for label in ("rho", "tau", "r2")}
+        seconds = {} if count else {"seconds": row["seconds"]}  # both do not fit in 80 columns
+        rows.append({"score": row["score"], **count, **statistics, **seconds})
     return pd.DataFrame(rows)
 
 

@@ -1,4 +1,4 @@
-"""The plan of a study: what would be trained, and about how long that would take on this device."""
+"""The plan of a study: the trainings, and an estimate of their time on this device."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from search_spaces import Architecture
 
 _STEPS = 3
 _MACS_AT_ONCE_ON_A_CPU = 10e9
-"""Multiply-adds of a timed step on a CPU, where a whole batch of a large network can take minutes."""
+"""Maximum multiply-adds of a timed step on a CPU, where a full batch of a large network can take minutes."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study would cost.
+    """The estimated cost of a study.
 
     Attributes:
-        networks: To be trained.
-        trainings: Networks, each with all of its seeds.
-        epochs: Of each.
-        seconds: About how long all trainings take, one after another, without tests, scores and imports.
-        operations: All arithmetic in the trainings: two for a multiply-add, a backward pass as two forward.
+        networks: Number of networks.
+        trainings: Number of trainings: one for each network and seed.
+        epochs: Epochs of each training.
+        seconds: Estimated seconds of all training steps in sequence, without tests, scores and imports.
+        operations: Floating-point operations of all trainings: a multiply-add counts two, a backward pass as
+            two forward passes.
     """
 
     networks: int
@@ -42,13 +43,13 @@ class Plan:
         return f"{counted(self.networks, 'network')}, {trainings}: about {duration(self.seconds)} of steps"
 
     def at(self, rates: Sequence[float]) -> str:
-        """The same on a device that reaches so many TFLOP/s."""
+        """The time of the same operations at some rates, in TFLOP/s."""
         each = (f"{duration(self.operations / (1e12 * rate))} at {rate:g}" for rate in rates)
         return f"{self.operations:.1e} operations: {', '.join(each)} TFLOP/s"
 
 
 def counted(number: int, name: str) -> str:
-    """A number of things.
+    """A number with its noun.
 
     >>> counted(1, "epoch"), counted(1200, "epoch")
     ('1 epoch', '1,200 epochs')
@@ -57,7 +58,7 @@ def counted(number: int, name: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time, in the unit that suits it.
+    """A duration in a fitting unit.
 
     >>> duration(0.2), duration(42), duration(600), duration(9000), duration(1e6)
     ('less than 1 s', '42 s', '10 min', '2.5 h', '11.6 days')
@@ -79,15 +80,15 @@ def planned(
     device: torch.device,
     on_timed: Callable[[], None] = lambda: None,
 ) -> Plan:
-    """Time a few steps of the smallest and the largest network; the others lie between, by multiply-adds.
+    """Time a few steps of the smallest and the largest network, and interpolate by multiply-adds.
 
     Args:
-        architectures: Fitted to the data.
+        architectures: Networks, fitted to the data.
         data: The data set.
-        recipe: How they are trained.
-        trainings: How often each is trained.
-        device: Where.
-        on_timed: Called after each of the two.
+        recipe: The training recipe.
+        trainings: Number of trainings of each network.
+        device: The device to time on.
+        on_timed: Called after each of the two timings.
     """
     macs = np.array([architecture.figures().macs for architecture in architectures], float)
     ends = [int(macs.argmin()), int(macs.argmax())]
@@ -106,7 +107,7 @@ def planned(
 
 
 def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch.device) -> float:
-    """Seconds an image, in a few steps after the first one."""
+    """Seconds per image, over a few steps after the first."""
     affordable = max(int(_MACS_AT_ONCE_ON_A_CPU / architecture.figures().macs), 2)
     batch = recipe.batch_size if device.type == "cuda" else min(recipe.batch_size, affordable)
     few = data.train.take(torch.arange((_STEPS + 1) * batch) % len(data.train))

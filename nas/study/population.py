@@ -1,4 +1,4 @@
-"""Populations: which networks of a space are trained, so that their accuracies say something about scores."""
+"""Populations: sample the networks of a space that a study trains."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas.exact import sample
-from nas.study.stats import APART, SAME_MASS, base_of
+from nas.study.stats import MASS_TOLERANCE, SIZE_RATIO, base_of
 from search_spaces import RequestError
 from search_spaces.architecture import Value
 
 Draw = Literal["uniform", "spread", "pairs"]
 
 MOST_NETWORKS = 10_000
-"""Networks of a population: four times as many are drawn, and more than these nobody trains."""
+"""Maximum size of a population; up to four times as many networks are sampled."""
 _POOL = 4_000
-"""Networks drawn, of which a spread population or pairs are chosen."""
+"""Size of the random sample from which a spread population or pairs are selected."""
 _MASSES = 60
-"""Masses at which pairs are looked for."""
+"""Number of NN-Mass values at which pairs are sought."""
 
 
-def drawn(
+def sampled(
     space: str,
     count: int,
     how: Draw,
@@ -32,46 +32,48 @@ def drawn(
     budgets: Mapping[str, str],
     fix: Mapping[str, Value],
 ) -> pd.DataFrame:
-    """Different networks from inside budgets, in the order drawn.
+    """Sample distinct networks within budgets.
 
     Args:
         space: Name of the space.
-        count: How many.
-        how: "uniform", each as likely as any other; "spread", at each mass of the same sizes, so that the
-            logarithms of NN-Mass and of parameters are as little correlated as the space allows; or "pairs",
-            the smallest and the largest network of each of some masses.
-        seed: The same seed gives the same networks.
-        budgets: By cost.
-        fix: Choices that are pinned.
+        count: Number of networks; even for "pairs".
+        how: "uniform": a uniform random sample. "spread": a grid of NN-Mass and parameters, so that
+            their logarithms are nearly uncorrelated. "pairs": the smallest and the largest network at each of
+            several values of NN-Mass.
+        seed: Seed of the sample.
+        budgets: Budgets by cost, as text ("400M").
+        fix: Values of choices to hold fixed.
 
     Returns:
-        arch, nn_mass, flops, macs, params.
+        arch, nn_mass, flops, macs, params; one row for each network.
 
     Raises:
-        RequestError: There are not so many different networks, or none of equal mass and unequal size.
+        RequestError: There are too few distinct networks, or too few pairs.
     """
     pool = sample(space, 4 * count + 100 if how == "uniform" else _POOL, seed, fix=fix, **budgets)
     pool = pool.drop_duplicates("arch")
     if how != "uniform":
         pool = pool[pool["nn_mass"] > 0]
     if len(pool) < count:
-        raise RequestError(f"--count {count}: {len(pool)} different networks were drawn; widen the budgets")
+        raise RequestError(
+            f"--count {count}: the sample has {len(pool)} distinct networks; widen the budgets"
+        )
     if how == "uniform":
         chosen = np.arange(count)
     else:
         mass, size = np.log(pool[["nn_mass", "params"]].to_numpy(float)).T
         if how == "spread":
-            chosen = _crossed(mass, size, count)
+            chosen = _spread(mass, size, count)
         else:
-            chosen = _paired(mass, size, pool["arch"].map(base_of).to_numpy(object), count)
+            chosen = _pairs(mass, size, pool["arch"].map(base_of).to_numpy(object), count)
     return pool.iloc[chosen][["arch", "nn_mass", "flops", "macs", "params"]].reset_index(drop=True)
 
 
-def _crossed(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -> NDArray[np.int64]:
-    """The networks nearest to the points of a grid of masses and sizes.
+def _spread(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+    """Indices of the networks nearest to the points of a grid of log NN-Mass and log parameters.
 
-    In the grid every mass goes with every size; of those tried it is the one whose shorter side is longest,
-    so that neither has much of an advantage of range over the other.
+    The grid combines every mass with every size. Among several candidate grids, the one with the longest
+    shorter side is used, so that the two have similar ranges.
     """
     bands = int(np.ceil(np.sqrt(count)))
     grids = [
@@ -82,35 +84,35 @@ def _crossed(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -
     chosen: list[int] = []
     for at_size in np.linspace(*sizes, -(-count // bands)):
         for at_mass in np.linspace(*masses, bands):
-            far = np.hypot((mass - at_mass) / spans[0], (size - at_size) / spans[1])
-            far[chosen] = np.inf
-            chosen.append(int(far.argmin()))
+            distance = np.hypot((mass - at_mass) / spans[0], (size - at_size) / spans[1])
+            distance[chosen] = np.inf
+            chosen.append(int(distance.argmin()))
     return np.array(chosen[:count])
 
 
-def _paired(
+def _pairs(
     mass: NDArray[np.float64], size: NDArray[np.float64], bases: NDArray[np.object_], count: int
 ) -> NDArray[np.int64]:
-    """The smallest and the largest network of one base width near each of some masses, from few to many.
+    """Indices of pairs: the smallest and the largest network of a base width, in order of NN-Mass.
 
     Raises:
-        RequestError: The count is odd, or there are not so many masses with such networks.
+        RequestError: The count is odd, or there are too few pairs.
     """
     if count % 2:
         raise RequestError(f"--count {count}: pairs need an even number")
     found: list[tuple[int, int]] = []
     for at in np.linspace(mass.min(), mass.max(), _MASSES):
-        near = np.flatnonzero(np.abs(mass - at) <= np.log1p(SAME_MASS) / 2)
+        near = np.flatnonzero(np.abs(mass - at) <= np.log1p(MASS_TOLERANCE) / 2)
         near = near[~np.isin(near, found)]
         groups = [near[bases[near] == base] for base in dict.fromkeys(bases[near])]
         if groups:
             widest = max(groups, key=lambda group: float(np.ptp(size[group])))
-            if np.ptp(size[widest]) >= np.log(APART):
+            if np.ptp(size[widest]) >= np.log(SIZE_RATIO):
                 found.append((int(widest[size[widest].argmin()]), int(widest[size[widest].argmax()])))
     if len(found) < count // 2:
         raise RequestError(
-            f"--draw pairs --count {count}: there are {len(found)} pairs of one base width and NN-Mass with"
-            f" sizes {APART:g} times apart; ask for at most {2 * len(found)}, or widen the budgets"
+            f"--draw pairs --count {count}: there are {len(found)} pairs of equal base width and NN-Mass"
+            f" whose sizes differ by {SIZE_RATIO:g} times; give at most {2 * len(found)}, or wider budgets"
         )
     evenly = np.linspace(0, len(found) - 1, count // 2).round().astype(int)
     return np.array([network for place in evenly for network in found[place]])
@@ -119,7 +121,7 @@ def _paired(
 def _grid(
     mass: NDArray[np.float64], size: NDArray[np.float64], tail: float, bands: int
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Ends of mass, with this share of networks beyond each, and of the sizes that all bands of it have."""
+    """The ranges of a grid: mass without a fraction `tail` at each end, and size common to all bands."""
     ends = np.quantile(mass, [tail, 1 - tail])
     centres = np.linspace(ends[0], ends[1], bands)
     within = (mass >= ends[0]) & (mass <= ends[1])

@@ -1,4 +1,4 @@
-"""Accuracy of networks that were not trained, predicted from a study by the line of one score."""
+"""Prediction of accuracy from a study, by a linear fit in one score."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from search_spaces.architecture import Value
 
 
 def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score: str) -> pd.DataFrame:
-    """Predict the accuracy of networks from those of a study.
+    """Predict the accuracy of networks from the networks of a study.
 
     Args:
-        architectures: Of a space of the study, taken at its image size and classes. Networks of no space
-            may be among them: nothing is predicted for them, as none of the study's is in the line.
+        architectures: Networks of one space of the study; the study's image size and number of classes
+            replace theirs. Predictions of torchvision baselines are nan, and the fit leaves them out.
         table: The study's networks.csv.
-        score: A closed-form score.
+        score: Name of a closed-form score.
 
     Returns:
-        arch, the score, top1 as predicted, its 95% prediction interval as top1_low and top1_high, and whether
-        the score, or the base width, lies outside those the line was fitted on.
+        arch, the score, top1 (predicted, in percent), its 95% prediction interval top1_low and top1_high, and
+        outside: whether the score or the base width lies outside the range of the fit.
 
     Raises:
-        RequestError: The score needs a network, an architecture is of another family than the others or the
-            study's, or the study has fewer than three networks of different scores.
+        RequestError: The score is not a closed form, the architectures are not of one space of the study, or
+            the study has fewer than three networks with different scores.
     """
     if not proxies.get(score).closed_form:
         closed = [name for name in proxies.names() if proxies.get(name).closed_form]
-        raise RequestError(f"--score {score} needs a network; predict by one of {', '.join(closed)}")
+        raise RequestError(f"--score {score} is not a closed form; predict by one of {', '.join(closed)}")
     if score not in table:
         raise RequestError(f"the study has no score {score}; it has {', '.join(_scores(table))}")
     table, constants = _family_of(architectures, table)
@@ -47,48 +47,50 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
         architecture = replace(one, **constants) if of_space else one
         value = proxies.measure(score, Subject.bare(architecture)).value if of_space else math.nan
         rows.append({"arch": str(architecture), score: value})
-    wanted = pd.DataFrame(rows)
-    known = axis(score, table)
-    fit = np.isfinite(known)
+    candidates = pd.DataFrame(rows)
+    measured = axis(score, table)
+    fit = np.isfinite(measured)
     if fit.sum() < 3:
-        raise RequestError(f"--score {score}: {fit.sum()} networks of the study have one; 3 are needed")
-    line = line_at(axis(score, wanted), known[fit], table["top1"].to_numpy(float)[fit])
-    known_bases = set(table["arch"].map(base_of))
-    elsewhere = ~wanted["arch"].map(base_of).isin(known_bases).to_numpy(bool)
-    line["outside"] |= elsewhere
-    return wanted.join(line)
+        raise RequestError(
+            f"--score {score}: {fit.sum()} networks of the study have a finite value; 3 are needed"
+        )
+    line = line_at(axis(score, candidates), measured[fit], table["top1"].to_numpy(float)[fit])
+    fitted_bases = set(table["arch"].map(base_of))
+    line["outside"] |= ~candidates["arch"].map(base_of).isin(fitted_bases).to_numpy(bool)
+    return candidates.join(line)
 
 
-def line_at(wanted: Values, score: Values, accuracy: Values) -> pd.DataFrame:
-    """Accuracy of new networks by the least-squares line in a score, with the interval of one network each.
+def line_at(new: Values, score: Values, accuracy: Values) -> pd.DataFrame:
+    """Predict accuracy by the least-squares line in a score.
 
     Args:
-        wanted: Scores of the new networks.
-        score: Of at least three networks that are trained.
-        accuracy: Theirs.
+        new: Scores of the networks to predict.
+        score: Scores of at least three trained networks.
+        accuracy: Accuracy of the trained networks, in percent.
 
     Returns:
-        top1, its prediction interval at LEVEL as top1_low and top1_high, and whether the score lies outside.
+        top1, its prediction interval at LEVEL as top1_low and top1_high, and outside: whether the score lies
+        outside the range of the fit.
 
     Raises:
-        RequestError: There are fewer networks, or their scores are equal.
+        RequestError: There are fewer than three trained networks, or their scores are equal.
     """
     from statsmodels.regression.linear_model import OLS
 
     if len(score) < 3 or np.ptp(score) == 0:
         raise RequestError(
-            f"no line goes through {len(score)} networks of {len(np.unique(score))} different scores;"
-            " expected three networks and two scores, all finite"
+            f"cannot fit a line to {len(score)} networks with {len(np.unique(score))} different scores;"
+            " expected at least three networks and two different scores, all finite"
         )
     line = OLS(accuracy, np.column_stack([np.ones(len(score)), score])).fit()
-    found = line.get_prediction(np.column_stack([np.ones(len(wanted)), wanted]))
+    found = line.get_prediction(np.column_stack([np.ones(len(new)), new]))
     frame = found.summary_frame(alpha=1 - LEVEL)
     return pd.DataFrame(
         {
             "top1": frame["mean"],
             "top1_low": frame["obs_ci_lower"],
             "top1_high": frame["obs_ci_upper"],
-            "outside": (wanted < score.min()) | (wanted > score.max()),
+            "outside": (new < score.min()) | (new > score.max()),
         }
     )
 
@@ -100,7 +102,7 @@ def _scores(table: pd.DataFrame) -> list[str]:
 def _family_of(
     architectures: Sequence[Architecture], table: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, Value]]:
-    """The study's networks of the family of some architectures, and the constants that they share."""
+    """The study's networks of the architectures' family, and the constants they share."""
     families = dict.fromkeys(one.family for one in architectures if one.family in search_spaces.names())
     if len(families) != 1:
         of = " and ".join(families) or "no space"
@@ -109,7 +111,7 @@ def _family_of(
     there = table["arch"].str.partition(":")[0]
     if not (there == family).any():
         raise RequestError(
-            f"{architectures[0]} is no {' or '.join(dict.fromkeys(there))}, of which the study's networks are"
+            f"{architectures[0]} is not of the study's families: {', '.join(dict.fromkeys(there))}"
         )
     table = table[there == family]
     return table, dict(parse(str(table["arch"].iloc[0])).constants())

@@ -1,4 +1,4 @@
-"""The report of a study: how well each score predicts accuracy, as tables and as a figure."""
+"""The report of a study: tables and a figure of how well each score predicts accuracy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas import proxies, score
 from nas.columns import column, is_median
 from nas.files import as_png, read_csv
 from nas.study.standing import between_seeds
-from nas.study.stats import LEAST, LEVEL, kendall, r_squared, spearman, with_interval
+from nas.study.stats import LEVEL, MIN_NETWORKS, kendall, r_squared, spearman, with_interval
 from search_spaces import RequestError, parse
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def logarithmic(panel: Axes, score: str) -> None:
-    """Make the horizontal axis that of a score, with ticks at 1, 2 and 5."""
+    """Make the x-axis a logarithmic axis of a score, with ticks at 1, 2 and 5."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     panel.set_xscale("log")
@@ -37,20 +37,20 @@ def logarithmic(panel: Axes, score: str) -> None:
 
 
 def columns_of(scores: Sequence[str]) -> list[str]:
-    """The columns of some scores in a table: of each its value, and the seconds that it took."""
+    """The column names of some scores: value and seconds of each."""
     return [column for name in scores for column in (name, f"{name}_seconds")]
 
 
 def read_table(path: Path, numbers: Sequence[str], known: Sequence[str] = ()) -> pd.DataFrame:
-    """A table of networks that a study wrote.
+    """Read a table of networks that a study wrote.
 
     Args:
         path: A CSV file.
-        numbers: Columns that must be there beside `arch`, and hold numbers.
-        known: Further such columns, which every network must have a number in.
+        numbers: Numeric columns required besides `arch`; values may be missing.
+        known: Further required numeric columns, without missing values.
 
     Raises:
-        RequestError: It cannot be read, lacks a column, or has something else in it.
+        RequestError: The table cannot be read, lacks a column, or a column is not numeric.
     """
     numbers = (*numbers, *known)
     expected = f"expected a table with {', '.join(('arch', *numbers))}"
@@ -60,14 +60,21 @@ def read_table(path: Path, numbers: Sequence[str], known: Sequence[str] = ()) ->
         raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
     for name in numbers:
         if not is_numeric_dtype(table[name]) or (name in known and table[name].isna().any()):
-            raise RequestError(f"{path}: column {name} has something that is no number; {expected}")
+            raise RequestError(f"{path}: column {name} has a value that is not a number; {expected}")
     return table
 
 
 def joined(trained: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """A row a network: its scores, and the mean and deviation of its accuracy over seeds.
+    """Join scores with the mean and standard deviation of accuracy over seeds, one row for each network.
 
-    Networks that were not trained to the end are left out.
+    Networks without a finished training are left out.
+
+    Args:
+        trained: arch, status and top1 (percent), one row for each network and seed.
+        scores: arch and scores, one row for each network.
+
+    Returns:
+        The columns of `scores`, seeds (number of finished trainings), top1 and top1_std.
     """
     done = trained[trained["status"] == "done"]
     reached = done.groupby("arch", sort=False)["top1"].agg(seeds="count", top1="mean", top1_std="std")
@@ -75,7 +82,7 @@ def joined(trained: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def axis(name: str, table: pd.DataFrame) -> NDArray[np.float64]:
-    """A score as it is drawn and fitted; nan where it has no logarithm, or is infinite."""
+    """A score as used in figures and fits, in logarithms if its proxy says so; nan where not finite."""
     values = table[name].to_numpy(float)
     if proxies.get(name).logarithmic:
         return np.log(np.where(values > 0, values, np.nan))
@@ -83,27 +90,34 @@ def axis(name: str, table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """A row a score: rho, tau and R^2 with accuracy, their intervals, and its mean seconds a network.
+    """Correlate each score with accuracy, one row for each score, largest rho first.
 
-    rho and tau are signed so that 1 is a score that always prefers the better network. R^2 is that of the
-    score as it is drawn, of `r2_networks`: those where it has a logarithm and is finite. Networks for which a
-    score is not defined (nan) are left out of its row, and `networks` says how many are in it.
+    rho and tau are signed so that 1 means the score always prefers the better network. R^2 uses the score as
+    in figures (`axis`), over the `r2_networks` where that is finite. Networks for which a score is undefined
+    (nan) are left out of its row; `networks` counts the others.
+
+    Args:
+        table: Networks, as `joined` returns them.
+        names: Names of scores.
+
+    Returns:
+        score, networks, r2_networks, rho, tau and r2 with their intervals, and mean seconds per network.
     """
     accuracy = table["top1"].to_numpy(float)
     rows = []
     for name in names:
         signed = table[name].to_numpy(float) * (1 if proxies.get(name).more_is_better else -1)
-        drawn = axis(name, table)
-        known, fit = ~np.isnan(signed), np.isfinite(drawn)
+        transformed = axis(name, table)
+        defined, fit = ~np.isnan(signed), np.isfinite(transformed)
         row: dict[str, object] = {
             "score": name,
-            "networks": int(known.sum()),
+            "networks": int(defined.sum()),
             "r2_networks": int(fit.sum()),
         }
         for label, statistic, x, y in (
-            ("rho", spearman, signed[known], accuracy[known]),
-            ("tau", kendall, signed[known], accuracy[known]),
-            ("r2", r_squared, drawn[fit], accuracy[fit]),
+            ("rho", spearman, signed[defined], accuracy[defined]),
+            ("tau", kendall, signed[defined], accuracy[defined]),
+            ("r2", r_squared, transformed[fit], accuracy[fit]),
         ):
             found = with_interval(statistic, x, y)
             row |= {label: found.value, f"{label}_low": found.low, f"{label}_high": found.high}
@@ -111,71 +125,78 @@ def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows).sort_values("rho", ascending=False, ignore_index=True)
 
 
-def reservation(table: pd.DataFrame, test_images: int | None) -> str:
-    """Why nothing follows from the order of some networks, in words; nothing where something may.
+def caveat(table: pd.DataFrame, test_images: int | None) -> str:
+    """The reason why the ranking of some networks is no evidence, in words; empty if there is none.
 
-    They are too few, none of them is better than chance, or their accuracies differ no more than those of
-    one network would: by the images that happen to be in the test set, and by the seeds.
+    There are too few networks, none is better than chance, or their accuracies differ no more than test
+    images and seeds explain.
 
     Args:
-        table: arch, top1, top1_std and seeds, as `joined` gives.
-        test_images: How many images accuracies are of, where that is known.
+        table: arch, top1, top1_std and seeds, as `joined` returns them.
+        test_images: Number of test images, if known.
     """
     from scipy.stats import chi2
 
-    if len(table) < LEAST:
-        return f"{len(table)} networks are too few to judge scores by; at least {LEAST} are needed"
+    if len(table) < MIN_NETWORKS:
+        return f"{len(table)} networks are too few to judge scores by; at least {MIN_NETWORKS} are needed"
     accuracy, seeds = table["top1"].to_numpy(float), table["seeds"].to_numpy(float)
     variance = np.nan_to_num(between_seeds(table)) ** 2
     if test_images:
         chance = 100 / np.array([parse(arch).constants()["num_classes"] for arch in table["arch"]], float)
         if (accuracy <= chance + 3 * np.sqrt(chance * (100 - chance) / test_images / seeds)).all():
             return f"no network is better than chance, {chance.max():.3g}% of {test_images:,} test images"
-        middle = float(np.average(accuracy, weights=seeds))
-        variance = max(variance, middle * (100 - middle) / test_images)
+        mean = float(np.average(accuracy, weights=seeds))
+        variance = max(variance, mean * (100 - mean) / test_images)
     if variance:
-        middle = float(np.average(accuracy, weights=seeds))
-        apart = float((seeds * (accuracy - middle) ** 2).sum() / variance)
-        if apart <= chi2.ppf(LEVEL, len(table) - 1):
+        mean = float(np.average(accuracy, weights=seeds))
+        statistic = float((seeds * (accuracy - mean) ** 2).sum() / variance)
+        if statistic <= chi2.ppf(LEVEL, len(table) - 1):
             return "accuracies differ no more between networks than by chance (test images and seeds)"
     return ""
 
 
 def without_intervals(found: pd.DataFrame) -> pd.DataFrame:
-    """A table of statistics without the intervals: of what means nothing an interval says too much."""
+    """A table of statistics with its intervals set to nan, for networks that are no evidence."""
     ends = [name for name in found if str(name).endswith(("_low", "_high"))]
     return found.assign(**dict.fromkeys(map(str, ends), np.nan))
 
 
 def costs(table: pd.DataFrame) -> pd.DataFrame:
-    """What networks cost, in closed form and as measured, beside their accuracy; by FLOPs."""
+    """Accuracy, analytic costs and measured latencies of networks, sorted by FLOPs."""
     closed = pd.DataFrame([score(arch) for arch in table["arch"]]).drop(columns="macs")
     measured = table[["top1", *filter(is_median, table.columns)]]
     return pd.concat([table["arch"], closed, measured], axis=1).sort_values("flops", ignore_index=True)
 
 
 def between(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """Spearman's rho of every two scores."""
+    """Spearman's rho between every two scores, as a square table."""
     return table[list(names)].corr(method="spearman").rename_axis("score").reset_index()
 
 
-def figure(table: pd.DataFrame, found: pd.DataFrame, title: str, doubt: str = "") -> bytes:
-    """A PNG: accuracy against every score, the best first; a doubt stands in place of rho and R²."""
+def figure(table: pd.DataFrame, found: pd.DataFrame, title: str, caveat: str = "") -> bytes:
+    """A PNG of accuracy against every score, one panel each, in the order of `found`.
+
+    Args:
+        table: Networks, as `joined` returns them.
+        found: Correlations, as `correlations` returns them.
+        title: Title of the figure.
+        caveat: Text that replaces rho and R², as `caveat` returns it.
+    """
     from matplotlib.figure import Figure
 
     across = min(4, len(found))
     down = math.ceil(len(found) / across)
-    drawn = Figure(figsize=(2.9 * across, 2.5 * down + 0.4), layout="constrained")
-    panels = drawn.subplots(down, across, squeeze=False, sharey=True).flatten()
+    figure = Figure(figsize=(2.9 * across, 2.5 * down + 0.4), layout="constrained")
+    panels = figure.subplots(down, across, squeeze=False, sharey=True).flatten()
     for panel, (_, row) in zip(panels, found.iterrows(), strict=False):
         name = str(row["score"])
-        drawn_at = axis(name, table)
-        panel.scatter(drawn_at, table["top1"], s=14, color="tab:blue", alpha=0.8)
-        if not np.isfinite(drawn_at).any():
+        x = axis(name, table)
+        panel.scatter(x, table["top1"], s=14, color="tab:blue", alpha=0.8)
+        if not np.isfinite(x).any():
             panel.text(0.5, 0.5, "infinite or undefined", ha="center", transform=panel.transAxes, fontsize=8)
         label = column(name).label()
-        says = "" if doubt else f": rho {row['rho']:.2f}, R² {row['r2']:.2f}"
-        panel.set_title(f"{label}{says}", fontsize=9)
+        statistics = "" if caveat else f": rho {row['rho']:.2f}, R² {row['r2']:.2f}"
+        panel.set_title(f"{label}{statistics}", fontsize=9)
         panel.set_xlabel(f"log {label}" if proxies.get(name).logarithmic else label, fontsize=8)
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.3)
@@ -184,5 +205,5 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str, doubt: str = ""
         panel.set_visible(False)
     for panel in panels[::across]:
         panel.set_ylabel(column("top1").label(), fontsize=8)
-    drawn.suptitle(f"{title}\n{doubt}" if doubt else title, fontsize=10)
-    return as_png(drawn)
+    figure.suptitle(f"{title}\n{caveat}" if caveat else title, fontsize=10)
+    return as_png(figure)

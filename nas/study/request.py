@@ -1,10 +1,10 @@
-"""A study as it was asked for."""
+"""The request of a study, as stored in its folder."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import search_spaces
 from nas.optimize.request import MOST_IMAGES, MOST_SEED
@@ -20,48 +20,49 @@ from search_spaces.architecture import Value
 MOST_INITIALISATIONS = 10_000
 USUAL_DRAW: Draw = "spread"
 USUAL_BATCH = 64
-"""How networks are drawn, and images that scores look at, unless asked otherwise."""
+"""How networks are sampled by default, and the default batch size of data-dependent scores."""
 
 
 @dataclasses.dataclass(frozen=True)
 class StudyRequest(Stored):
-    """A study as it was asked for.
+    """The request of a study.
 
     Attributes:
-        space: Name of the space, or nothing where the networks were given by hand.
-        order: How the networks are trained, with their specs and how many of them were given by hand.
-        initialisations: Over how many the scores are means, with the seeds from 0 on; 0 takes `seeds`
-            of the order.
+        space: Name of the space; empty if all networks were given explicitly.
+        order: The training: all specs, how many of them were given explicitly, data and recipe.
+        initialisations: Number of initialisations over which scores are averaged, with seeds from 0; 0 uses
+            the training seeds.
     """
 
     space: str = option(lambda: f"one of {', '.join(search_spaces.names())}")
     draw: Draw = option(
         "uniform; spread over NN-Mass and parameters; or pairs of equal NN-Mass", usual=USUAL_DRAW
     )
-    seed: int = option("seed of the draws", range=Range(0, MOST_SEED), flags=("--draw-seed",), usual="0")
+    draw_seed: int = option("seed of the sample", range=Range(0, MOST_SEED), usual="0")
     budgets: dict[str, str] = option("cap or band of {key}, as 400M", keys=COSTS, metavar="BUDGET")
     fix: dict[str, Value] = option("pin a choice", metavar="NAME=VALUE")
     scores: tuple[str, ...] = option("scores to compare", metavar="NAME", usual="all")
-    batch: int = option(
-        "images that some scores look at",
+    score_batch: int = option(
+        "batch size of data-dependent scores",
         range=Range(2, MOST_IMAGES),
-        flags=("--score-batch",),
         usual=str(USUAL_BATCH),
     )
     order: TrainConfig  # type: ignore[misc]  # what `option` makes need not have a default
     initialisations: int = option(
-        "score so many initialisations of each network, and take the mean",
+        "average scores over N initialisations of each network",
         default=0,
         range=Range(1, MOST_INITIALISATIONS),
-        usual="one a training seed",
+        usual="one per training seed",
     )
+
+    _OLD_NAMES: ClassVar[Mapping[str, str]] = {"seed": "draw_seed", "batch": "score_batch"}
 
     def __post_init__(self) -> None:
         check(self)
         if len(self.order.archs) < 3:
             raise RequestError(
-                f"{len(self.order.archs)} networks: expected at least 3 to correlate; name more by --arch, or"
-                " draw some with --space and --count"
+                f"{len(self.order.archs)} networks: expected at least 3 to correlate; add more by --arch, or"
+                " sample some with --space and --count"
             )
 
     def name(self) -> str:
@@ -70,14 +71,14 @@ class StudyRequest(Stored):
 
     @property
     def score_seeds(self) -> tuple[int, ...]:
-        """Seeds of the initialisations over which scores are means."""
+        """Seeds of the initialisations over which scores are averaged."""
         return tuple(range(self.initialisations)) or self.order.seeds
 
     @classmethod
     def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Values under the names of today, whatever version wrote them."""
+        """Values of an earlier version under the current names."""
         kept = dict(super().upgraded(values))
-        kept.pop("count", None)  # of earlier versions, in which the order did not know how many were named
+        kept.pop("count", None)  # written by versions that kept `named` outside the order
         if "named" in kept:
             kept["order"] = {**kept["order"], "named": kept.pop("named")}
         return kept

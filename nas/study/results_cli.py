@@ -15,46 +15,50 @@ from nas.study.folder import StudyFolder
 from search_spaces import RequestError
 
 NEEDED = ("rich", "scipy", "matplotlib", "statsmodels")
-"""Packages that a report needs, and a training does not."""
+"""Packages that a report needs and a training does not."""
 
 
 def report(arguments: Sequence[str] | None = None) -> int:
-    """Report on finished studies again, from their own tables; returns the exit code."""
-    parser = Parser("nas report", description="Recompute the tables and figures of studies from their CSVs.")
-    parser.add_argument("studies", nargs="+", type=Path, metavar="FOLDER", help="studies that are trained")
+    """`nas report`: recompute the reports of trained studies from their tables; returns the exit code."""
+    parser = Parser(
+        "nas report", description="Recompute the tables and figures of trained studies from their CSV files."
+    )
+    parser.add_argument("studies", nargs="+", type=Path, metavar="FOLDER", help="folders of trained studies")
     add_latency(parser)
     options = parser.parse_args(arguments)
-    asked = wanted(options)
+    latency = wanted(options)
     with interruptions() as interrupted, ExitStack() as held:
         for path in dict.fromkeys(options.studies):
             held.enter_context(locked(path))
         folders = [_trained(path) for path in dict.fromkeys(options.studies)]
         for folder in folders:
             with _needed("the report"):
-                conclude(folder, asked, interrupted)
+                conclude(folder, latency, interrupted)
             if interrupted():
                 return INTERRUPTED
     return DONE
 
 
 def compare(arguments: Sequence[str] | None = None) -> int:
-    """Put finished studies together; returns the exit code."""
-    what = "Put finished studies together: is accuracy one line across base widths?"
+    """`nas compare`: compare finished studies; returns the exit code."""
+    what = "Compare finished studies: does accuracy follow one line across base widths?"
     parser = Parser("nas compare", description=what)
-    parser.add_argument("studies", nargs="+", type=Path, metavar="FOLDER", help="studies that trained alike")
     parser.add_argument(
-        "--out", type=Path, metavar="FOLDER", help="where to keep the tables (results/studies/...)"
+        "studies", nargs="+", type=Path, metavar="FOLDER", help="folders of studies with equal training"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder for the tables (results/studies/...)"
     )
     options = parser.parse_args(arguments)
     with _needed("the comparison"):
-        from nas.study.outcome import conclude_together
+        from nas.study.outcome import conclude_comparison
 
-        conclude_together([StudyFolder.open(path) for path in options.studies], options.out)
+        conclude_comparison([StudyFolder.open(path) for path in options.studies], options.out)
     return DONE
 
 
 def predict(arguments: Sequence[str] | None = None) -> int:
-    """Predict accuracies from a finished study; returns the exit code."""
+    """`nas predict`: predict accuracies from a finished study; returns the exit code."""
     parser = Parser("nas predict", description="Predict the accuracy of networks from a finished study.")
     add = parser.add_argument
     add("study", type=Path, metavar="STUDY", help="folder of the study to predict from")
@@ -64,7 +68,7 @@ def predict(arguments: Sequence[str] | None = None) -> int:
         metavar="TABLE",
         help="candidates.csv of a search, or any table with a column arch",
     )
-    add("--score", metavar="NAME", help="closed-form score to predict by (nn_mass)")
+    add("--score", metavar="NAME", help="closed-form score to fit (nn_mass)")
     add_latency(parser)
     with _needed("the prediction"):
         return _predict(parser.parse_args(arguments))
@@ -72,7 +76,7 @@ def predict(arguments: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _needed(what: str) -> Iterator[None]:
-    """Name a package of `NEEDED` that is missing in one line."""
+    """Turn a missing package of `NEEDED` into a RequestError that names it."""
     try:
         yield
     except ModuleNotFoundError as missing:
@@ -82,8 +86,13 @@ def _needed(what: str) -> Iterator[None]:
         raise RequestError(f"{what} needs {package}; install it") from None
 
 
-def conclude(folder: StudyFolder, asked: LatencyConfig | None, interrupted: Callable[[], bool]) -> None:
-    """Write the tables and figures of a trained study, and print what they say.
+def conclude(folder: StudyFolder, latency: LatencyConfig | None, interrupted: Callable[[], bool]) -> None:
+    """Write the tables and figures of a trained study, and print a summary.
+
+    Args:
+        folder: Folder of the study.
+        latency: How to measure latency; None measures none.
+        interrupted: Ends the latency measurement when it returns True.
 
     Raises:
         ModuleNotFoundError: One of `NEEDED` is not installed.
@@ -91,13 +100,13 @@ def conclude(folder: StudyFolder, asked: LatencyConfig | None, interrupted: Call
     from nas.study import outcome
 
     with writing(folder.path):
-        outcome.conclude(folder, asked, interrupted)
+        outcome.conclude(folder, latency, interrupted)
 
 
 def _trained(path: Path) -> StudyFolder:
     folder = StudyFolder.open(path)
     if not folder.complete:
-        raise RequestError(f"{path}: networks are left to score or to train; go on with: {folder.resume}")
+        raise RequestError(f"{path}: not all networks are trained and scored; go on with: {folder.resume}")
     return folder
 
 
@@ -105,24 +114,25 @@ def _predict(options: argparse.Namespace) -> int:
     from nas.show import rendered, show
     from nas.study.outcome import latencies
     from nas.study.predict import predicted
-    from nas.study.report import read_table, reservation
+    from nas.study.report import caveat as caveat_of
+    from nas.study.report import read_table
     from nas.train.config import from_table
 
-    asked = wanted(options)
+    latency = wanted(options)
     folder = StudyFolder.open(options.study)
     if not folder.table.exists():
         raise RequestError(f"{folder.path} is not finished; go on with: {folder.resume}")
-    known = read_table(folder.table, (), known=("top1",))
-    table = predicted(from_table(options.table, None, None), known, options.score or "nn_mass")
-    doubt = reservation(known, folder.test_images) if {"seeds", "top1_std"} <= set(known) else ""
-    measured = latencies(table, asked)
+    trained = read_table(folder.table, (), known=("top1",))
+    table = predicted(from_table(options.table, None, None), trained, options.score or "nn_mass")
+    caveat = caveat_of(trained, folder.test_images) if {"seeds", "top1_std"} <= set(trained) else ""
+    measured = latencies(table, latency)
     family = str(table["arch"].iloc[0]).partition(":")[0]
     show(measured.columns(table) if measured else table, family=family)
     if measured:
         print(rendered(measured.sentence()), end="")
     if table["outside"].any():
         count = int(table["outside"].sum())
-        print(f"{count} lie outside the scores, or the base widths, that the line was fitted on")
-    if doubt:
-        print(rendered(f"warning: {doubt}. Nothing follows from this line."), end="")
+        print(f"{count} outside the scores or base widths of the fit")
+    if caveat:
+        print(rendered(f"warning: {caveat}. This line is no evidence."), end="")
     return DONE

@@ -1,4 +1,4 @@
-"""The scores of a population: every proxy of every network, and the seconds that each took."""
+"""The scores of a population: the value and the seconds of every proxy of every network."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def scored(
     stop: Callable[[], bool] = lambda: False,
     on_network: Callable[[], None] = lambda: None,
 ) -> pd.DataFrame:
-    """Score networks, and keep the table after each; those in it already are not scored again.
+    """Score networks, and write the table after each; networks in the table are not scored again.
 
     Args:
-        architectures: Fitted to the data.
-        data: Where the batch comes from that some proxies look at.
-        names: The proxies.
-        batch: Images in it.
-        seeds: A network is initialised, and its batch drawn, with each of these; its score is the mean.
-        path: The table.
-        stop: Asked after each network.
-        on_network: Called after each network that has its scores, at once where it had them before.
+        architectures: Networks, fitted to the data.
+        data: Data set from which batches are sampled.
+        names: Names of the proxies.
+        batch: Images in a batch.
+        seeds: Seeds of initialisation and batch; a score is the mean over them.
+        path: CSV file of the table.
+        stop: Checked before each network; returning True ends the scoring.
+        on_network: Called for each network that has its scores.
 
     Returns:
-        arch, and for each proxy its value and in a column `NAME_seconds` what one measurement took.
+        arch, and for each proxy its value and the column `NAME_seconds`, the mean seconds of one measurement.
 
     Raises:
-        RequestError: The table is damaged, or cannot be written.
+        RequestError: The table is damaged or cannot be written, or a batch is too small for a proxy.
     """
     rows = read_table(path, columns_of(names)).to_dict("records") if path.exists() else []
     done = {row["arch"] for row in rows}

@@ -1,6 +1,6 @@
-"""A study from what is asked for to its trained networks: population, data, scores and training.
+"""The run of a study: from its request over population, data and scores to trained networks.
 
-The command `nas study` and the function `nas.study` differ only in how they are asked, and in what they show.
+The command `nas study` and the function `nas.study` share it; they differ in arguments and output.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from nas.cli import progress
 from nas.study.folder import StudyFolder
-from nas.study.population import Draw, drawn
+from nas.study.population import Draw, sampled
 from nas.study.request import USUAL_BATCH, USUAL_DRAW, StudyRequest
 from nas.train.config import TrainConfig, by_hand
 from nas.train.session import Hardware, device_of, devices_of, loaded
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nas.train.data import Data
 
 COUNT = 24
-"""Networks that are drawn unless asked otherwise."""
+"""Default size of the sample."""
 
 
 def requested(
@@ -44,17 +44,17 @@ def requested(
     score_batch: int | None = None,
     initialisations: int | None = None,
 ) -> StudyRequest:
-    """A study of networks that are drawn from a space, after some that are named.
+    """Build the request of a study of named networks followed by a sample of a space.
 
     Args:
-        space: Its name, or nothing: then none are drawn.
-        named: Specs of networks.
-        order_of: How networks of some specs are to be trained.
+        space: Name of the space; empty for no sample.
+        named: Specs of the named networks.
+        order_of: Returns the training configuration of networks given by specs.
         budgets, fix, count, draw, draw_seed, named_seeds, scores, score_batch, initialisations: As in
             `nas.study`.
 
     Raises:
-        RequestError: There is no such space, score or draw, or there are too few networks.
+        RequestError: The space, a score or the kind of sample is unknown, or there are too few networks.
     """
     from nas import proxies
 
@@ -63,16 +63,16 @@ def requested(
     first = list(dict.fromkeys(map(str, by_hand(named))))
     archs = first.copy()
     if space:
-        archs += drawn(space, count or COUNT, how, draw_seed or 0, budgets, fix)["arch"].tolist()
+        archs += sampled(space, count or COUNT, how, draw_seed or 0, budgets, fix)["arch"].tolist()
     order = order_of(tuple(dict.fromkeys(archs)))
     return StudyRequest(
         space=space,
         draw=how,
-        seed=draw_seed or 0,
+        draw_seed=draw_seed or 0,
         budgets=dict(budgets),
         fix=dict(fix),
         scores=names,
-        batch=score_batch or USUAL_BATCH,
+        score_batch=score_batch or USUAL_BATCH,
         order=replace(order, named=len(first), named_seeds=named_seeds or ()),
         initialisations=initialisations or 0,
     )
@@ -80,13 +80,13 @@ def requested(
 
 @dataclass(frozen=True)
 class Session:
-    """A study with all that its training needs.
+    """A study ready to run: request, hardware and data.
 
     Attributes:
-        request: What is asked for.
-        hardware: By what is trained.
-        device: The device of this process.
-        devices: One for each network that is trained at a time, if several are.
+        request: The request.
+        hardware: Hardware options.
+        device: Device of this process.
+        devices: Devices of networks trained in parallel; None for one at a time.
         data: The data set.
     """
 
@@ -97,11 +97,11 @@ class Session:
     data: Data
 
     @classmethod
-    def begun(cls, request: StudyRequest, hardware: Hardware) -> Self:
-        """Find the device and load the data.
+    def prepared(cls, request: StudyRequest, hardware: Hardware) -> Self:
+        """Find the devices and load the data.
 
         Raises:
-            RequestError: One of them is not there.
+            RequestError: A device or the data set is missing.
         """
         from nas.train.distributed import ALONE
 
@@ -110,7 +110,7 @@ class Session:
         return cls(request, hardware, device, devices, loaded(request.order, hardware, ALONE))
 
     def check(self) -> None:
-        """Check that the training set is large enough, and note how networks are fitted to small images.
+        """Check the size of the training set, and print a note if networks are fitted to smaller images.
 
         Raises:
             RequestError: A batch is larger than the training set.
@@ -123,15 +123,18 @@ class Session:
             print(f"note: {note}", file=sys.stderr)
 
     def created(self, out: Path | None) -> StudyFolder:
-        """A new folder for the study.
+        """Create the folder of the study.
+
+        Args:
+            out: A new or empty folder; by default one under results/studies.
 
         Raises:
-            RequestError: There is something at `out` already, or it cannot be written.
+            RequestError: `out` is not empty, or cannot be written.
         """
         return StudyFolder.create(self.request, out, {"test_images": len(self.data.test)})
 
-    def without_doubles(self) -> Self:
-        """The study without networks that are others once fitted to the data."""
+    def without_duplicates(self) -> Self:
+        """The study without networks that equal another one once fitted to the data."""
         from nas.train.data import all_fitted
 
         order = self.request.order
@@ -143,8 +146,15 @@ class Session:
         request = replace(self.request, order=replace(order, archs=archs, named=named))
         return replace(self, request=request)
 
-    def trained(self, folder: StudyFolder, interrupted: Callable[[], bool]) -> bool:
-        """Score and train what is not done, nothing where all is trained; whether it got to the end."""
+    def train(self, folder: StudyFolder, interrupted: Callable[[], bool]) -> bool:
+        """Score and train the networks that are left.
+
+        Returns:
+            Whether the study ran to its end without an interruption.
+
+        Raises:
+            RequestError: A table or checkpoint is damaged or cannot be written.
+        """
         from nas.study.scores import scored
         from nas.train.data import all_fitted
         from nas.train.distributed import ALONE
@@ -157,15 +167,22 @@ class Session:
         folder.test_images = len(data.test)
         architectures = list(dict.fromkeys(all_fitted(request.order, data)))
         seeds, trained = request.score_seeds, folder.trained
-        there = (folder.training / "run.json").exists()
-        kept = TrainFolder.open(folder.training) if there else None
+        begun = (folder.training / "run.json").exists()
+        kept = TrainFolder.open(folder.training) if begun else None
         before = kept.threads if kept and not trained else None
         at_a_time = len(devices or (device,))
         recipe = request.order.values
         threads = settle(self.hardware.threads, architectures, data, recipe, device, ALONE, at_a_time, before)
         with progress("scoring", len(architectures)) as advance:
             scored(
-                architectures, data, request.scores, request.batch, seeds, folder.scores, interrupted, advance
+                architectures,
+                data,
+                request.scores,
+                request.score_batch,
+                seeds,
+                folder.scores,
+                interrupted,
+                advance,
             )
         if trained or interrupted():
             return not interrupted()

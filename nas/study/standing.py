@@ -10,21 +10,22 @@ import pandas as pd
 
 from nas.columns import column
 from nas.files import as_png
-from nas.study.stats import RESAMPLES, Values, base_of, telling
+from nas.study.stats import RESAMPLES, Values, base_of, distinguishing
 from search_spaces import parse
 
 
 def standing(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
-    """A row a network named, in the order given.
+    """Rank and margins of the named networks, one row each, in the order given.
 
     Args:
-        table: arch, top1, top1_std and seeds, as `report.joined` gives.
-        named: Specs, the one that the others are compared with first; what was not trained is left out.
+        table: arch, top1, top1_std and seeds, as `report.joined` returns them.
+        named: Specs; the first is the reference. Networks that were not trained are left out.
 
     Returns:
-        arch, top1, its standard error over seeds (from the deviations of all networks together), rank among
-        all networks (1 is the best), networks; points above the first one named and above the median of
-        those drawn, each with its standard error; nan where there are no seeds, or none drawn, to tell.
+        arch, top1, error (standard error of top1 over seeds, pooled over networks), rank among all networks
+        (1 is the best), networks; above_first and above_median, points above the first named network and
+        above the median of the sample, each with its standard error. nan without repeated seeds, or without a
+        sample.
     """
     there = table.set_index("arch")
     kept = [arch for arch in named if arch in there.index]
@@ -34,7 +35,7 @@ def standing(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
     errors = deviation / np.sqrt(there["seeds"])
     ranks = there["top1"].rank(ascending=False, method="min").astype(int)
     others = there["top1"].drop(kept).to_numpy(float)
-    middle, middle_error = _median(others)
+    median, median_error = _median(others)
     first = kept[0]
     rows = []
     for arch in kept:
@@ -48,15 +49,15 @@ def standing(table: pd.DataFrame, named: Sequence[str]) -> pd.DataFrame:
                 "networks": len(table),
                 "above_first": top1 - float(there.loc[first, "top1"]),  # type: ignore[arg-type]
                 "above_first_error": 0.0 if arch == first else float(np.hypot(error, errors[first])),
-                "above_median": top1 - middle,
-                "above_median_error": float(np.hypot(error, middle_error)),
+                "above_median": top1 - median,
+                "above_median_error": float(np.hypot(error, median_error)),
             }
         )
     return pd.DataFrame(rows)
 
 
 def between_seeds(table: pd.DataFrame) -> float:
-    """The deviation between trainings of one network, pooled over networks; nan if each was trained once."""
+    """Standard deviation of top-1 over seeds, pooled over networks; nan if each was trained once."""
     free = table["seeds"] - 1
     if not free.sum():
         return float("nan")
@@ -65,28 +66,28 @@ def between_seeds(table: pd.DataFrame) -> float:
 
 
 def _median(accuracy: Values) -> tuple[float, float]:
-    """The median, and its standard error over networks drawn with replacement."""
+    """The median and its bootstrap standard error over networks."""
     if not len(accuracy):
         return float("nan"), float("nan")
     generator = np.random.default_rng(0)
-    drawn = generator.integers(0, len(accuracy), (RESAMPLES, len(accuracy)))
-    return float(np.median(accuracy)), float(np.median(accuracy[drawn], axis=1).std())
+    resampled = generator.integers(0, len(accuracy), (RESAMPLES, len(accuracy)))
+    return float(np.median(accuracy)), float(np.median(accuracy[resampled], axis=1).std())
 
 
 def standing_figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> bytes:
-    """A PNG.
+    """A PNG of the accuracy of the named networks and of the sample.
 
     Args:
-        table: arch, top1 and perhaps nn_mass of all networks.
-        found: As `standing.standing` gives.
-        title: What the networks are.
+        table: arch, top1 and optionally nn_mass of all networks.
+        found: The named networks, as `standing` returns them.
+        title: Title of the figure.
     """
     from matplotlib.figure import Figure
 
     with_mass = "nn_mass" in table and table["nn_mass"].notna().any()
     size = (10.5 if with_mass else 5.5, max(3.2, 0.28 * len(found) + 1.4))
-    drawn = Figure(figsize=size, layout="constrained")
-    panels = drawn.subplots(1, 2 if with_mass else 1, squeeze=False)[0]
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(1, 2 if with_mass else 1, squeeze=False)[0]
     _ranks(panels[0], table, found)
     if with_mass:
         _masses(panels[1], table, found)
@@ -94,13 +95,12 @@ def standing_figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> byt
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize=8)
-    drawn.suptitle(title, fontsize=10)
-    return as_png(drawn)
+    figure.suptitle(title, fontsize=10)
+    return as_png(figure)
 
 
 def short_spec(arch: str) -> str:
-    """A spec without the image size and the classes that a network was trained for, and without a family
-    that can be searched.
+    """A spec for display: without family, image size and number of classes.
 
     >>> short_spec("mobilenet:w0.5_d1-2-3-4-3-3-1_r32_c10_s1"), short_spec("torchvision:regnet_y_400mf_r64")
     ('w0.5_d1-2-3-4-3-3-1', 'regnet_y_400mf')
@@ -110,7 +110,7 @@ def short_spec(arch: str) -> str:
 
 
 def _ranks(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
-    """A row for each network named, the most accurate on top, and one for all that were drawn."""
+    """One row for each named network, the most accurate on top, and one for the whole sample."""
     ordered = found.sort_values("top1")
     places = np.arange(len(ordered))
     panel.errorbar(
@@ -121,27 +121,25 @@ def _ranks(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
     if len(others):
         panel.plot(others, np.full(len(others), -1), "|", ms=12, color="tab:blue")
         panel.axvline(others.median(), ls=":", lw=1, color="tab:blue")
-        places, labels = np.append(places, -1), [*labels, f"{len(others)} drawn, and their median"]
+        places, labels = np.append(places, -1), [*labels, f"{len(others)} sampled, with median"]
     panel.set_yticks(places, labels)
     label = column("top1").label()
     panel.set_xlabel(f"{label}, ± standard error" if found["error"].notna().any() else label, fontsize=8)
 
 
 def _masses(panel: Any, table: pd.DataFrame, found: pd.DataFrame) -> None:
-    """Accuracy against NN-Mass, a colour a base width; rings around those named."""
+    """Accuracy against NN-Mass, one colour for each base width; rings mark the named networks."""
     from matplotlib import colormaps
 
-    known = table[table["nn_mass"].notna()]
-    bases = known["arch"].map(base_of)
+    defined = table[table["nn_mass"].notna()]
+    bases = defined["arch"].map(base_of)
     order = sorted(bases.unique())
     colours = colormaps["viridis"](np.linspace(0, 0.95, len(order)))
-    for base, label, colour in zip(order, telling(order), colours, strict=True):
-        of_base = known[bases == base]
+    for base, label, colour in zip(order, distinguishing(order), colours, strict=True):
+        of_base = defined[bases == base]
         panel.scatter(of_base["nn_mass"], of_base["top1"], s=22, color=colour, label=label)
-    named = known[known["arch"].isin(found["arch"])]
-    panel.scatter(
-        named["nn_mass"], named["top1"], s=80, facecolors="none", edgecolors="black", label="by name"
-    )
+    named = defined[defined["arch"].isin(found["arch"])]
+    panel.scatter(named["nn_mass"], named["top1"], s=80, facecolors="none", edgecolors="black", label="named")
     panel.set_xlabel(column("nn_mass").label(), fontsize=8)
     panel.set_ylabel(column("top1").label(), fontsize=8)
     panel.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))

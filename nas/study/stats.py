@@ -18,9 +18,11 @@ Values = NDArray[np.float64]
 Indices = NDArray[np.integer]
 
 RESAMPLES = 2_000
+"""Bootstrap resamples."""
 LEVEL = 0.95
-LEAST = 8
-"""Networks without which nothing is concluded from an order: the bootstrap of fewer means nothing."""
+"""Confidence level of intervals."""
+MIN_NETWORKS = 8
+"""Minimum number of networks for an interval or a conclusion."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Interval:
     """A statistic with its bootstrap interval.
 
     Attributes:
-        value: On all networks.
-        low: Percentile (1 - LEVEL) / 2 over resamples of the networks.
-        high: Percentile (1 + LEVEL) / 2.
+        value: The statistic of all networks.
+        low: Quantile (1 - LEVEL) / 2 over resamples of the networks.
+        high: Quantile (1 + LEVEL) / 2.
     """
 
     value: float
@@ -39,21 +41,21 @@ class Interval:
 
 
 def spearman(score: Values, accuracy: Values) -> float:
-    """Spearman's rho; nan if either does not vary."""
+    """Spearman's rho; nan if either is constant."""
     from scipy.stats import spearmanr
 
     return float(spearmanr(score, accuracy).statistic) if _vary(score, accuracy) else float("nan")
 
 
 def kendall(score: Values, accuracy: Values) -> float:
-    """Kendall's tau-b; nan if either does not vary."""
+    """Kendall's tau-b; nan if either is constant."""
     from scipy.stats import kendalltau
 
     return float(kendalltau(score, accuracy).statistic) if _vary(score, accuracy) else float("nan")
 
 
 def r_squared(score: Values, accuracy: Values) -> float:
-    """R^2 of the line of accuracy against the score; nan if either does not vary or is not finite.
+    """R^2 of the least-squares line of accuracy against the score; nan if either is constant or not finite.
 
     >>> r_squared(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
     1.0
@@ -68,30 +70,28 @@ def with_interval(
     score: Values,
     accuracy: Values,
     seed: int = 0,
-    least: int = LEAST,
+    least: int = MIN_NETWORKS,
 ) -> Interval:
-    """A statistic of score and accuracy, and its percentile interval over networks."""
+    """A statistic of score and accuracy with its bootstrap interval over networks; see `bootstrapped`."""
     return bootstrapped(lambda which: statistic(score[which], accuracy[which]), len(score), seed, least)
 
 
 def bootstrapped(
-    statistic: Callable[[Indices], float], count: int, seed: int = 0, least: int = LEAST
+    statistic: Callable[[Indices], float], count: int, seed: int = 0, least: int = MIN_NETWORKS
 ) -> Interval:
-    """A statistic, and its percentile interval over networks drawn with replacement.
-
-    Of fewer than `least` networks the interval is nan; of none the statistic is, too.
+    """A statistic with its percentile bootstrap interval over networks.
 
     Args:
-        statistic: Of the networks with these indices, which may come several times.
-        count: How many networks there are.
-        seed: Seed of the draws.
-        least: How many an interval needs.
+        statistic: Function of the indices of networks; indices may repeat.
+        count: Number of networks. The value is nan for none.
+        seed: Seed of the resamples.
+        least: Minimum number of networks for an interval; with fewer it is nan.
     """
     nan = float("nan")
     if count < max(least, 1):
         return Interval(statistic(np.arange(count)) if count else nan, nan, nan)
-    drawn = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
-    values = np.array([statistic(which) for which in drawn])
+    resamples = np.random.default_rng(seed).integers(0, count, (RESAMPLES, count))
+    values = np.array([statistic(which) for which in resamples])
     values = values[np.isfinite(values)]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(values, [tail, 1 - tail]) if len(values) else (np.nan, np.nan)
@@ -99,7 +99,7 @@ def bootstrapped(
 
 
 def mean_interval(values: Values) -> tuple[float, float]:
-    """The mean, and half of its interval by Student's t; nan for a single value.
+    """The mean and the half-width of its t interval at LEVEL, which is nan for a single value.
 
     >>> mean_interval(np.array([1.0, 1.0, 1.0]))
     (1.0, 0.0)
@@ -117,11 +117,11 @@ def _vary(*values: Values) -> bool:
 
 
 def base_of(arch: str) -> str:
-    """What a network's base width is, in words.
+    """The base width of a network, in words; the family for a torchvision baseline.
 
     >>> base_of("densenet:k2_d13-13-13_t40-80-125_conv3x3"), base_of("mlp:w8_d4_t5")
     ('width_mult 2, op conv3x3', 'width 8')
-    >>> base_of("torchvision:efficientnet_b0")  # of no space
+    >>> base_of("torchvision:efficientnet_b0")  # a baseline
     'torchvision'
     """
     architecture = search_spaces.parse(arch)
@@ -131,10 +131,10 @@ def base_of(arch: str) -> str:
     return ", ".join(f"{name} {choices[name]}" for name in search_spaces.get(architecture.family).base)
 
 
-def telling(bases: Sequence[str]) -> list[str]:
-    """Base widths of networks without what all of them have.
+def distinguishing(bases: Sequence[str]) -> list[str]:
+    """Base widths in words, without the parts that all of them share.
 
-    >>> telling(["width_mult 1, op conv3x3", "width_mult 2, op conv3x3"])
+    >>> distinguishing(["width_mult 1, op conv3x3", "width_mult 2, op conv3x3"])
     ['width_mult 1', 'width_mult 2']
     """
     parts = [base.split(", ") for base in bases]
@@ -143,32 +143,37 @@ def telling(bases: Sequence[str]) -> list[str]:
     return [", ".join(own) or base for own, base in zip(kept, bases, strict=True)]
 
 
-NEAR = 1.1
-"""How many times the parameters of the smaller one the larger network of nearly its size has at most."""
+SIZE_TOLERANCE = 1.1
+"""Maximum ratio of parameters of two networks that count as equal in size."""
 
 
-def alike(table: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
-    """Which two networks are compared in each band: matrices of shape (networks, networks).
+def strata(table: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    """The pairs of networks in each stratum, as symmetric matrices of shape (networks, networks).
 
     Args:
-        table: arch.
+        table: Networks, with a column `arch`.
     """
     bases = table["arch"].map(base_of).to_numpy()
     logs = np.log([float(parse(arch).figures().params) for arch in table["arch"]])
     return {
         "all": np.ones((len(table), len(table)), bool),
         "equal width": np.equal.outer(bases, bases),
-        "equal size": np.abs(np.subtract.outer(logs, logs)) <= np.log(NEAR),
+        "equal size": np.abs(np.subtract.outer(logs, logs)) <= np.log(SIZE_TOLERANCE),
     }
 
 
-def order_within(score: Values, accuracy: Values, which: NDArray[np.bool_]) -> float:
-    """Kendall's tau-a over some pairs: the share in the right order less the share in the wrong one.
+def tau_within(score: Values, accuracy: Values, which: NDArray[np.bool_]) -> float:
+    """Kendall's tau-a over some pairs: the fraction in the right order minus the fraction in the wrong order.
 
-    A pair that the score ties counts as neither; pairs of equal accuracy are left out; nan if none is left.
+    Ties of the score count as neither. Pairs of equal accuracy are left out; nan if no pair is left.
+
+    Args:
+        score: Score of each network.
+        accuracy: Accuracy of each network.
+        which: The pairs, as a symmetric matrix of shape (networks, networks).
 
     >>> score, accuracy = np.array([1.0, 2.0, 3.0]), np.array([1.0, 3.0, 2.0])
-    >>> round(order_within(score, accuracy, np.ones((3, 3), bool)), 3)
+    >>> round(tau_within(score, accuracy, np.ones((3, 3), bool)), 3)
     0.333
     """
     pairs = np.triu(which, 1) & (accuracy[:, None] != accuracy)
@@ -178,31 +183,31 @@ def order_within(score: Values, accuracy: Values, which: NDArray[np.bool_]) -> f
 
 
 def _order(values: Values) -> NDArray[np.int64]:
-    """1 where the first of two values is larger, -1 where it is smaller; two infinities are equal."""
+    """Sign of the difference of every two values; equal infinities give 0."""
     larger = values[:, None] > values
     return larger.astype(np.int64) - larger.T
 
 
-def within_bands(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """A row a score and band: tau over the pairs in it, signed so that 1 always prefers the better network.
+def stratified(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Kendall's tau of each score within each stratum, one row for each score and stratum.
 
     Args:
-        table: As `report.joined` gives.
-        names: Scores.
+        table: Networks, as `report.joined` returns them.
+        names: Names of scores.
 
     Returns:
-        score, band, pairs, tau and its bootstrap interval over networks. Networks without the score are left
-        out.
+        score, band (the stratum), pairs, tau and its bootstrap interval over networks. tau is signed so that
+        1 means the score always prefers the better network. Networks without the score are left out.
     """
     rows = []
-    bands = alike(table)
+    pairs_of = strata(table)
     for name in names:
-        known = table[name].notna().to_numpy()
-        signed = table[name].to_numpy(float)[known] * (1 if proxies.get(name).more_is_better else -1)
-        accuracy = table["top1"].to_numpy(float)[known]
-        for band, of_all in bands.items():
-            which = of_all[np.ix_(known, known)]
-            found = bootstrapped(partial(_order_of, signed, accuracy, which), len(signed))
+        defined = table[name].notna().to_numpy()
+        signed = table[name].to_numpy(float)[defined] * (1 if proxies.get(name).more_is_better else -1)
+        accuracy = table["top1"].to_numpy(float)[defined]
+        for band, of_all in pairs_of.items():
+            which = of_all[np.ix_(defined, defined)]
+            found = bootstrapped(partial(_resampled_tau, signed, accuracy, which), len(signed))
             rows.append(
                 {
                     "score": name,
@@ -216,38 +221,38 @@ def within_bands(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _order_of(score: Values, accuracy: Values, which: NDArray[np.bool_], drawn: Indices) -> float:
-    """`order_within` of networks drawn; one is not compared with its own copy, whose accuracy is equal."""
-    return order_within(score[drawn], accuracy[drawn], which[np.ix_(drawn, drawn)])
+def _resampled_tau(score: Values, accuracy: Values, which: NDArray[np.bool_], resample: Indices) -> float:
+    """`tau_within` of a resample; copies of a network have equal accuracy, so they form no pair."""
+    return tau_within(score[resample], accuracy[resample], which[np.ix_(resample, resample)])
 
 
-SAME_MASS = 0.02
-"""By how much the NN-Mass of a pair may differ, as a share of the smaller one."""
-APART = 2.0
-"""How many times the parameters of the smaller network the larger one has at least."""
+MASS_TOLERANCE = 0.02
+"""Maximum difference of NN-Mass in a pair, as a fraction of the smaller value."""
+SIZE_RATIO = 2.0
+"""Minimum ratio of parameters in a pair."""
 
 
-def paired(table: pd.DataFrame) -> pd.DataFrame:
-    """Two networks of one base width and NN-Mass, the larger at least twice the size.
+def equal_mass_pairs(table: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of networks of equal base width and NN-Mass whose sizes differ by at least `SIZE_RATIO`.
 
-    Each network is in one pair at most; those whose sizes are furthest apart are taken first.
+    Each network is in at most one pair; pairs with the largest ratio of sizes are taken first.
 
     Args:
-        table: arch, nn_mass, params, seeds, top1 and top1_std, as `report.joined` gives.
+        table: arch, nn_mass, params, seeds, top1 and top1_std, as `report.joined` returns them.
 
     Returns:
-        A row a pair: arch, nn_mass, params, top1 of the small and the large one, how many times as large it
-        is, and in points the accuracy that the large one has more, with its standard error over seeds (nan
-        where a network was trained once).
+        One row for each pair: arch, nn_mass, params and top1 of the smaller and the larger network (`_small`,
+        `_large`), times (ratio of parameters), difference (accuracy of the larger minus the smaller, in
+        points) and error, its standard error over seeds (nan if a network was trained once).
     """
     bases, mass, size = (
         table["arch"].map(base_of).to_numpy(),
         table["nn_mass"].to_numpy(float),
         table["params"].to_numpy(float),
     )
-    same = np.abs(np.subtract.outer(mass, mass)) <= SAME_MASS * np.minimum.outer(mass, mass)
+    same = np.abs(np.subtract.outer(mass, mass)) <= MASS_TOLERANCE * np.minimum.outer(mass, mass)
     pairs = np.argwhere(
-        same & (mass > 0) & np.equal.outer(bases, bases) & (size >= APART * size[:, None])
+        same & (mass > 0) & np.equal.outer(bases, bases) & (size >= SIZE_RATIO * size[:, None])
     ).tolist()
     rows, taken = [], set[int]()
     for small, large in sorted(pairs, key=lambda pair: size[pair[0]] / size[pair[1]]):
@@ -272,12 +277,12 @@ def _pair(small: pd.Series, large: pd.Series) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Difference:
-    """What size adds at equal NN-Mass.
+    """The effect of size on accuracy at equal NN-Mass.
 
     Attributes:
-        pairs: How many.
-        mean: Mean accuracy that the larger network has more, in points.
-        half: Half of its 95% interval over pairs; nan for a single pair.
+        pairs: Number of pairs.
+        mean: Mean accuracy of the larger minus the smaller network, in points.
+        half: Half-width of its 95% interval over pairs, in points; nan for a single pair.
     """
 
     pairs: int
@@ -286,7 +291,7 @@ class Difference:
 
     @classmethod
     def of(cls, found: pd.DataFrame) -> Difference:
-        """Of the pairs of a study."""
+        """From pairs, as `equal_mass_pairs` returns them."""
         mean, half = mean_interval(found["difference"].to_numpy(float))
         return cls(len(found), mean, half)
 
