@@ -48,7 +48,7 @@ class Stored:
 
     @classmethod
     def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Values under the names of today, whatever version wrote them; `built` asks at any depth."""
+        """Values under today's names, from any version; `built` asks at any depth."""
         renamed = {old: name for old, name in cls._OLD_NAMES.items() if name not in values}
         return {renamed.get(name, name): value for name, value in values.items()}
 

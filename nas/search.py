@@ -64,7 +64,7 @@ def search(
         trials: How many architectures are proposed: by default 1,000, or 200 where the score is measured.
         seed: Seed of the sampler, and of the weights and the noise that a score is measured on; the same seed
             and versions give the same table.
-        warm_start: Begin with even draws from inside the budgets, where nothing is proven.
+        warm_start: Begin with a uniform random sample from inside the budgets, where nothing is proven.
         per_width: Keep so many architectures of each base width at most, with their ranks among all.
         top: How many of the best rows fvcore recounts, in this process.
         out: An empty or new folder to keep the run in; by default nothing is written.

@@ -98,7 +98,7 @@ class Range:
 
 
 ANY = Range()
-"""Whole numbers from 0, where nothing else is said."""
+"""Whole numbers from 0: the default."""
 
 
 def at_least(least: int, most: int = MOST) -> Callable[[str], int]:

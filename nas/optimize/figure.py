@@ -35,7 +35,7 @@ def drawn(
 
     Args:
         score: The vertical axis.
-        tried: The figures of all trials; those outside the bounds are drawn if it has their score.
+        tried: The figures of all trials; those outside the bounds are plotted if it has their score.
         found: The candidates.
     """
     named = [bound.figure for bound in goal.bounds] + [figure for figure, _ in goal.optimise]

@@ -104,7 +104,7 @@ class Proof:
         return bool(self.gap == 0)
 
     def settles(self, rows: int) -> bool:
-        """Whether the first rows of the candidates are proven, whatever trials will find."""
+        """Whether the first rows of the candidates are proven, independent of trials."""
         return self.proven and (self.complete or len(self.table) >= rows)
 
     @property

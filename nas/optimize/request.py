@@ -25,14 +25,14 @@ DEFAULT_SAMPLER: Sampler = "nsga2"
 MEASURED_TRIALS = 200
 MEASURED_SAMPLER: Sampler = "tpe"
 """Where a score is measured on networks, which takes long. In so few trials `nsga2` has not begun: its first
-population is drawn blindly, and the architectures that a search begins with do not count in it."""
+population is random, and enqueued architectures are not part of it."""
 MOST_TRIALS = 1_000_000
 MOST_IMAGES = 4096
 """Images that a score may look at."""
 MOST_ROWS = 100_000
 """Rows of a table that one may ask for."""
 MOST_DRAWN = 1_000_000
-"""Networks that may be drawn at a time."""
+"""Largest random sample."""
 MOST_SEED = 2**32 - 1
 """Every random generator takes it."""
 
@@ -115,7 +115,7 @@ class Request(Query, Stored):
 
     @classmethod
     def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Values under the names of today, whatever version wrote them."""
+        """Values under today's names, from any version."""
         return super().upgraded({"warm_start": False, **values})  # runs from before there was one
 
     def arguments(self) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 """Samplers that need no package and have fronts."""
 _WARM = 100
-"""Even draws that a search begins with at most, where nothing is proven: half a block of trials."""
+"""Largest random sample that a search begins with, where nothing is proven: half a block of trials."""
 _LEAST_PAUSE = 1.0
 _PAUSE_RATIO = 20
 """Saving takes at most about one part in so many of the time."""
@@ -39,7 +39,7 @@ _MEASURED = 100
 
 
 class Run:
-    """A search under way or done.
+    """A search, running or finished.
 
     Attributes:
         proof: The proven rows, once there are, if the goal's figures are sums over stages.
@@ -49,7 +49,7 @@ class Run:
         latency: What was measured of the candidates, if anything was; those too slow are not in `found`.
         scores: The scores of its networks, if they are not sums over stages.
         finished: Whether the folder holds all that was asked for: then nothing is written to it.
-        seconds: Wall time by what it was spent on.
+        seconds: Wall time by part.
     """
 
     proof: Proof | None = None
@@ -146,12 +146,12 @@ class Run:
             raise RequestError(f"none of {self.trials:,} trials has {self._wanted()}")
 
     def _first(self) -> Population | None:
-        """Even draws from inside the bounds for the first trials, where nothing is proven; half at most."""
+        """A uniform random sample for the first trials, at most half of them, where nothing is proven."""
         if self.proof is not None or not self.request.warm_start:
             return None
         most = min(_WARM, (self.request.trials + 1) // 2)
-        draws = inside_of(self.problem).sample(most, np.random.default_rng(self.request.seed))
-        return self.problem.graph.population(draws)
+        sample = inside_of(self.problem).sample(most, np.random.default_rng(self.request.seed))
+        return self.problem.graph.population(sample)
 
     def _score_references(self, stop: Callable[[], bool]) -> None:
         """Measure the references that meet the bounds, where scores are measured."""

@@ -21,7 +21,7 @@ class Scores:
         proxy: Who says it.
         batch: Images that it looks at: normal noise, with random labels.
         seed: Seed of the weights, of the noise and of the labels.
-        known: What it has said, by spec.
+        known: Scores measured so far, by spec.
     """
 
     proxy: Proxy

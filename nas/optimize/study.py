@@ -1,6 +1,6 @@
 """The Optuna study: samplers by name, trials in blocks, and a log that is saved whole.
 
-Each block starts a new sampler with a random state drawn from the seed and the block's number, and what a
+Each block starts a new sampler with a random state derived from the seed and the block's number, and what a
 sampler must remember is in the study; so a study cut back to the start of a block goes on as if it had never
 stopped. It lives in Optuna's memory, the fastest of its storages, and each block is copied to the journal
 when it is done: Optuna's own backends write to disk at every step of a trial, which takes longer than the
@@ -123,7 +123,7 @@ _NAME = "search"
 
 
 class Study:
-    """A search under way.
+    """A running search.
 
     Attributes:
         rows: For each trial, the number of the option taken for each choice.

@@ -161,7 +161,7 @@ class Session:
         from nas.train.folder import TrainFolder
         from nas.train.progress import shown
         from nas.train.run import TrainRun
-        from nas.train.runtime import Means, settle
+        from nas.train.runtime import Execution, settle
 
         request, data, device, devices = folder.request, self.data, self.device, self.devices
         folder.test_images = len(data.test)
@@ -186,8 +186,8 @@ class Session:
             )
         if trained or interrupted():
             return not interrupted()
-        means = Means(device, ALONE, self.hardware.compile, self.hardware.checkpoint_minutes, threads)
-        training = TrainRun(request.order, data, means)
+        execution = Execution(device, ALONE, self.hardware.compile, self.hardware.checkpoint_minutes, threads)
+        training = TrainRun(request.order, data, execution)
         kept = kept or TrainFolder.create(request.order, folder.training)
         kept.request, kept.threads = request.order, threads
         with shown(request.order.values.epochs) as progress_of:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def add_training(parser: Parser, but: Collection[str] = ()) -> None:
-    """Add the arguments that say on what, how and by what networks are trained, apart from some fields."""
+    """Add the arguments of data, recipe and execution settings, apart from some fields."""
     add_options(parser.add_argument_group("training"), TrainConfig, but)
     how = parser.add_argument_group("recipe")
     add_options(how, Recipe)
@@ -67,7 +67,7 @@ def changed_by(order: TrainConfig, archs: tuple[str, ...], options: argparse.Nam
 
 
 def hardware_of(options: argparse.Namespace) -> Hardware:
-    """By what the arguments of `add_training` have networks trained."""
+    """The execution settings that the arguments of `add_training` give."""
     return Hardware(**given(options, Hardware))
 
 
@@ -195,15 +195,15 @@ def _tell_finished(folder: TrainFolder, processes: Processes) -> int:
 
 def _print(table: pd.DataFrame) -> None:
     shown = ["row", "arch", "nn_mass", "flops", "params", "seed", "epochs", "top1", "status"]
-    drawn = table[shown].assign(arch=[_named(row) for _, row in table.iterrows()])
-    for said in dict.fromkeys(table["compiled"][table["compiled"].str.startswith("failed")]):
-        print(f"note: torch.compile {said}", file=sys.stderr)
+    rows = table[shown].assign(arch=[_named(row) for _, row in table.iterrows()])
+    for failure in dict.fromkeys(table["compiled"][table["compiled"].str.startswith("failed")]):
+        print(f"note: torch.compile {failure}", file=sys.stderr)
     try:
         from nas.show import show
     except ModuleNotFoundError:  # rich is all that it needs beyond what training needs
-        print(drawn.to_string(index=False))
+        print(rows.to_string(index=False))
     else:
-        show(drawn, family=table["arch"].iloc[0].partition(":")[0])
+        show(rows, family=table["arch"].iloc[0].partition(":")[0])
     for line in warnings_of(table):
         print(line)
 

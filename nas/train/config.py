@@ -163,7 +163,7 @@ class TrainConfig(Stored):
     Attributes:
         archs: Specs of the networks, as they were given.
         values: The recipe as resolved.
-        named: How many of the networks of a study were named by hand, not drawn; they come first.
+        named: How many of the networks of a study were given explicitly, not sampled; they come first.
     """
 
     _OLD_NAMES: ClassVar[Mapping[str, str]] = {

@@ -144,7 +144,7 @@ class Data:
 
     @cached_property
     def spread(self) -> Normalization:
-        """Of the training images, or of so many of them drawn with a fixed seed."""
+        """Of the training images, or of a random sample of them with a fixed seed."""
         order = _shuffled(len(self.train), seed=0)[:_SPREAD_OVER]
         sums = torch.zeros(2, self.channels, dtype=torch.float64)
         for pixels, _ in self.train.batches(order, 100):
@@ -190,7 +190,7 @@ def load(
         download: Let torchvision download what is missing.
         side: Resize the images of a folder to this side; without it they must be square and of one size, but
             those of "imagenet" are resized to 224.
-        limit: Keep so many images of either part at most, drawn with a fixed seed.
+        limit: Keep at most so many images of either part, sampled with a fixed seed.
         cache: Keep the images of a folder in memory, or read them when they are needed; by their size if not
             given.
         workers: Processes that read images; as many as the machine has processors, up to 16, if not given.

@@ -35,7 +35,7 @@ class TrainFolder(Folder[TrainConfig]):
     Attributes:
         trained: The table, a row a network and seed.
         summary: Mean and standard deviation over seeds.
-        curves: What every epoch came to.
+        curves: Results of every epoch.
         threads: Of torch, with which the run was trained last; nothing before that.
     """
 
@@ -63,7 +63,7 @@ class TrainFolder(Folder[TrainConfig]):
         """Keep other commands out while a block works in the folder; see `nas.runs.locked`.
 
         Args:
-            processes: Together with whom: the first process locks, and what it meets is raised in all.
+            processes: The process group: the first process locks, and its error is raised in all.
         """
         with ExitStack() as stack:
             failure = ""

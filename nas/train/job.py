@@ -103,7 +103,7 @@ class JobState:
 
     Attributes:
         status: One of the words above.
-        epochs: What each epoch came to.
+        epochs: Results of each epoch.
         test: The test set with the last weights, where others were held out to choose by.
         best_test: The test set with the weights that did best on the held-out ones.
         compiled: Whether the network was compiled; why not, if that failed.

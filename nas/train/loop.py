@@ -99,7 +99,7 @@ def compiled(model: nn.Module, one_step: Callable[[Callable[[Tensor], Tensor]], 
     try:
         for _ in range(2):
             one_step(run)
-    except Exception as error:  # whatever it is: compiling is a help, not a need
+    except Exception as error:  # any error: compiling is optional
         reason = str(error).strip().partition("\n")[0]
         forward = Forward(model, failure=f"{type(error).__name__}: {reason}")
     else:
@@ -126,7 +126,7 @@ class Training:
         model: The module, with the weights so far.
         forward: How it is run.
         epoch: Epochs done.
-        step: Steps done in the epoch under way.
+        step: Steps done in the current epoch.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class Training:
     def run_epoch(
         self, pause: Callable[[], bool] = lambda: False, tick: Callable[[], None] = lambda: None
     ) -> Epoch | None:
-        """Train to the end of the epoch under way, then test.
+        """Train to the end of the current epoch, then test.
 
         Args:
             pause: Asked after each step; at the last one it no longer pauses.
@@ -206,7 +206,7 @@ class Training:
         )
 
     def train_epoch(self, pause: Callable[[], bool] = lambda: False) -> float | None:
-        """Train to the end of the epoch under way and test nothing: what `run_epoch` does first.
+        """Train to the end of the current epoch and test nothing: what `run_epoch` does first.
 
         It neither counts the epoch nor begins the next one, so it suits whoever times steps and throws the
         training away.
@@ -288,7 +288,7 @@ class Training:
         self._seconds, self._waited = state["seconds"], state["waited"]
 
     def _batches(self) -> Iterator[Batch]:
-        """The batches still to come in the epoch under way; of several processes, the part of each."""
+        """The batches still to come in the current epoch; of several processes, the part of each."""
         seed = derive_seed(self.seed, self.epoch)
         order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(seed))
         each = self.recipe.batch_size // self._processes.count

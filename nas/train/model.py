@@ -55,7 +55,7 @@ class Classifier(nn.Module):
 
     @property
     def spread(self) -> Normalization:
-        """By what pixels are normalised."""
+        """Mean and standard deviation that normalise pixels."""
         return Normalization(self.mean.flatten(), self.deviation.flatten())
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Classifier(nn.Module):
         return logits
 
     def example(self, images: int = 2) -> Tensor:
-        """Pixels drawn at random, of the shape that it takes."""
+        """Random pixels of its input shape."""
         return torch.rand(images, len(self.mean), self.side, self.side, device=self.mean.device)
 
 
@@ -202,8 +202,8 @@ class Checkpoint:
         }
         for name, (before, after) in now.items():
             if before != after:
-                said = f"{shortened(str(before), 120)}, now {shortened(str(after), 120)}"
-                raise RequestError(f"{path} is of another {name}: {said}; start a new run")
+                change = f"{shortened(str(before), 120)}, now {shortened(str(after), 120)}"
+                raise RequestError(f"{path} is of another {name}: {change}; start a new run")
 
     def so_far(self) -> JobState:
         """How far the job has come."""

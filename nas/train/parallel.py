@@ -17,7 +17,7 @@ from nas.signals import interruptions
 from nas.train.config import TrainConfig
 from nas.train.folder import TrainFolder
 from nas.train.job import FAILED, WAITING, Job, JobState
-from nas.train.runtime import Means, OnStep, Report, train
+from nas.train.runtime import Execution, OnStep, Report, train
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
@@ -50,7 +50,7 @@ def train_side_by_side(
     jobs: Sequence[Job],
     order: TrainConfig,
     folder: TrainFolder,
-    means: Means,
+    execution: Execution,
     devices: Sequence[torch.device],
     workers: int | None,
     stop: Callable[[], bool],
@@ -65,11 +65,11 @@ def train_side_by_side(
         jobs: What to train.
         order: How, and on what data: each process reads them for itself.
         folder: Where checkpoints are.
-        means: By what, but for the device; on a CPU with the number of threads of each process.
+        execution: Execution settings except the device; on a CPU with the number of threads per process.
         devices: One for each process; the same may be given several times.
         workers: Processes that read images for each of them; its share of the processors if not given.
         stop: Asked several times a second.
-        report: Told of a job's outcome after each epoch and at its end.
+        report: Called with a job's outcome after each epoch and at its end.
         on_step: Called with the progress of a job, about once a second.
     """
     # Forked from a process that has imported what they need and has not touched a GPU.
@@ -80,7 +80,7 @@ def train_side_by_side(
 
     def started(device: torch.device) -> _Worker:
         ours, theirs = context.Pipe()
-        here = replace(means, device=device)
+        here = replace(execution, device=device)
         given = (theirs, order, folder, here, readers, stopping)
         process = context.Process(target=_work, args=given)
         process.start()
@@ -128,19 +128,19 @@ def _work(
     ours: Connection,
     order: TrainConfig,
     folder: TrainFolder,
-    means: Means,
+    execution: Execution,
     workers: int,
     stopping: Event,
 ) -> None:
     """Train the jobs that come, until none does or the parent is gone."""
     from nas.train.data import loaded
 
-    if means.device.type == "cpu":
-        assert means.threads is not None
-        torch.set_num_threads(means.threads)
+    if execution.device.type == "cpu":
+        assert execution.threads is not None
+        torch.set_num_threads(execution.threads)
     else:
-        torch.cuda.set_device(means.device)
-    data = loaded(order, workers=workers).to(means.device)
+        torch.cuda.set_device(execution.device)
+    data = loaded(order, workers=workers).to(execution.device)
     parent = os.getppid()
     with interruptions() as interrupted:
 
@@ -162,7 +162,7 @@ def _work(
                 data,
                 order.values,
                 path,
-                means,
+                execution,
                 stop,
                 lambda job, outcome: ours.send((False, outcome)),
                 on_step,

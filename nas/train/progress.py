@@ -17,7 +17,7 @@ from nas.train.job import FAILED, RUNNING, Epoch, Job, JobState
 
 
 class TensorBoardLogger:
-    """Writes what epochs come to for TensorBoard to read; where that is missing, nothing."""
+    """Writes the results of epochs for TensorBoard, if it is installed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -77,7 +77,7 @@ def shown(epochs: int, quiet: bool = False, every: float = 10.0) -> Iterator[Pro
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[said]}"))
+    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[state]}"))
     with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
         yield _Bars(bars, epochs)
 
@@ -130,7 +130,7 @@ class _Lines(Progress):
         elif done > self._told.get(job.name, 0):
             left = sum(epoch.seconds for epoch in outcome.epochs) / done * (self._epochs - done)
             rest = f", about {timedelta(seconds=round(left))} left" if left >= 1 else ""
-            self._say(f"{named} epoch {_said(outcome, self._epochs)}{rest}")
+            self._say(f"{named} epoch {_state_of(outcome, self._epochs)}{rest}")
         self._told[job.name] = done
         if outcome.status != RUNNING:
             self._reached.pop(job.name, None)
@@ -146,8 +146,8 @@ class _Bars(Progress):
 
     def report(self, job: Job, outcome: JobState) -> None:
         task = self._task(job)
-        said = f"failed: {outcome.reason}" if outcome.status == FAILED else _said(outcome, self._epochs)
-        self._bars.update(task, said=said, completed=len(outcome.epochs))
+        state = f"failed: {outcome.reason}" if outcome.status == FAILED else _state_of(outcome, self._epochs)
+        self._bars.update(task, state=state, completed=len(outcome.epochs))
 
     def on_step(self, job: Job, epochs: float) -> None:
         self._bars.update(self._task(job), completed=epochs)
@@ -155,11 +155,11 @@ class _Bars(Progress):
     def _task(self, job: Job) -> Any:
         if job.name not in self._tasks:
             named = f"row {job.row} seed {job.seed}"
-            self._tasks[job.name] = self._bars.add_task(named, total=self._epochs, said="")
+            self._tasks[job.name] = self._bars.add_task(named, total=self._epochs, state="")
         return self._tasks[job.name]
 
 
-def _said(outcome: JobState, epochs: int) -> str:
+def _state_of(outcome: JobState, epochs: int) -> str:
     if not outcome.epochs:
         return f"0/{epochs}"
     last = outcome.epochs[-1]

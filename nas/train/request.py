@@ -48,7 +48,7 @@ def specs(name: str, networks: One | Many | Path, top: int | None) -> tuple[str,
 
 
 def hardware(given: Mapping[str, Any]) -> Hardware:
-    """By what is trained.
+    """Execution settings of a training.
 
     Args:
         given: Values of a `Hardware` by name; others are left alone.

@@ -22,7 +22,7 @@ from nas.train.folder import TrainFolder
 from nas.train.job import DONE, FAILED, INTERRUPTED, Guess, Job, JobState, called
 from nas.train.model import Checkpoint
 from nas.train.progress import TensorBoardLogger
-from nas.train.runtime import Means, OnStep, Report, settle, train
+from nas.train.runtime import Execution, OnStep, Report, settle, train
 from search_spaces import RequestError
 from search_spaces.errors import shortened
 
@@ -75,9 +75,9 @@ class TrainRun:
         unsaved: Why the tables could not be written the last time, if so.
     """
 
-    def __init__(self, order: TrainConfig, data: Data, means: Means) -> None:
-        means.processes.check(order.values.batch_size, len(data.train))
-        self.order, self._means, self.unsaved = order, means, ""
+    def __init__(self, order: TrainConfig, data: Data, execution: Execution) -> None:
+        execution.processes.check(order.values.batch_size, len(data.train))
+        self.order, self._execution, self.unsaved = order, execution, ""
         self._data = data
         self._guess = Guess.of(data)
         self.outcomes = {
@@ -91,13 +91,13 @@ class TrainRun:
     @property
     def table(self) -> pd.DataFrame:
         """The table so far."""
-        count = self._means.processes.count
-        device = f"{count} x {self._means.device.type}" if count > 1 else str(self._means.device)
+        count = self._execution.processes.count
+        device = f"{count} x {self._execution.device.type}" if count > 1 else str(self._execution.device)
         setting = {
             "dataset": self.order.dataset,
             "recipe": self.order.recipe,
             "device": device,
-            "threads": self._means.threads,
+            "threads": self._execution.threads,
         }
         return job.table(self.outcomes, setting, self._guess, self._kept)
 
@@ -111,16 +111,16 @@ class TrainRun:
         if self._settled:
             return
         threads = settle(
-            self._means.threads,
+            self._execution.threads,
             (one.architecture for one, outcome in self.outcomes.items() if outcome.status != DONE),
             self._data,
             self.order.values,
-            self._means.device,
-            self._means.processes,
+            self._execution.device,
+            self._execution.processes,
             at_a_time,
             folder.threads,
         )
-        self._means, self._settled = replace(self._means, threads=threads), True
+        self._execution, self._settled = replace(self._execution, threads=threads), True
         folder.threads = threads
 
     def run(
@@ -137,8 +137,8 @@ class TrainRun:
         Args:
             folder: Where everything is kept.
             stop: Asked after each step; what was done until then is kept.
-            report: Told of a job's outcome after each epoch and at its end.
-            on_step: Told after each step; about once a second where jobs run side by side.
+            report: Called with a job's outcome after each epoch and at its end.
+            on_step: Called after each step; about once per second where jobs run in parallel.
             devices: Run a job on each of these at a time; one may be named several times.
             workers: Processes that read images for each device.
 
@@ -147,7 +147,7 @@ class TrainRun:
                 or it cannot be written.
         """
         finished = folder.finished
-        with nullcontext() if finished else folder.locked(self._means.processes):
+        with nullcontext() if finished else folder.locked(self._execution.processes):
             self._take_up(folder)
             if not finished:
                 self._train(folder, stop, report, on_step, devices, workers)
@@ -161,12 +161,12 @@ class TrainRun:
         devices: list[torch.device] | None,
         workers: int | None,
     ) -> None:
-        self.settle_threads(folder, len(devices or (self._means.device,)))
-        if self._means.processes.is_main:
+        self.settle_threads(folder, len(devices or (self._execution.device,)))
+        if self._execution.processes.is_main:
             with writing(folder.path):
                 (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
             folder.save_state("running")
-        board = TensorBoardLogger(folder.path / "tensorboard") if self._means.processes.is_main else None
+        board = TensorBoardLogger(folder.path / "tensorboard") if self._execution.processes.is_main else None
 
         def note(one: Job, outcome: JobState) -> None:
             self.outcomes[one] = outcome
@@ -179,16 +179,18 @@ class TrainRun:
         if devices:
             from nas.train.parallel import train_side_by_side
 
-            train_side_by_side(left, self.order, folder, self._means, devices, workers, stop, note, on_step)
+            train_side_by_side(
+                left, self.order, folder, self._execution, devices, workers, stop, note, on_step
+            )
         else:
-            data = self._data.to(self._means.device)
+            data = self._data.to(self._execution.device)
             for one in left:
-                if self._means.processes.any(stop()):
+                if self._execution.processes.any(stop()):
                     break
                 path = folder.checkpoint(one.name)
-                note(one, train(one, data, self.order.values, path, self._means, stop, note, on_step))
+                note(one, train(one, data, self.order.values, path, self._execution, stop, note, on_step))
         ended = all(outcome.status in (DONE, FAILED) for outcome in self.outcomes.values())
-        if self._means.processes.is_main:
+        if self._execution.processes.is_main:
             self._save_tables(folder)
             try:
                 names = {one.row: called(one.architecture) for one in self.outcomes}
@@ -223,7 +225,7 @@ class TrainRun:
                 self.outcomes[one] = self.outcomes[one].ended(FAILED, row["reason"])
 
     def _save_tables(self, folder: TrainFolder) -> None:
-        if not self._means.processes.is_main:
+        if not self._execution.processes.is_main:
             return
         try:
             trained = self.table

@@ -60,7 +60,7 @@ def settle(
         data: The data set; its images are not read.
         recipe: How they are trained.
         device: Where.
-        processes: Together with whom: each has its share of the cores.
+        processes: The process group; each process has its part of the cores.
         at_a_time: Networks trained side by side, each in a process with its share of the cores.
         before: The number with which an earlier part of the run was trained.
 
@@ -117,7 +117,7 @@ def seconds_a_step(
     """Seconds that a step of training takes on the CPU with each number of threads: the shortest of a few.
 
     The steps are of a batch, or of a part of one that does not take long, of made-up images. No random number
-    of this process is drawn, and its number of threads is as before.
+    of this process is used, and its number of threads is as before.
 
     Args:
         network: Fitted to the data.
@@ -163,25 +163,25 @@ def seconds_a_step(
             )
             training.train_epoch(note)
     except (DivergedError, RuntimeError):
-        pass  # what is wrong with the network, such as memory, is said where it is trained
+        pass  # errors of the network, such as memory, are reported where it is trained
     finally:
         torch.set_num_threads(before)
     return {number: seconds.get(number, float("inf")) for number in numbers}
 
 
 Report: TypeAlias = Callable[[Job, JobState], None]
-"""Told of a job's outcome after each epoch and at its end."""
+"""Called with a job's outcome after each epoch and at its end."""
 OnStep: TypeAlias = Callable[[Job, float], None]
-"""Told after each step of a job how many epochs have been done, with the part of the one under way."""
+"""Called after each step of a job with the epochs done, including the fraction of the current one."""
 
 
 @dataclass(frozen=True)
-class Means:
-    """By what networks are trained: all that does not change what they become, but for rounding.
+class Execution:
+    """Execution settings: they affect the speed of a training, not its results, apart from rounding.
 
     Attributes:
-        device: Where.
-        processes: Together with whom.
+        device: The device of this process.
+        processes: The process group.
         compiling: Whether to use torch.compile.
         minutes: Checkpoints are no further apart than this.
         threads: Of torch on the CPU; chosen by a measurement if not given.
@@ -199,7 +199,7 @@ def train(
     data: Data,
     recipe: Recipe,
     path: Path,
-    means: Means,
+    execution: Execution,
     stop: Callable[[], bool],
     report: Report,
     on_step: OnStep = lambda job, epochs: None,
@@ -210,11 +210,11 @@ def train(
         job: What to train.
         data: On the device.
         recipe: How.
-        path: Its checkpoint, gone on from if it is there.
-        means: By what.
-        stop: Asked after each step; what was done until then is kept.
-        report: Told after each epoch.
-        on_step: Told after each step.
+        path: Its checkpoint, resumed from if it exists.
+        execution: Execution settings.
+        stop: Polled after each step; what was done so far is kept.
+        report: Called after each epoch.
+        on_step: Called after each step.
 
     Raises:
         RequestError: The checkpoint is of another network, recipe or data set, or damaged.
@@ -224,7 +224,7 @@ def train(
         kept.check(path, job, recipe, data)
         if kept.so_far().status == DONE:
             return kept.so_far()
-    one = _One(job, data, recipe, path, means, kept)
+    one = _One(job, data, recipe, path, execution, kept)
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=True):
             return one.train(stop, report, on_step)
@@ -232,7 +232,7 @@ def train(
         return one.outcome.ended(FAILED, str(error))
     except (DataError, RuntimeError) as error:
         # Of several processes the others do not know of it, and would wait: torchrun ends them all.
-        if means.processes.count > 1 or not _of_this_network(error):
+        if execution.processes.count > 1 or not _of_this_network(error):
             raise
         return one.outcome.ended(FAILED, str(error))
 
@@ -248,23 +248,23 @@ class _One:
     """A job being trained."""
 
     def __init__(
-        self, job: Job, data: Data, recipe: Recipe, path: Path, means: Means, kept: Checkpoint | None
+        self, job: Job, data: Data, recipe: Recipe, path: Path, execution: Execution, kept: Checkpoint | None
     ) -> None:
-        self._job, self._data, self._recipe, self._path, self._means = job, data, recipe, path, means
+        self._job, self._data, self._recipe, self._path, self._execution = job, data, recipe, path, execution
         self.outcome = kept.so_far() if kept else JobState()
         self._kept = kept
         self._best: dict[str, Tensor] | None = kept.best if kept else None
 
     def train(self, stop: Callable[[], bool], report: Report, on_step: OnStep) -> JobState:
-        means, epochs = self._means, self._recipe.epochs
+        execution, epochs = self._execution, self._recipe.epochs
         self._training = training = Training(
             self._job.architecture,
             self._data,
             self._recipe,
             self._job.seed,
-            means.device,
-            means.processes,
-            means.compiling,
+            execution.device,
+            execution.processes,
+            execution.compiling,
         )
         if self._kept is not None and self._kept.training is not None:
             try:
@@ -283,7 +283,7 @@ class _One:
 
         def pause() -> bool:
             on_step(self._job, training.epoch + training.step / training.steps)
-            return means.processes.any(stop() or time.monotonic() - saved > 60 * means.minutes)
+            return execution.processes.any(stop() or time.monotonic() - saved > 60 * execution.minutes)
 
         while training.epoch < epochs:
             epoch = training.run_epoch(pause)
@@ -291,7 +291,7 @@ class _One:
                 self.outcome = self.outcome.after(epoch)
                 if self._data.held_out is not None and self.outcome.best == epoch:
                     self._best = _copied(training.tested.state_dict())
-            stopped = means.processes.any(stop()) and training.epoch < epochs
+            stopped = execution.processes.any(stop()) and training.epoch < epochs
             if stopped:
                 self.outcome = self.outcome.ended(INTERRUPTED)
             if training.epoch < epochs:
@@ -324,7 +324,7 @@ class _One:
     def _save(self, training: dict[str, object] | None) -> None:
         """Write the checkpoint, in the first process; if that fails, it fails in all of them."""
         failure = ""
-        if self._means.processes.is_main:
+        if self._execution.processes.is_main:
             model = self._training.tested
             checkpoint = Checkpoint(
                 arch=str(self._job.architecture),
@@ -341,7 +341,7 @@ class _One:
                 checkpoint.save(self._path)
             except OSError as error:
                 failure = f"the checkpoint cannot be written: {error}"
-        if failure := self._means.processes.broadcast(failure):
+        if failure := self._execution.processes.broadcast(failure):
             raise OSError(failure)
 
 

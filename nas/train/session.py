@@ -108,9 +108,9 @@ def trained(
         order: What is asked for.
         kept: The folder of an earlier run, to go on in.
         out: Where else to make a new one.
-        hardware: By what is trained.
+        hardware: Execution settings.
         device: The device of this process.
-        processes: Together with whom.
+        processes: The process group.
         interrupted: Asked after each step.
 
     Raises:
@@ -119,14 +119,15 @@ def trained(
     from nas.train.data import shrunk
     from nas.train.progress import shown as progress_shown
     from nas.train.run import TrainRun
-    from nas.train.runtime import Means
+    from nas.train.runtime import Execution
 
     with kept.locked(processes) if kept else nullcontext():
         devices = devices_of(hardware.parallel, device, processes)
         # Where networks have processes of their own, those read the images.
         data = loaded(replace(order, cache="disk") if devices else order, hardware, processes)
-        means = Means(device, processes, hardware.compile, hardware.checkpoint_minutes, hardware.threads)
-        training = TrainRun(order, data, means)
+        minutes, threads = hardware.checkpoint_minutes, hardware.threads
+        execution = Execution(device, processes, hardware.compile, minutes, threads)
+        training = TrainRun(order, data, execution)
         if processes.is_main and (note := shrunk(order, data)):
             print(f"note: {note}", file=sys.stderr)
         folder = kept or _created(order, out, processes)
@@ -193,7 +194,7 @@ def devices_of(parallel: int | None, device: torch.device, processes: Processes)
     """A device for each network that is trained at a time, if several are asked for.
 
     Raises:
-        RequestError: Several are asked for where there are other processes already, or none said how many.
+        RequestError: Several are requested under torchrun, or on a CPU without a number.
     """
     if parallel is None:
         return None

@@ -21,7 +21,7 @@ from nas.train.folder import TrainFolder
 from nas.train.job import Job
 from nas.train.model import Checkpoint
 from nas.train.run import TrainRun
-from nas.train.runtime import Means, train
+from nas.train.runtime import Execution, train
 from search_spaces import RequestError, parse
 from tests.nas.train.conftest import CPU, PLAIN
 
@@ -38,7 +38,7 @@ def checkpoints(images: Path, data: Data, tmp_path_factory: pytest.TempPathFacto
         TrainConfig(("mlp:w4_d3_t2",), "folder", str(images), "quick", replace(PLAIN, epochs=2), (0, 1)),
         tmp_path_factory.mktemp("checkpoints") / "run",
     )
-    run, steps = TrainRun(folder.request, data, Means(CPU)), iter(range(100))
+    run, steps = TrainRun(folder.request, data, Execution(CPU)), iter(range(100))
     run.run(folder, stop=lambda: next(steps) >= 20)
     return {"done": folder.checkpoint("row1-seed0"), "under way": folder.checkpoint("row1-seed1")}
 
@@ -50,7 +50,7 @@ def used(path: Path, data: Data) -> None:
     job, recipe = Job(1, fitted(parse("mlp:w4_d3_t2"), data), 1), replace(PLAIN, epochs=2)
     kept.check(path, job, recipe, data)
     if kept.training is not None:
-        train(job, data, recipe, path, Means(CPU), lambda: True, lambda job, outcome: None)
+        train(job, data, recipe, path, Execution(CPU), lambda: True, lambda job, outcome: None)
 
 
 def places(values: Any, depth: int) -> Iterator[list[Any]]:

@@ -28,13 +28,13 @@ from nas.train.job import Accuracy, Guess, Job, JobState
 from nas.train.loop import Epoch, accuracy
 from nas.train.model import Checkpoint
 from nas.train.run import TrainRun
-from nas.train.runtime import Means
+from nas.train.runtime import Execution
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, refused
-from tests.nas.test_folders import hold
+from tests.nas.test_runs import hold
 from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SIDE, SMALL, same
 
-MEANS = Means(CPU)
+EXECUTION = Execution(CPU)
 
 
 def order(images: Path, *archs: str, **changes: object) -> TrainConfig:
@@ -42,9 +42,9 @@ def order(images: Path, *archs: str, **changes: object) -> TrainConfig:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def trained(asked: TrainConfig, path: Path, means: Means = MEANS) -> TrainRun:
+def trained(asked: TrainConfig, path: Path, execution: Execution = EXECUTION) -> TrainRun:
     """A run in a new folder, or the one that is there gone on with."""
-    run = TrainRun(asked, loaded(asked), means)
+    run = TrainRun(asked, loaded(asked), execution)
     run.run(TrainFolder.open(path) if path.exists() else TrainFolder.create(asked, path))
     return run
 
@@ -122,7 +122,7 @@ def test_the_accuracy_is_that_of_the_loaded_network(images: Path, tmp_path: Path
 
 def test_what_cannot_be_loaded_is_said(images: Path, tmp_path: Path) -> None:
     asked = order(images, str(SMALL), "mlp:mlp_8")
-    run, steps = TrainRun(asked, loaded(asked), MEANS), iter(range(100))
+    run, steps = TrainRun(asked, loaded(asked), EXECUTION), iter(range(100))
     run.run(TrainFolder.create(asked, tmp_path / "run"), stop=lambda: next(steps) >= 8)
     for arguments, said in (
         ({"row": 1}, r"row 1 has done 1 of 2 epochs; go on with python -m nas\.train --resume"),
@@ -207,7 +207,7 @@ def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
     data = loaded(asked)
     assert isinstance(data.train, Files)
     gone = replace(data, train=replace(data.train, paths=("gone.png", *data.train.paths[1:])))
-    run = TrainRun(asked, replace(data), MEANS)
+    run = TrainRun(asked, replace(data), EXECUTION)
     _ = data.spread
     gone.__dict__["spread"] = data.spread
     run._data = gone
@@ -215,7 +215,7 @@ def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
     assert run.table["reason"].tolist() == ["gone.png cannot be read as an image (FileNotFoundError)"]
 
     monkeypatch.setattr("nas.train.images._Reader.__getitem__", lambda *_: os.kill(os.getpid(), 9))
-    run = TrainRun(asked, data, MEANS)
+    run = TrainRun(asked, data, EXECUTION)
     run.run(TrainFolder.create(asked, tmp_path / "dead"))
     assert run.table["status"].tolist() == ["failed"] and "DataLoader worker" in run.table["reason"].iloc[0]
 
@@ -224,7 +224,7 @@ def test_tables_that_cannot_be_written_do_not_end_the_training(images: Path, tmp
     asked = order(images, "mlp:mlp_8")
     folder = TrainFolder.create(asked, tmp_path / "run")
     folder.trained.mkdir()
-    run = TrainRun(asked, loaded(asked), MEANS)
+    run = TrainRun(asked, loaded(asked), EXECUTION)
     run.run(folder)
     assert run.table["status"].tolist() == ["done"] and "trained.csv" in run.unsaved
 
@@ -239,7 +239,7 @@ def test_checkpoints_within_an_epoch(images: Path, tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Checkpoint, "save", note)
     asked = order(images, str(SMALL), values=replace(RECIPE, epochs=2))
-    often = trained(asked, tmp_path / "often", Means(CPU, minutes=1e-9))
+    often = trained(asked, tmp_path / "often", Execution(CPU, minutes=1e-9))
     assert saved == [1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, -1]
     once = trained(asked, tmp_path / "once")
     timed = ["seconds", "images_per_second", "waiting"]
@@ -253,7 +253,7 @@ def test_another_recipe_or_network_is_refused(images: Path, tmp_path: Path) -> N
         replace(asked, values=replace(PLAIN, epochs=5)),
         replace(asked, archs=("mlp:mlp_16",)),
     ):
-        run = TrainRun(other, loaded(other), MEANS)
+        run = TrainRun(other, loaded(other), EXECUTION)
         with pytest.raises(RequestError, match=r"is of another (recipe|network)"):
             run.run(TrainFolder(tmp_path / "run", other))
 
@@ -266,7 +266,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 def whole(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainRun, Path]:
     """A finished run of two networks, and its folder: to be copied."""
     asked = order(images, "mlp:mlp_8", "mlp:mlp_16", values=replace(PLAIN, epochs=1))
-    run, path = TrainRun(asked, data, MEANS), tmp_path_factory.mktemp("whole") / "run"
+    run, path = TrainRun(asked, data, EXECUTION), tmp_path_factory.mktemp("whole") / "run"
     run.run(TrainFolder.create(asked, path))
     return run, path
 
@@ -274,7 +274,7 @@ def whole(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) ->
 def gone_on_with(path: Path, data: Data, **settings: object) -> pd.DataFrame:
     """The table of the run in a folder after going on with it."""
     folder = TrainFolder.open(path)
-    run = TrainRun(folder.request, data, MEANS)
+    run = TrainRun(folder.request, data, EXECUTION)
     run.run(folder, **settings)  # type: ignore[arg-type]
     return run.table
 
@@ -395,7 +395,7 @@ def test_other_data_are_refused(images: Path, tmp_path: Path) -> None:
     shutil.copytree(images, tmp_path / "fewer")
     (tmp_path / "fewer" / "train" / "red" / "000.png").unlink()
     other = order(tmp_path / "fewer", "mlp:mlp_8")
-    run = TrainRun(other, loaded(other), MEANS)
+    run = TrainRun(other, loaded(other), EXECUTION)
     with pytest.raises(RequestError, match="another number of training images: 72, now 71"):
         run.run(TrainFolder.open(tmp_path / "run"))
 
@@ -403,7 +403,7 @@ def test_other_data_are_refused(images: Path, tmp_path: Path) -> None:
 def test_a_batch_needs_images(images: Path) -> None:
     asked = order(images, "mlp:mlp_8", values=replace(PLAIN, batch_size=73))
     with pytest.raises(RequestError, match=r"expected 2 to 72; change it with --batch-size"):
-        TrainRun(asked, loaded(asked), MEANS)
+        TrainRun(asked, loaded(asked), EXECUTION)
     with pytest.raises(RequestError, match=r"batch 6 of 72 .* in 4 process\(es\): expected 8 to 72"):
         Processes(count=4).check(6, 72)
     with pytest.raises(RequestError, match="does not divide among 4 processes; try --batch-size 16"):

@@ -1,7 +1,5 @@
 """The caution below a table states what was measured."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +7,9 @@ import pytest
 import search_spaces
 from nas import score, search
 from nas.optimize.request import PILOT, Request
+from tests.conftest import REPOSITORY
 
-RESULTS = Path(__file__).parent.parent.parent / "results"
+RESULTS = REPOSITORY / "results"
 
 
 @pytest.mark.parametrize("study", PILOT)

@@ -15,7 +15,7 @@ from nas.optimize.run import Run
 from nas.optimize.study import BLOCK
 from search_spaces import RequestError
 from tests.conftest import refused
-from tests.nas.test_folders import hold
+from tests.nas.test_runs import hold
 
 REQUEST = Request("mobilenet", {"flops": "400M"}, trials=3 * BLOCK)
 
