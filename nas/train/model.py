@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import pickle
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,8 @@ class Classifier(nn.Module):
         return torch.rand(images, len(self.mean), self.side, self.side, device=self.mean.device)
 
 
-_DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError,
-            ArithmeticError, AssertionError, MemoryError, pickle.UnpicklingError)  # fmt: skip
+_DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError, AttributeError, MemoryError,
+            ArithmeticError, AssertionError, pickle.UnpicklingError, zipfile.BadZipFile)  # fmt: skip
 
 
 def damaged(path: Path, error: Exception) -> RequestError:
@@ -142,6 +143,9 @@ class Checkpoint:
         """
         try:
             check_regular(path)
+            with zipfile.ZipFile(path) as archive:  # torch does not look at the checksums
+                if part := archive.testzip():
+                    raise ValueError(f"the checksum of {part} is wrong")
             kept = built(cls, torch.load(path, map_location="cpu", weights_only=True))
             kept._check_values()
         except _DAMAGED as error:

@@ -165,8 +165,11 @@ def _row(sample: str, networks: pd.DataFrame, terms: Sequence[str]) -> dict[str,
     }
     errors = left_out(networks, terms)
     enough = len(networks) >= coefficients + SPARE and errors.notna().all()
-    told = ordered(networks if alone or (terms and enough) else networks.iloc[:0], terms)
-    for label, some in (("pairs", told), ("base_pairs", told[told["same_base"].astype(bool)])):
+    ordered_pairs = ordered(networks if alone or (terms and enough) else networks.iloc[:0], terms)
+    for label, some in (
+        ("pairs", ordered_pairs),
+        ("base_pairs", ordered_pairs[ordered_pairs["same_base"].astype(bool)]),
+    ):
         right = some.groupby("layouts")["right"].mean()
         row |= {label: len(right), f"{label}_right": right.sum()}
     fit = Fit(networks, terms)
@@ -237,9 +240,9 @@ def main() -> None:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     table = published()
-    found, told = fits(table), pairs(table)
+    found, ordered_pairs = fits(table), pairs(table)
     write_whole(folder / "fits.csv", found.to_csv(index=False, float_format="%.6g"))
-    write_whole(folder / "pairs.csv", told.to_csv(index=False, float_format="%.6g"))
+    write_whole(folder / "pairs.csv", ordered_pairs.to_csv(index=False, float_format="%.6g"))
     write_whole(folder / "published.png", figure(table))
     found["right"] = found["pairs_right"] / found["pairs"]
     for title, shown in (

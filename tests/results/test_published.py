@@ -55,8 +55,8 @@ def test_a_line_worked_out_by_hand() -> None:
     assert fit.left_out(one, "x").to_numpy() == pytest.approx([2, -1, 2])
     assert fit.left_out(one, "").to_numpy() == pytest.approx([2, -1, -1])
     assert fit._error(fit.left_out(one, "x"), one["layout"])["error"] == pytest.approx(np.sqrt(3))
-    told = fit.ordered(one, "x")
-    assert told[["first", "second", "right"]].to_numpy().tolist() == [
+    ordered_pairs = fit.ordered(one, "x")
+    assert ordered_pairs[["first", "second", "right"]].to_numpy().tolist() == [
         [0, 1, 1],
         [0, 2, 1],
     ]  # the last two tie
@@ -71,8 +71,8 @@ def test_an_exact_plane_leaves_no_error(seed: int) -> None:
     found = fit.Fit(one, "xy")
     assert found.slopes == pytest.approx([2, -3]) and found.rest == pytest.approx(0, abs=1e-8)
     assert fit.left_out(one, "xy").to_numpy() == pytest.approx(np.zeros(18), abs=1e-8)
-    told = fit.ordered(one, "xy")
-    assert set(told["right"]) == {1} and told["layouts"].nunique() == 15
+    ordered_pairs = fit.ordered(one, "xy")
+    assert set(ordered_pairs["right"]) == {1} and ordered_pairs["layouts"].nunique() == 15
 
 
 @given(st.integers(0, 1000))
@@ -140,11 +140,14 @@ def test_sizes_are_held_to_the_last_digit_printed() -> None:
 
 
 def test_pairs_are_of_one_recipe(networks: pd.DataFrame) -> None:
-    told = fit.pairs(networks)
+    ordered_pairs = fit.pairs(networks)
     sizes = networks.groupby(["family", "recipe"]).size()
-    assert len(told) == sum(size * (size - 1) // 2 for size in sizes) and (told["points"] > 0).all()
-    assert ((told["flops_ratio"] > 1) == told["flops"]).all()
-    of = told[(told["better"] == "140") & (told["worse"] == "110d")]
+    assert (
+        len(ordered_pairs) == sum(size * (size - 1) // 2 for size in sizes)
+        and (ordered_pairs["points"] > 0).all()
+    )
+    assert ((ordered_pairs["flops_ratio"] > 1) == ordered_pairs["flops"]).all()
+    of = ordered_pairs[(ordered_pairs["better"] == "140") & (ordered_pairs["worse"] == "110d")]
     assert of[["nn_mass", "params", "flops"]].to_numpy().tolist() == [[False, True, True]]
 
 

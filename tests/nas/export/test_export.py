@@ -69,10 +69,10 @@ def test_files_say_what_they_are(tmp_path: Path) -> None:
 
     made = classifier("mlp")
     export(made, tmp_path / "n.onnx", "onnx")
-    told = {entry.key: entry.value for entry in onnx.load(tmp_path / "n.onnx").metadata_props}
+    metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / "n.onnx").metadata_props}
     export(made, tmp_path / "n.safetensors", "safetensors")
     with safe_open(tmp_path / "n.safetensors", "pt") as file:
-        for facts in (told, file.metadata()):
+        for facts in (metadata, file.metadata()):
             assert facts["arch"] == str(made.architecture) and json.loads(facts["classes"]) == ["a", "b", "c"]
             assert "(1, 3, 8, 8)" in facts["input"]
 

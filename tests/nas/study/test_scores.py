@@ -10,9 +10,9 @@ from nas import proxies
 from nas.study.scores import scored
 from nas.train.data import Data, fitted
 from search_spaces import MLP
-from tests.nas.train.conftest import data
+from tests.nas.train.conftest import data, images
 
-__all__ = ["data"]
+__all__ = ["data", "images"]
 
 
 def test_scores_are_written_after_each_network(data: Data, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import random
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,16 @@ def test_odd_values_get_one_line(kind: str, checkpoints: dict[str, Path], data: 
                 assert "\n" not in str(error) and len(str(error)) < 600
                 refused += 1
     assert refused > 50
+
+
+def test_a_flipped_bit_of_a_weight_is_noticed(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    content, path = bytearray(checkpoints["done"].read_bytes()), tmp_path / "flipped.pt"
+    with zipfile.ZipFile(checkpoints["done"]) as archive:
+        largest = max(archive.infolist(), key=lambda part: part.file_size)
+    content[largest.header_offset + largest.compress_size] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(RequestError, match="checksum"):
+        Checkpoint.load(path)
 
 
 def test_flipped_bits_get_one_line(checkpoints: dict[str, Path], data: Data, tmp_path: Path) -> None:

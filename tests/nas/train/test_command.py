@@ -103,7 +103,7 @@ def test_a_run_of_which_nothing_came_says_so(command: Command, images: Path) -> 
 
 
 def in_two_processes(begin: Begin, folder: Path, *arguments: str) -> list[Begun]:
-    """One command in two processes, each told what torchrun tells those that it starts."""
+    """One command in two processes, with the environment that torchrun sets."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}

@@ -79,7 +79,7 @@ def test_what_makes_no_sense_leaves_no_folder(tmp_path: Path) -> None:
         with pytest.raises(RequestError, match=said):
             nas.train(**{"networks": ["mlp:w8_d3_t2"], "out": out, **FEW, **given})
     for given, said in (
-        ({}, "give a space to draw networks from, or networks"),
+        ({}, "give a space to sample networks from, or networks"),
         ({"networks": "mlp:w8", "count": 3}, "describe the sample; give a space as well"),
         ({"space": "mlp", "named_seeds": 3}, "give both, or seeds"),
         ({"networks": ["mlp:w8"]}, "expected at least 3 to correlate"),
