@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nas.latency import LatencyConfig, Measured
     from nas.optimize.study import Study
 
-"""Samplers that need no package and have fronts."""
+
 _WARM = 100
 """Largest random sample that a search begins with, where nothing is proven: half a block of trials."""
 _LEAST_PAUSE = 1.0

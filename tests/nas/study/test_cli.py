@@ -12,6 +12,7 @@ import pytest
 
 from nas.study.cli import main
 from tests.conftest import Begin, Command, environment, refused
+from tests.nas.study.populations import short_training
 from tests.nas.train.conftest import images
 
 __all__ = ["images"]
@@ -104,16 +105,7 @@ def test_the_command_from_sample_to_prediction(command: Command, images: Path, t
         "params",
         "naswot",
     )
-    training_options = (
-        "--dataset",
-        "folder",
-        "--data",
-        str(images),
-        "--set",
-        "epochs=1",
-        "batch=12",
-        "lr=0.02",
-    )
+    training_options = short_training(images)
     plan = command("nas.study", *options, *training_options, "--plan")
     assert plan.returncode == 0, plan.stderr
     assert "4 networks, 4 trainings of 1 epoch: about " in plan.stdout

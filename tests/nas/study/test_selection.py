@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from nas.study.selection import Rule, best_by_chance, regrets
 from nas.study.stats import MIN_NETWORKS
-
-
-def networks_of(count: int = 24, noise: float = 0.0) -> pd.DataFrame:
-    """Accuracy is that of depth less that of size."""
-    generator = np.random.default_rng(0)
-    depth, params = generator.uniform(1, 3, count), generator.uniform(1, 3, count)
-    return pd.DataFrame(
-        {
-            "arch": [f"mlp:w{8 * (1 + place % 2)}_d{3 + place}_t4" for place in range(count)],
-            "depth": np.exp(depth),
-            "params": np.exp(params),
-            "naswot": depth - params + noise * generator.normal(size=count),
-            "zen": np.full(count, np.nan),
-            "top1": 50 + 10 * (depth - params),
-            "top1_std": 0.2,
-            "seeds": 2,
-        }
-    )
+from tests.nas.study.populations import networks_of
 
 
 def test_a_perfect_rule_has_no_regret() -> None:

@@ -11,6 +11,7 @@ import torch
 from nas import proxies
 from nas.study.cli import main
 from tests.conftest import Command
+from tests.nas.study.populations import short_training
 from tests.nas.train.conftest import images
 
 __all__ = ["images"]
@@ -21,16 +22,7 @@ def test_networks_that_are_equal_once_fitted_are_trained_once(
 ) -> None:
     named = ("mlp:w8_d4_t5", "mlp:w8_d4_t5_c7", "mlp:w8_d6_t5")
     sampling = ("--space", "mlp", "--fix", "width=8", "--count", "3", "--draw", "uniform")
-    training_options = (
-        "--dataset",
-        "folder",
-        "--data",
-        str(images),
-        "--set",
-        "epochs=1",
-        "batch=12",
-        "lr=0.02",
-    )
+    training_options = short_training(images)
     done = command(
         "nas.study", "--arch", *named, *sampling, *training_options, "--scores", "nn_mass", "--out", "study"
     )

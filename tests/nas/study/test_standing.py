@@ -12,27 +12,10 @@ from nas.study.standing import standing
 from nas.train.folder import load
 from search_spaces import MLP, RequestError
 from tests.conftest import Command
+from tests.nas.study.populations import networks_of, short_training
 from tests.nas.train.conftest import images
 
 __all__ = ["images"]
-
-
-def networks_of(count: int = 24, noise: float = 0.0) -> pd.DataFrame:
-    """Accuracy is that of depth less that of size."""
-    generator = np.random.default_rng(0)
-    depth, params = generator.uniform(1, 3, count), generator.uniform(1, 3, count)
-    return pd.DataFrame(
-        {
-            "arch": [f"mlp:w{8 * (1 + place % 2)}_d{3 + place}_t4" for place in range(count)],
-            "depth": np.exp(depth),
-            "params": np.exp(params),
-            "naswot": depth - params + noise * generator.normal(size=count),
-            "zen": np.full(count, np.nan),
-            "top1": 50 + 10 * (depth - params),
-            "top1_std": 0.2,
-            "seeds": 2,
-        }
-    )
 
 
 def test_known_margins() -> None:
@@ -55,16 +38,7 @@ def test_known_margins() -> None:
 def test_named_networks_are_compared_with_the_sample(command: Command, images: Path, tmp_path: Path) -> None:
     named = [str(MLP(depth=3)), str(MLP(depth=7, links=3))]
     sampling = ("--space", "mlp", "--fix", "width=8", "--count", "8", "--draw", "uniform")
-    training_options = (
-        "--dataset",
-        "folder",
-        "--data",
-        str(images),
-        "--set",
-        "epochs=1",
-        "batch=12",
-        "lr=0.02",
-    )
+    training_options = short_training(images)
     options = (
         "--scores",
         "nn_mass",

@@ -26,6 +26,7 @@ from nas.study.stats import (
     tau_within,
     with_interval,
 )
+from tests.nas.study.populations import networks_of
 
 EVERY = np.ones((4, 4), bool)
 
@@ -34,24 +35,6 @@ def networks(archs: list[str], top1: list[float], std: float = 0.1, seeds: int =
     figures = pd.DataFrame([score(arch) for arch in archs])[["nn_mass", "params"]]
     return pd.concat([pd.Series(archs, name="arch"), figures], axis=1).assign(
         top1=top1, top1_std=std, seeds=seeds
-    )
-
-
-def networks_of(count: int = 24, noise: float = 0.0) -> pd.DataFrame:
-    """Accuracy is that of depth less that of size."""
-    generator = np.random.default_rng(0)
-    depth, params = generator.uniform(1, 3, count), generator.uniform(1, 3, count)
-    return pd.DataFrame(
-        {
-            "arch": [f"mlp:w{8 * (1 + place % 2)}_d{3 + place}_t4" for place in range(count)],
-            "depth": np.exp(depth),
-            "params": np.exp(params),
-            "naswot": depth - params + noise * generator.normal(size=count),
-            "zen": np.full(count, np.nan),
-            "top1": 50 + 10 * (depth - params),
-            "top1_std": 0.2,
-            "seeds": 2,
-        }
     )
 
 
