@@ -68,7 +68,7 @@ def add_latency(add: argparse._ActionsContainer, most: bool = False) -> None:
         add.add_argument("--max-latency", type=milliseconds, metavar="MS", help=limit)
 
 
-def wanted(options: argparse.Namespace) -> LatencyConfig | None:
+def latency_config(options: argparse.Namespace) -> LatencyConfig | None:
     """The configuration that the options request; None without `--latency` and `--max-latency`.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 import search_spaces
 from nas import callable_package
 from nas.cli import DONE, FLOPS_NOTE, FORMATS, Parser, progress
-from nas.latency import add_latency, wanted
+from nas.latency import add_latency, latency_config
 from nas.networks import Many, One, listed
 from search_spaces import RequestError
 
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     texts = [*options.archs, *options.arch]
     if not texts:
         raise RequestError("no architecture to score; give one, such as --arch mobilenet:mobilenet_v2")
-    latency = wanted(options)
+    latency = latency_config(options)
 
     import pandas as pd
 

@@ -21,7 +21,7 @@ from nas.cli import (
     progress,
 )
 from nas.exact.problem import Problem
-from nas.latency import add_latency, wanted
+from nas.latency import add_latency, latency_config
 from nas.optimize.folder import RunFolder
 from nas.optimize.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
 from nas.options import add_options, given
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parse_budget(cost, written)
         _show_choices(search_spaces.get(asked.get("space", "mobilenet")).fix(**asked.get("fix", {})))
         return DONE
-    wanted(options)  # a device that is not there is found out here, before anything is searched
+    latency_config(options)  # a device that is not there is found out here, before anything is searched
     with interruptions() as interrupted, ExitStack() as stack:
         folder = _opened(options, stack) if options.resume else None
         request = folder.request if folder else _request(options)
@@ -104,7 +104,7 @@ def _search(
     assert run.folder is not None
     run.prove(options.top)
     # What is proven is final: it is shown, and counted by fvcore, while Optuna explores beside it.
-    early = run.proof is not None and run.proof.settles(options.top) and wanted(options) is None
+    early = run.proof is not None and run.proof.settles(options.top) and latency_config(options) is None
     if early:
         shown = _shown(run, options)
         recounter.start(shown.to_dict("records"))
@@ -114,7 +114,7 @@ def _search(
         trials = run.trials  # the first that needs Optuna
     with progress("searching", run.request.trials, trials) as advance:
         run.explore(interrupted, advance)
-    if not interrupted() and (latency := wanted(options)):
+    if not interrupted() and (latency := latency_config(options)):
         with progress("measuring", options.top + len(run.compared)) as advance:
             run.measure(latency, options.top, interrupted, advance)
     if not interrupted():

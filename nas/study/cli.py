@@ -12,7 +12,7 @@ from pathlib import Path
 
 import search_spaces
 from nas.cli import DONE, Parser, progress
-from nas.latency import LatencyConfig, add_latency, wanted
+from nas.latency import LatencyConfig, add_latency, latency_config
 from nas.options import add_options, flags_given, given
 from nas.runs import locked
 from nas.signals import INTERRUPTED, interruptions
@@ -36,15 +36,15 @@ _NOT_OF_SAMPLE = ("scores", "score_batch", "initialisations")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Study as the arguments say; returns the exit code."""
+    """`nas study`: run, resume or plan a study; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     for option, instead in _MOVED.items():
         if option in (one.partition("=")[0] for one in given):
             raise RequestError(f"{option} is a command of its own: {instead}")
     options = _parser().parse_args(given)
-    asked = wanted(options)
+    latency = latency_config(options)
     if options.plan and options.out:
-        raise RequestError("--plan keeps nothing; leave out --out")
+        raise RequestError("--plan writes nothing; leave out --out")
     with interruptions() as interrupted, ExitStack() as held:
         if options.resume and not options.plan:
             held.enter_context(locked(options.resume))
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 session = session.without_duplicates()
             session.check()
             if options.plan:
-                _show_plan(session, asked, options.threads)
+                _show_plan(session, latency, options.threads)
                 return DONE
             if not folder:
                 folder = session.created(options.out)
@@ -65,28 +65,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not session.train(folder, interrupted):
                 print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
                 return INTERRUPTED
-        _conclude(folder, asked, interrupted)
+        _conclude(folder, latency, interrupted)
         return INTERRUPTED if interrupted() else DONE
 
 
 def _parser() -> Parser:
     parser = Parser(
         "nas study",
-        description="Train a population of networks, and see how well scores tell which are good.",
+        description="Train a population of networks and measure how well scores predict accuracy.",
     )
     study = parser.add_argument_group("study")
     add_options(study, StudyRequest)
-    networks = f"networks to draw ({COUNT})"
+    networks = f"networks to sample ({COUNT})"
     study.add_argument("--count", type=at_least(3, MOST_NETWORKS), metavar="N", help=networks)
     study.add_argument(
-        "--arch", nargs="+", action="extend", metavar="SPEC", help="further networks, given by hand"
+        "--arch", nargs="+", action="extend", metavar="SPEC", help="networks to train besides the sample"
     )
     add_training(parser)
     how = parser.add_argument_group("run").add_argument
     add_latency(parser)
-    how("--plan", action="store_true", help="show what would be trained, and how long it takes; and stop")
-    how("--out", type=Path, metavar="FOLDER", help="where to keep the study (results/studies/...)")
-    how("--resume", type=Path, metavar="FOLDER", help="go on with the study in this folder")
+    how("--plan", action="store_true", help="show the trainings and their estimated time, and stop")
+    how("--out", type=Path, metavar="FOLDER", help="folder of the study (results/studies/...)")
+    how("--resume", type=Path, metavar="FOLDER", help="continue the study in this folder")
     return parser
 
 
@@ -102,57 +102,59 @@ def _request(options: argparse.Namespace) -> StudyRequest:
         raise RequestError(
             "--named-seeds needs networks of --arch beside a sample of --space; give both, or --seeds"
         )
-    asked = given(options, StudyRequest)
+    chosen = given(options, StudyRequest)
     return requested(
         options.space or "",
         options.arch or (),
         order_of=lambda archs: order_of(archs, options),
-        budgets=asked.get("budgets", {}),
-        fix=asked.get("fix", {}),
+        budgets=chosen.get("budgets", {}),
+        fix=chosen.get("fix", {}),
         count=options.count,
-        draw=asked.get("draw"),
-        draw_seed=asked.get("draw_seed"),
+        draw=chosen.get("draw"),
+        draw_seed=chosen.get("draw_seed"),
         named_seeds=options.named_seeds,
-        scores=asked.get("scores"),
-        score_batch=asked.get("score_batch"),
-        initialisations=asked.get("initialisations"),
+        scores=chosen.get("scores"),
+        score_batch=chosen.get("score_batch"),
+        initialisations=chosen.get("initialisations"),
     )
 
 
 def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyRequest:
-    """The stored request, its data perhaps elsewhere; anything else asked for must be what is stored.
+    """The stored request, with the data folder of the options; other options must equal what is stored.
 
     Raises:
-        RequestError: The arguments ask for another study.
+        RequestError: The options describe another study.
     """
     moved = replace(request, order=replace(request.order, data=str(options.data or request.order.data)))
     differing = moved.order.differing(changed_by(moved.order, (), options))
     differing += flags_given(options, StudyRequest) + _given(options, ("count", "arch", "out"))
     if differing:
         raise RequestError(
-            f"--resume {options.resume} goes on with the study as it was asked for; leave out what differs:"
+            f"--resume {options.resume} continues the study as stored; leave out what differs:"
             f" {'; '.join(differing)}"
         )
     return moved
 
 
-def _conclude(folder: StudyFolder, asked: LatencyConfig | None, interrupted: Callable[[], bool]) -> None:
-    """Report, or say where that can be done: a machine that trains may have nothing to draw and test with."""
+def _conclude(folder: StudyFolder, latency: LatencyConfig | None, interrupted: Callable[[], bool]) -> None:
+    """Report; without the packages for it, print the command for a machine that has them."""
     try:
-        conclude(folder, asked, interrupted)
+        conclude(folder, latency, interrupted)
     except ModuleNotFoundError as missing:
         if missing.name not in NEEDED:
             raise
         where = f"nas report {shlex.quote(str(folder.path))}"
-        print(f"all are trained; the report needs {missing.name}: where that is installed, {where}")
+        print(
+            f"all networks are trained; the report needs {missing.name}: where that is installed, run {where}"
+        )
 
 
 def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
-    """Those of some options that were given."""
+    """The flags of those options that were given."""
     return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
 
 
-def _show_plan(session: Session, asked: LatencyConfig | None, threads: int | None) -> None:
+def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | None) -> None:
     import numpy as np
     import pandas as pd
 
@@ -171,7 +173,7 @@ def _show_plan(session: Session, asked: LatencyConfig | None, threads: int | Non
             rows.append({"arch": str(one), **score(one)})
             advance()
     table = pd.DataFrame(rows)
-    measured = latencies(table, asked)
+    measured = latencies(table, latency)
     show(measured.columns(table) if measured else table, family=architectures[0].family)
     if measured:
         print(rendered(measured.sentence()), end="")

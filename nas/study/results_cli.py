@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nas.cli import DONE, Parser
-from nas.latency import LatencyConfig, add_latency, wanted
+from nas.latency import LatencyConfig, add_latency, latency_config
 from nas.runs import locked, writing
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
@@ -26,7 +26,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("studies", nargs="+", type=Path, metavar="FOLDER", help="folders of trained studies")
     add_latency(parser)
     options = parser.parse_args(arguments)
-    latency = wanted(options)
+    latency = latency_config(options)
     with interruptions() as interrupted, ExitStack() as held:
         for path in dict.fromkeys(options.studies):
             held.enter_context(locked(path))
@@ -118,7 +118,7 @@ def _predict(options: argparse.Namespace) -> int:
     from nas.study.report import read_table
     from nas.train.config import from_table
 
-    latency = wanted(options)
+    latency = latency_config(options)
     folder = StudyFolder.open(options.study)
     if not folder.table.exists():
         raise RequestError(f"{folder.path} is not finished; go on with: {folder.resume}")

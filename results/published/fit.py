@@ -1,7 +1,7 @@
-"""How well NN-Mass, costs, width, depth and every two of them fit published accuracies.
+"""How well NN-Mass, costs, width, depth and pairs of them fit published accuracies.
 
-Networks are compared within their recipe: recipes share the slopes, and each has an intercept. A layout of
-several recipes is left out of all of them at once. Scores are logarithms.
+Networks are compared within their recipe: recipes share the slopes, and each has its own intercept. A layout
+in several recipes is left out of all of them at once. Scores are logarithms.
 """
 
 from __future__ import annotations
@@ -27,20 +27,23 @@ from search_spaces import Architecture
 HERE = Path(__file__).parent
 TERMS = ("nn_mass", "params", "flops", "width", "depth")
 RANKED_BY = ("nn_mass", "params", "flops")
-"""Terms that a search ranks by."""
+"""Terms used as rankings."""
 MEAN = "mean"
-"""The fit without a term: the mean accuracy of the recipe."""
+"""Name of the fit without terms: the mean accuracy of the recipe."""
 LEAST = 4
-"""Networks that a recipe needs to be fitted by itself."""
+"""Minimum number of networks of a recipe for a fit of its own."""
 SPARE = 2
-"""Networks more than coefficients that a fit needs."""
+"""Minimum number of networks in excess of coefficients for a fit."""
 
 
 def published(path: Path = HERE / "networks.csv") -> pd.DataFrame:
-    """The networks with their terms, layout (the spec at the family's own resolution) and base width.
+    """The published networks with their terms, layout (spec at the default resolution) and base width.
+
+    Args:
+        path: CSV file of networks.
 
     Raises:
-        ValueError: A network has not the published number of parameters.
+        ValueError: The number of parameters of a network differs from the published one.
     """
     table = pd.read_csv(path, dtype={"params_millions": str})
     rows = []
@@ -60,25 +63,32 @@ def published(path: Path = HERE / "networks.csv") -> pd.DataFrame:
 
 
 def check_size(architecture: Architecture, printed: str, counted: str) -> None:
-    """Compare an architecture's parameters with a published number of millions, rounded or cut off.
+    """Compare an architecture's parameters with the published number.
+
+    Args:
+        architecture: The architecture.
+        printed: Published parameters in millions, rounded or truncated.
+        counted: "all", or "without batch norm".
 
     Raises:
-        ValueError: They differ by a unit of the last digit printed, or more.
+        ValueError: They differ by one unit of the last printed digit or more.
     """
     ours = int(architecture.figures().params)
     if counted == "without batch norm":
         layers = [layer for layer in architecture.assemble().modules() if isinstance(layer, nn.BatchNorm2d)]
         ours -= sum(weights.numel() for layer in layers for weights in layer.parameters())
     if not abs(ours / 1e6 - float(printed)) < 10.0 ** -len(printed.partition(".")[2]):
-        raise ValueError(f"{architecture} has {ours:,} parameters ({counted}), not {printed}M; mend the spec")
+        raise ValueError(
+            f"{architecture} has {ours:,} parameters ({counted}), not {printed}M; correct the spec"
+        )
 
 
 class Fit:
-    """A least-squares fit of accuracy: an intercept a recipe, and shared slopes.
+    """A least-squares fit of accuracy with an intercept for each recipe and shared slopes.
 
     Attributes:
-        slopes: Points for each e-fold of a term; None where the networks do not determine them.
-        rest: Sum of squared residuals.
+        slopes: Points per e-fold of each term; None if the networks do not determine them.
+        rest: Sum of squared residuals, in points squared.
     """
 
     def __init__(self, networks: pd.DataFrame, terms: Sequence[str]) -> None:
@@ -92,14 +102,14 @@ class Fit:
         self._intercepts = dict(zip(recipes, found, strict=False))
 
     def predict(self, networks: pd.DataFrame) -> pd.Series:
-        """Accuracy of networks; nan of an unknown recipe, or where the slopes are not determined."""
+        """Predicted accuracy of networks; nan for an unknown recipe or undetermined slopes."""
         if self.slopes is None:
             return pd.Series(np.nan, networks.index)
         return networks["group"].map(self._intercepts) + np.log(networks[self.terms]) @ self.slopes
 
 
 def left_out(networks: pd.DataFrame, terms: Sequence[str]) -> pd.Series:
-    """What the fit to all other layouts predicts for each network, less its accuracy, in points."""
+    """Error of the prediction from all other layouts for each network, in points."""
     errors = pd.Series(np.nan, networks.index)
     for _, out in networks.groupby("layout"):
         if len(out) < len(networks):
@@ -108,10 +118,13 @@ def left_out(networks: pd.DataFrame, terms: Sequence[str]) -> pd.Series:
 
 
 def ordered(networks: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
-    """A row a pair of one recipe that differs in accuracy: right is 1 or 0, or a half for a tie.
+    """The predicted order of every pair of networks of one recipe with different accuracies, one row each.
 
-    Of one term more is better. Several are weighed by the fit to all layouts but the two; pairs without a fit
-    are missing.
+    With one term, more is better. Several terms are weighted by a fit without the layouts of the pair; pairs
+    without a fit are left out.
+
+    Returns:
+        first and second (rows of `networks`), layouts, same_base, and right: 1, 0, or 0.5 for a tie.
     """
     logs = np.log(networks[list(terms)].to_numpy(float))
     top1, layouts, groups, bases = (networks[name].to_numpy() for name in ("top1", "layout", "group", "base"))
@@ -133,9 +146,9 @@ def ordered(networks: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
 
 
 def samples(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each recipe of enough networks, the recipes of a family pooled, and all.
+    """Names and networks of the samples: large recipes, the pool of each family, and the pool of all.
 
-    A recipe of one network has nothing to be compared with and is in no pool.
+    A recipe of one network allows no comparison and is in no pool.
     """
     for group, networks in table.groupby("group", sort=False):
         if len(networks) >= LEAST:
@@ -147,7 +160,7 @@ def samples(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def fits(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a sample and fit of no term, one or two, as README.md describes."""
+    """Fits of zero, one and two terms to each sample, one row each, as README.md describes."""
     each = ((), *((term,) for term in TERMS), *combinations(TERMS, 2))
     return pd.DataFrame([_row(name, networks, terms) for name, networks in samples(table) for terms in each])
 
@@ -192,7 +205,7 @@ def _error(errors: pd.Series, layouts: pd.Series) -> dict[str, float]:
 
 
 def pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a pair of networks of one recipe: points between them, whether the better has more of each."""
+    """Pairs of networks of one recipe, one row each: difference in points, and which terms order them."""
     right = {term: ordered(table, (term,))["right"] == 1 for term in RANKED_BY}
     rows = []
     for pair in ordered(table, RANKED_BY[:1]).itertuples():
@@ -211,12 +224,15 @@ def pairs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def figure(table: pd.DataFrame) -> bytes:
-    """A PNG: a row a family, a column a score, a colour a recipe; each layout is named once, leftmost."""
+    """A PNG with a row for each family, a column for each score and a colour for each recipe.
+
+    Each layout is labelled once, at its leftmost point.
+    """
     from matplotlib.figure import Figure
 
     families = table["family"].unique()
-    drawn = Figure(figsize=(14, 5 * len(families)), layout="constrained")
-    panels = drawn.subplots(len(families), len(RANKED_BY), squeeze=False, sharey="row")
+    figure = Figure(figsize=(14, 5 * len(families)), layout="constrained")
+    panels = figure.subplots(len(families), len(RANKED_BY), squeeze=False, sharey="row")
     for row, family in zip(panels, families, strict=True):
         networks = table[table["family"] == family]
         for panel, score in zip(row, RANKED_BY, strict=True):
@@ -230,7 +246,7 @@ def figure(table: pd.DataFrame) -> bytes:
             logarithmic(panel, score)
         row[0].set_ylabel(f"{family}: {column('top1').label('on ImageNet')}")
         row[-1].legend(fontsize=7, loc="lower right")
-    return as_png(drawn, dpi=110)
+    return as_png(figure, dpi=110)
 
 
 def main() -> None:
@@ -240,16 +256,16 @@ def main() -> None:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     table = published()
-    found, ordered_pairs = fits(table), pairs(table)
-    write_whole(folder / "fits.csv", found.to_csv(index=False, float_format="%.6g"))
+    fitted, ordered_pairs = fits(table), pairs(table)
+    write_whole(folder / "fits.csv", fitted.to_csv(index=False, float_format="%.6g"))
     write_whole(folder / "pairs.csv", ordered_pairs.to_csv(index=False, float_format="%.6g"))
     write_whole(folder / "published.png", figure(table))
-    found["right"] = found["pairs_right"] / found["pairs"]
+    fitted["right"] = fitted["pairs_right"] / fitted["pairs"]
     for title, shown in (
-        ("Error in points, layouts left out", "error"),
+        ("Error in points, leaving layouts out", "error"),
         ("Pairs in the right order", "right"),
     ):
-        wide = found[found["terms"].isin([MEAN, *TERMS])].pivot_table(shown, "sample", "terms", sort=False)
+        wide = fitted[fitted["terms"].isin([MEAN, *TERMS])].pivot_table(shown, "sample", "terms", sort=False)
         print(f"\n{title}:\n{wide.round(2).to_string()}")
 
 

@@ -1,4 +1,4 @@
-"""Published accuracies: the table is what it says, the fits are those of least squares, layouts left out."""
+"""Published accuracies: the table matches its sources, and fits are least squares with layouts left out."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def networks() -> pd.DataFrame:
 
 
 def trained(terms: np.ndarray, top1: np.ndarray, recipes: np.ndarray, layouts: np.ndarray) -> pd.DataFrame:
-    """Networks of which the logarithms of x and y are the terms."""
+    """Networks with terms x and y whose logarithms are given."""
     table = pd.DataFrame(np.exp(terms), columns=list("xy")[: terms.shape[1]])
     return table.assign(top1=top1, group=recipes, layout=layouts, base="of all")
 
 
 def plane(generator: np.random.Generator, noise: float, recipes: int = 3, layouts: int = 6) -> pd.DataFrame:
-    """Accuracies 2x - 3y + 10 recipe, each of the layouts trained by each recipe."""
+    """Accuracies 2x - 3y + 10 recipe, for every layout in every recipe."""
     terms = np.tile(generator.normal(size=(layouts, 2)), (recipes, 1))
     recipe = np.repeat(np.arange(recipes), layouts)
     top1 = terms @ [2.0, -3.0] + 10 * recipe + noise * generator.normal(size=len(terms))
     return trained(terms, top1, recipe, np.tile(np.arange(layouts), recipes))
 
 
-def test_a_line_worked_out_by_hand() -> None:
-    # Without the first network the line through (1, 2) and (2, 2) says 2, not 0; without the second that of
-    # (0, 0) and (2, 2) says 1, not 2; without the third that of (0, 0) and (1, 2) says 4, not 2.
+def test_a_line_computed_by_hand() -> None:
+    # Without the first network, the line through (1, 2) and (2, 2) predicts 2, not 0. Without the second, the
+    # line through (0, 0) and (2, 2) predicts 1, not 2. Without the third, (0, 0) and (1, 2) predict 4, not 2.
     top1, one_recipe = np.array([0.0, 2.0, 2.0]), np.zeros(3, int)
     one = trained(np.array([[0.0], [1.0], [2.0]]), top1, one_recipe, np.arange(3))
     line, mean = fit.Fit(one, "x"), fit.Fit(one, "")
@@ -76,8 +76,8 @@ def test_an_exact_plane_leaves_no_error(seed: int) -> None:
 
 
 @given(st.integers(0, 1000))
-def test_left_out_is_fitted_again_without_that_layout(seed: int) -> None:
-    """The same by brute force: a column of ones a recipe, and every network of the layout away."""
+def test_left_out_refits_without_the_layout(seed: int) -> None:
+    """Compare with an explicit fit without every network of the layout."""
     one = plane(np.random.default_rng(seed), noise=1)
     design = np.hstack([np.eye(3)[one["group"]], np.log(one[["x", "y"]])])
     errors, top1 = fit.left_out(one, "xy"), one["top1"].to_numpy()
@@ -90,7 +90,7 @@ def test_left_out_is_fitted_again_without_that_layout(seed: int) -> None:
     assert error["error"] == pytest.approx(np.sqrt(np.mean(np.square(errors))))
 
 
-def test_what_one_network_alone_settles_is_not_fitted() -> None:
+def test_undetermined_slopes_are_not_fitted() -> None:
     terms = np.array([[1.0, 0.0], [2.0, 0.0], [3.0, 0.0], [4.0, 5.0]])
     one = trained(terms, np.array([1.0, 2.0, 3.0, 9.0]), np.zeros(4, int), np.arange(4))
     assert fit.Fit(one, "xy").slopes is not None and fit.Fit(one[:3], "xy").slopes is None
@@ -98,22 +98,22 @@ def test_what_one_network_alone_settles_is_not_fitted() -> None:
     assert errors.isna().tolist() == [False, False, False, True]
 
 
-def test_a_layout_of_several_recipes_is_one() -> None:
+def test_a_layout_in_several_recipes_counts_once() -> None:
     one = plane(np.random.default_rng(0), noise=0, recipes=2, layouts=2)
     assert fit.ordered(one, "x")["layouts"].tolist() == [frozenset((0, 1))] * 2
 
 
 def test_every_network_has_its_published_size(networks: pd.DataFrame) -> None:
-    # `published` compares each with it.
+    # `published` compares the size of each.
     assert len(networks) > 50 and networks["source"].str.len().min() > 20
     assert (networks["top1"] < networks["top5"]).all()
 
 
-def test_a_recipe_has_a_layout_once(networks: pd.DataFrame) -> None:
+def test_a_recipe_has_each_layout_once(networks: pd.DataFrame) -> None:
     assert not networks.duplicated(["group", "layout"]).any()
 
 
-def test_what_torchvision_publishes_is_what_it_says(networks: pd.DataFrame) -> None:
+def test_torchvision_metadata_match(networks: pd.DataFrame) -> None:
     from_weights = networks[networks["source"].str.startswith("torchvision ")]
     assert len(from_weights) >= 11
     for row in from_weights.to_dict("records"):
@@ -124,7 +124,7 @@ def test_what_torchvision_publishes_is_what_it_says(networks: pd.DataFrame) -> N
         assert meta["num_params"] == search_spaces.parse(row["arch"]).figures().params
 
 
-def test_sizes_are_held_to_the_last_digit_printed() -> None:
+def test_sizes_are_checked_to_the_last_printed_digit() -> None:
     network = MobileNet()  # 3,504,872, of which 34,112 are batch norm's
     for printed, counted in (("3.504872", "all"), ("3.50", "all"), ("3.504", "all"), ("3.505", "all"),
                              ("3.47", "without batch norm")):  # fmt: skip
@@ -135,11 +135,11 @@ def test_sizes_are_held_to_the_last_digit_printed() -> None:
         ("3.47", "all"),
         ("3.50", "without batch norm"),
     ):
-        with pytest.raises(ValueError, match="mend the spec"):
+        with pytest.raises(ValueError, match="correct the spec"):
             fit.check_size(network, printed, counted)
 
 
-def test_pairs_are_of_one_recipe(networks: pd.DataFrame) -> None:
+def test_pairs_are_within_a_recipe(networks: pd.DataFrame) -> None:
     ordered_pairs = fit.pairs(networks)
     sizes = networks.groupby(["family", "recipe"]).size()
     assert (
@@ -151,7 +151,7 @@ def test_pairs_are_of_one_recipe(networks: pd.DataFrame) -> None:
     assert of[["nn_mass", "params", "flops"]].to_numpy().tolist() == [[False, True, True]]
 
 
-def test_the_script_gives_what_is_kept(networks: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_script_reproduces_the_committed_tables(networks: pd.DataFrame, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, FOLDER / "fit.py", "--out", tmp_path / "fits"],
         capture_output=True,

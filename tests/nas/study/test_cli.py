@@ -162,7 +162,7 @@ def test_the_command_from_sample_to_prediction(command: Command, images: Path, t
         ),
         (["--space", "mlp", "--dataset", "seg20", "--device", "cpu", "--parallel"], "as --parallel 2"),
         (["--arch", "mlp:mlp_8", "--dataset", "folder"], "1 networks: expected at least 3"),
-        (["--space", "mlp", "--dataset", "seg20", "--plan", "--out", "x"], "--plan keeps nothing"),
+        (["--space", "mlp", "--dataset", "seg20", "--plan", "--out", "x"], "--plan writes nothing"),
         (
             ["--space", "mlp", "--dataset", "seg20", "--named-seeds", "0,1"],
             "--named-seeds needs networks of --arch beside a sample",
@@ -185,7 +185,7 @@ def test_it_trains_without_the_packages_of_reports(
 ) -> None:
     bare = begin(tmp_path, "nas.study", *without_reports(images), without=NEEDED_TO_REPORT).ended()
     assert bare.returncode == 0, bare.stderr
-    assert "all are trained; the report needs" in bare.stdout and "nas report study" in bare.stdout
+    assert "all networks are trained; the report needs" in bare.stdout and "nas report study" in bare.stdout
     refused = begin(tmp_path, "nas", "report", "study", without=NEEDED_TO_REPORT).ended()
     assert refused.returncode == 2 and "error: the report needs " in refused.stderr
     done = command("nas", "report", "study")
@@ -201,4 +201,4 @@ def test_a_new_interpreter_trains_without_the_packages_of_reports(images: Path, 
         cwd=tmp_path, env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert bare.returncode == 0, bare.stderr
-    assert "all are trained; the report needs" in bare.stdout and "nas report study" in bare.stdout
+    assert "all networks are trained; the report needs" in bare.stdout and "nas report study" in bare.stdout
