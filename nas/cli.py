@@ -43,6 +43,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, program: str, **settings: Any) -> None:
         super().__init__(program, allow_abbrev=False, **settings)
+        self._negative_number_matcher = re.compile(r"-\d")  # so that -400M is a wrong value, not an option
 
     def format_help(self) -> str:
         """The help, with the appendix."""

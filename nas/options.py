@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import textwrap
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nas.values import ANY, Range, assignment
 from search_spaces import RequestError
 from search_spaces.errors import checked_kind, did_you_mean, shown
 
 _KEY = "option"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,22 @@ def option(meaning: str | Callable[[], str], *, default: Any = MISSING, **settin
     if callable(default):
         return dataclasses.field(default_factory=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def documented(kind: type[T]) -> type[T]:
+    """A dataclass whose docstring lists its options, beside the fields that it describes itself."""
+    text, heading = inspect.cleandoc(kind.__doc__ or ""), "\nAttributes:\n"
+    lines = [
+        f"    {field.name}: {meaning}.\n".replace("{key}", "each cost")
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]  # of a dataclass
+        if _KEY in field.metadata
+        and isinstance(meaning := field.metadata[_KEY].meaning, str)
+        and f"\n    {field.name}:" not in text
+    ]
+    if heading not in text:
+        text += f"\n{heading}"
+    kind.__doc__ = text.replace(heading, heading + "".join(lines))
+    return kind
 
 
 def options_of(kind: type[Any]) -> Mapping[str, Option]:

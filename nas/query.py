@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import search_spaces
-from nas.options import check, option
+from nas.options import check, documented, option
 from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
 from search_spaces.cost import Column
@@ -277,6 +277,7 @@ def with_space(asked: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
+@documented
 @dataclass(frozen=True)
 class Query:
     """The architectures of a space that a user requests.

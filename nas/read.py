@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas import callable_package
 from search_spaces import RequestError
@@ -61,22 +61,19 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
 def _kind(path: Path) -> str:
     """The kind of run in a folder, a key of `_KINDS`."""
     from nas.files import read_whole
-    from nas.runs import SHOWN
+    from nas.runs import SHOWN, kind_of
     from search_spaces.errors import printable, shortened
 
     expected = "expected the folder of a search, a training, a study or a comparison"
     file, where = path / "run.json", printable(shortened(str(path), SHOWN))
     try:
-        state: dict[str, Any] = json.loads(read_whole(file))
-        request: dict[str, Any] = state["order"] if "order" in state else state["request"]
-        nested = "order" in request
+        return kind_of(json.loads(read_whole(file)))
     except OSError as error:
         if error.errno == errno.ENOENT and (path / "across_nn_mass.csv").exists():
             return "comparison"
         raise RequestError(f"folder {where}: run.json: {error.strerror or error}; {expected}") from None
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise RequestError(f"{where}: run.json is damaged ({repr(error)[:SHOWN]}); {expected}") from None
-    return "training" if "order" in state else "study" if nested else "search"
 
 
 callable_package(__name__)

@@ -185,6 +185,24 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def kind_of(state: Mapping[str, Any]) -> str:
+    """Of what kind the run is that wrote a run.json: "search", "training" or "study".
+
+    Args:
+        state: What the run.json holds.
+
+    Raises:
+        KeyError: It holds no request.
+        TypeError: The request is not an object.
+
+    >>> kind_of({"order": {}}), kind_of({"request": {"order": {}}}), kind_of({"request": {"space": "mlp"}})
+    ('training', 'study', 'search')
+    """
+    if "order" in state:
+        return "training"
+    return "study" if "order" in state["request"] else "search"
+
+
 class Asked(Protocol):
     """What a run was asked for, as its folder needs it; a `nas.schema.Stored` with a name."""
 
@@ -215,7 +233,7 @@ class Folder(Generic[R]):
     request_class: type[R]
     """Of the request."""
     kind: ClassVar[str]
-    """What it is the folder of, as "run"."""
+    """What it is the folder of: "search", "training" or "study"."""
     module: ClassVar[str]
     """The command that goes on with it, as Python's -m runs it."""
     under: ClassVar[Path]
@@ -268,12 +286,15 @@ class Folder(Generic[R]):
             state = json.loads(content)
             if state.get("format", _FORMAT) != _FORMAT:
                 raise ValueError(f"format {state['format']}")
-            return cls(path, cls.request_class.of_json(state[cls.key]), state)
+            kind = kind_of(state)
+            if kind == cls.kind:
+                return cls(path, cls.request_class.of_json(state[cls.key]), state)
         except RequestError as error:
             raise RequestError(f"{file}: {error}") from None
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
                 MemoryError) as error:  # fmt: skip
             raise RequestError(f"{file} is damaged ({repr(error)[:SHOWN]}); start a new {cls.kind}") from None
+        raise RequestError(f"{path} is the folder of a {kind}, expected that of a {cls.kind}")
 
     def fact(self, name: str, kind: Any, default: Any) -> Any:
         """A fact of run.json, or the default where there is none.

@@ -23,7 +23,7 @@ class RunFolder(Folder[Request]):
     """
 
     request_class = Request
-    kind = "run"
+    kind = "search"
     module = "nas.search"
     under = Path("results/runs")
     packages = ("zero-cost-nas", "optuna", "numpy", "pandas", "torch", "fvcore")

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from nas import proxies
 from nas.columns import of_search
-from nas.options import option, words
+from nas.options import documented, option, words
 from nas.proxies.registry import BATCH
 from nas.query import Goal, Query, exactly
 from nas.schema import Stored
@@ -51,6 +51,7 @@ PILOT = {"pilot/equal-cost": -8.2, "pilot/equal-cost-400M": -5.4}
 """Top-1 accuracy of the top-ranked network less MobileNetV2's, in points, by study under `results/`."""
 
 
+@documented
 @dataclass(frozen=True)
 class Request(Query, Stored):
     """Everything that decides a search's result, apart from versions."""

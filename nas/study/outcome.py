@@ -29,7 +29,7 @@ _SHOWN = ("nn_mass", "nn_mass within a width", "params", RANDOM)
 _LEAST = 3
 """Minimum number of networks for a correlation."""
 _FEW = 12
-"""Maximum number of networks that are compared with the first one if none were sampled."""
+"""Maximum number of networks that are listed, or compared with the first one if none were sampled."""
 
 
 def latencies(
@@ -88,6 +88,7 @@ def conclude(
     folder.save_state("finished", facts)
     _measure(folder, table, latency, stop)
     if caveat:
+        show(table[["arch", "top1"]].sort_values("top1", ascending=False).head(_FEW))
         print(rendered(f"warning: {caveat}. correlations.csv is no evidence about the scores."), end="")
     else:
         _print_correlations(table, found, request.scores)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import search_spaces
 from nas.optimize.request import MOST_IMAGES, MOST_SEED
-from nas.options import check, option
+from nas.options import check, documented, option
 from nas.query import COSTS
 from nas.schema import Stored
 from nas.study.population import Draw
@@ -23,6 +23,7 @@ USUAL_BATCH = 64
 """How networks are sampled by default, and the default batch size of data-dependent scores."""
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class StudyRequest(Stored):
     """The request of a study.

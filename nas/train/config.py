@@ -12,7 +12,7 @@ import numpy as np
 
 import search_spaces
 from nas.files import read_csv
-from nas.options import check, option, read
+from nas.options import check, documented, option, read
 from nas.schema import Stored
 from nas.values import Range
 from search_spaces import Architecture, RequestError, parse
@@ -25,6 +25,7 @@ _OF_RECIPE = "the recipe's"
 _SHARE, _ALPHA = Range(0, 1), Range(0.001, 100, or_zero=True)
 
 
+@documented
 @dataclass(frozen=True)
 class Recipe(Stored):
     """How a network is trained: SGD with momentum, or AdamW, under a cosine schedule."""
@@ -156,6 +157,7 @@ DATA, USUAL_RECIPE = "data", "quick"
 _SEEDS = Range(0, 2**63 - 1)
 
 
+@documented
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Stored):
     """A training run as it was asked for.

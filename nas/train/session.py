@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas.options import check, option
+from nas.options import check, documented, option
 from nas.train.config import MOST_PROCESSES, TrainConfig
 from nas.train.folder import TrainFolder
 from nas.values import Range
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _PROCESSES = Range(1, MOST_PROCESSES)
 
 
+@documented
 @dataclass(frozen=True)
 class Hardware:
     """Execution settings of a training: they affect its speed, not its results, apart from rounding."""

@@ -59,6 +59,14 @@ def test_an_instance_written_as_arguments_is_read_back(kind: type) -> None:
     assert parsed(kind, []) == {}
 
 
+@pytest.mark.parametrize("kind", MADE)
+def test_the_docstring_describes_every_field(kind: type) -> None:
+    assert kind.__doc__ and kind.__doc__.count("Attributes:") == 1
+    later = {name for name, each in options_of(kind).items() if callable(each.meaning)}  # lists of names
+    for field in dataclasses.fields(kind):
+        assert field.name in later or f"    {field.name}: " in kind.__doc__, field.name
+
+
 @pytest.mark.parametrize(
     ("kind", "each"),
     [(kind, each) for kind in MADE for each in options_of(kind).values() if each.kind in (int, float)],

@@ -37,7 +37,7 @@ class WishFolder(Folder[Wish]):
     """Its folder."""
 
     request_class = Wish
-    kind = "run"
+    kind = "search"
     module = "nas.wish"
     under = Path("wishes")
     packages = ("numpy",)
@@ -97,14 +97,24 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 )
 def test_a_damaged_description_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(RequestError, match=r"run\.json is damaged .*; start a new run"):
+    with pytest.raises(RequestError, match=r"run\.json is damaged .*; start a new search"):
         WishFolder.open(tmp_path)
     (tmp_path / "run.json").write_text('{"request": {"size": 3}}')
     assert WishFolder.open(tmp_path).request == Wish(3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [("training", '{"order": {}}'), ("study", '{"request": {"order": {}}}')],
+)
+def test_a_run_of_another_kind_is_named(kind: str, state: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(state)
+    with pytest.raises(RequestError, match=f"is the folder of a {kind}, expected that of a search"):
+        WishFolder.open(tmp_path)
+
+
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="none is not the folder of a run"):
+    with pytest.raises(RequestError, match="none is not the folder of a search"):
         WishFolder.open(tmp_path / "none")
     assert versions(["numpy", "no-such-package"])["no-such-package"] == "not installed"
 
@@ -162,7 +172,7 @@ def test_what_a_failed_start_left_is_used(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     for name in (".lock", ".run.json.1a2b.unfinished", ".run.json.unfinished"):
         (tmp_path / name).touch()
-    with pytest.raises(RequestError, match="no run was begun in it; begin one with --out"):
+    with pytest.raises(RequestError, match="no search was begun in it; begin one with --out"):
         WishFolder.open(tmp_path)
     with begun(tmp_path, tmp_path, "x") as folder:
         write_whole(folder / "run.json", "{}")
@@ -196,7 +206,7 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.json")
-    with pytest.raises(RequestError, match=r"is not the folder of a run: run\.json: not a regular file"):
+    with pytest.raises(RequestError, match=r"is not the folder of a search: run\.json: not a regular file"):
         WishFolder.open(tmp_path)
     (tmp_path / "run.json").unlink()
     (tmp_path / "run.json").symlink_to("/dev/zero")

@@ -199,6 +199,7 @@ NONSENSE = {
     "not an assignment": (["--space", "mlp", "--fix", "width"], "is not NAME=VALUE"),
     "no budget": (["--space", "mlp", "--flops", "abc"], "--flops abc: expected a budget"),
     "negative budget": (["--space", "mlp", "--flops", "-1"], "--flops -1: expected a budget"),
+    "negative budget in millions": (["--space", "mlp", "--flops", "-4M"], "--flops -4M: expected a budget"),
     "zero budget": (["--space", "mlp", "--params", "0"], "--params 0: expected a budget"),
     "empty band": (["--space", "mlp", "--flops", ":"], "--flops :: expected a budget"),
     "reversed band": (["--space", "mlp", "--flops", "9K:8K"], "write 8K:9K"),
@@ -241,7 +242,7 @@ NONSENSE = {
         ["--space", "mobilenet", "--like", "w0.33"],
         "--like keeps the base width of w0.33",
     ),
-    "no run": (["--resume", "."], "no run was begun in it"),
+    "no run": (["--resume", "."], "no search was begun in it"),
     "unknown score": (
         ["--space", "mlp", "--score", "zenn"],
         "(did you mean zen?); there are nn_mass, params",
