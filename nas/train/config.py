@@ -20,6 +20,7 @@ from search_spaces.errors import did_you_mean, shown
 
 Crop = Literal["none", "pad", "resized"]
 Optimizer = Literal["sgd", "adamw"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 _OF_RECIPE = "the recipe's"
 _SHARE, _ALPHA = Range(0, 1), Range(0.001, 100, or_zero=True)
@@ -74,6 +75,11 @@ class Recipe(Stored):
         range=_SHARE,
     )
     optimizer: Optimizer = option("adamw ignores momentum and nesterov", alone=False, default="sgd")
+    precision: Precision = option(
+        "of convolutions and linear layers; auto: bfloat16 on a GPU, float32 on a CPU",
+        alone=False,
+        default="auto",
+    )
 
     _OLD_NAMES: ClassVar[Mapping[str, str]] = {"batch": "batch_size"}
 

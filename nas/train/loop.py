@@ -19,7 +19,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, S
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.schema import check_alike
-from nas.train.config import Recipe, derive_seed
+from nas.train.config import Precision, Recipe, derive_seed
 from nas.train.data import Data
 from nas.train.distributed import ALONE, Processes
 from nas.train.images import Batch, Images, augmentation, mixing
@@ -27,6 +27,7 @@ from nas.train.job import Epoch
 from nas.train.model import Classifier
 from search_spaces import Architecture
 from search_spaces.errors import shown
+from search_spaces.modules import DenseCell
 
 T = TypeVar("T")
 
@@ -143,7 +144,8 @@ class Training:
         self.recipe, self.seed, self.device, self._processes = recipe, seed, device, processes
         torch.manual_seed(seed)
         self.model = Classifier.untrained(architecture, data).to(device)
-        self.model.to(memory_format=torch.channels_last)
+        self._layout = _memory_format(self.model, device)
+        self.model.to(memory_format=self._layout)
         self._train, self._test = data.train, data.test
         self._tested_on = data.held_out or data.test
         self._augment = augmentation(recipe)
@@ -297,10 +299,10 @@ class Training:
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
         _seed(derive_seed(self.seed, self.epoch, self.step, self._processes.rank), self.device)
-        inputs, targets = _scaled(pixels), labels
+        inputs, targets = _scaled(pixels, self._layout), labels
         if self._mix is not None:
             inputs, targets = self._mix(inputs, targets)
-        with _autocast(self.device):
+        with _autocast(self.device, self.recipe.precision):
             loss: Tensor = self._criterion(self.forward.run(inputs), targets)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -322,8 +324,8 @@ class Training:
         labels = torch.zeros(len(pixels), dtype=torch.long, device=self.device)
 
         def one_step(run: Callable[[Tensor], Tensor]) -> None:
-            with _autocast(self.device):
-                loss = self._criterion(run(pixels.to(memory_format=torch.channels_last)), labels)
+            with _autocast(self.device, self.recipe.precision):
+                loss = self._criterion(run(pixels.to(memory_format=self._layout)), labels)
             loss.backward()
 
         return compiled(self.model, one_step)
@@ -351,11 +353,12 @@ def accuracy(
     `tick` is called after each batch.
     """
     model.eval()
+    layout = _memory_format(model, device)
     hits = torch.zeros(2, dtype=torch.long, device=device)
     part = torch.arange(processes.rank, len(images), processes.count)
     with torch.no_grad():
         for pixels, labels in images.batches(part, _TESTED_AT_ONCE):
-            logits = model(_scaled(pixels))
+            logits = model(_scaled(pixels, layout))
             ranks = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
             hits += torch.stack([ranks[:, 0].sum(), ranks.sum()])
             tick()
@@ -363,9 +366,9 @@ def accuracy(
     return top1, top5
 
 
-def _scaled(pixels: Tensor) -> Tensor:
+def _scaled(pixels: Tensor, layout: torch.memory_format) -> Tensor:
     """Pixels from 0 to 1."""
-    return pixels.to(memory_format=torch.channels_last).float() / 255
+    return pixels.to(memory_format=layout).float() / 255
 
 
 def _seed(seed: int, device: torch.device) -> None:
@@ -375,8 +378,15 @@ def _seed(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed(seed)
 
 
-def _autocast(device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+def _autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    lower = device.type == "cuda" if precision == "auto" else precision == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=lower)
+
+
+def _memory_format(model: nn.Module, device: torch.device) -> torch.memory_format:
+    """Channels last, but for cells that pick channels on a CPU: their channels are best kept apart."""
+    picks = any(isinstance(module, DenseCell) for module in model.modules())
+    return torch.contiguous_format if picks and device.type == "cpu" else torch.channels_last
 
 
 def _memory(device: torch.device) -> float | None:

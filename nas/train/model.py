@@ -193,10 +193,11 @@ class Checkpoint:
             RequestError: It is of another network, recipe or data set.
         """
         asked = dataclasses.asdict(recipe)
-        names = [name for name in {**asked, **self.recipe} if asked.get(name) != self.recipe.get(name)]
-        recipes = [
-            ", ".join(f"{name} {shown(of.get(name))}" for name in names) for of in (self.recipe, asked)
-        ]
+        # A checkpoint of an earlier version lacks the fields that were added since.
+        defaults = {field.name: field.default for field in dataclasses.fields(Recipe)}
+        kept = {**defaults, **Recipe.upgraded(self.recipe)}
+        names = [name for name in {**asked, **kept} if asked.get(name) != kept.get(name)]
+        recipes = [", ".join(f"{name} {shown(of.get(name))}" for name in names) for of in (kept, asked)]
         now = {
             "network": (self.arch, str(job.architecture)),
             "recipe": (recipes[0], recipes[1]),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import search_spaces
-from nas.train.config import RECIPES
+from nas.train.config import RECIPES, Precision
 from nas.train.data import Data, fitted
 from nas.train.loop import DivergedError, Epoch, Training
 from search_spaces import MLP, Architecture
@@ -70,6 +70,19 @@ def test_a_pause_changes_nothing(data: Data) -> None:
     while paused.epoch < 3:
         paused.run_epoch(lambda: True)
     assert same(weights(paused), weights(unbroken))
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_convolutions_run_in_the_precision_of_the_recipe(data: Data, precision: Precision) -> None:
+    made = training(data, replace(PLAIN, epochs=1, precision=precision))
+    seen = set()
+    convolution = next(module for module in made.model.modules() if isinstance(module, torch.nn.Conv2d))
+    convolution.register_forward_hook(
+        lambda module, inputs, output: seen.add((module.training, output.dtype))
+    )
+    run(made)
+    trained = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    assert seen == {(True, trained), (False, torch.float32)}
 
 
 def test_an_epoch_can_be_trained_without_a_test(data: Data) -> None:
