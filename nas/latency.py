@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import search_spaces
+from nas.options import check, documented, given, option
 from nas.runs import processor, versions
-from nas.values import at_least, between
+from nas.values import Range
 from search_spaces import Architecture, RequestError
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 Engine = Literal["torch", "onnxruntime"]
 
 BATCHES = (1, 64)
-_DEVICES = ("cpu", "cuda")
-_MOST_THREADS = 256
-"""Upper bound: torch crashes with very many threads."""
 _SECONDS = 1.0
 """Minimum seconds of a measurement."""
 _PATIENCE = 5.0
@@ -36,36 +34,36 @@ _FEW = 3
 """Minimum number of timings for quartiles."""
 
 
+_THREADS = Range(1, max(256, os.cpu_count() or 1))
+"""torch crashes with very many threads."""
+
+
+@documented
 @dataclass(frozen=True)
 class LatencyConfig:
     """How latency is measured, and the limit that networks must meet.
 
-    Attributes:
-        device: "cpu" or "cuda".
-        threads: CPU threads.
-        most: Maximum latency of a batch of 1 in torch, in ms.
+    Raises:
+        RequestError: A number is out of range, or there is no such device.
+        TypeError: A value has a wrong type.
     """
 
-    device: str
-    threads: int
-    most: float = math.inf
+    device: Literal["cpu", "cuda"] = option(
+        "measure latency of the networks shown, in ms for batches of 1 and 64", flags=("--latency",)
+    )
+    threads: int = option(
+        "CPU threads for --latency", default=1, range=_THREADS, flags=("--latency-threads",)
+    )
+    most: float | None = option(
+        "show only networks within this latency for one input in torch (--latency cpu)",
+        default=None,
+        range=Range(1e-6, 1e9, unit="of milliseconds"),
+        flags=("--max-latency",),
+        metavar="MS",
+    )
 
-    @property
-    def limited(self) -> bool:
-        """Whether there is a limit."""
-        return not math.isinf(self.most)
-
-
-def add_latency(add: argparse._ActionsContainer, most: bool = False) -> None:
-    """Add the options of `--latency`, and `--max-latency` if `most` is set."""
-    what = "measure latency of the networks shown, in ms for batches of 1 and 64"
-    add.add_argument("--latency", choices=_DEVICES, help=what)
-    threads = at_least(1, max(_MOST_THREADS, os.cpu_count() or 1))
-    add.add_argument("--latency-threads", type=threads, metavar="N", help="CPU threads for --latency (1)")
-    if most:
-        milliseconds = between(1e-6, 1e9, "of milliseconds")
-        limit = "show only networks within this latency for one input in torch (--latency cpu)"
-        add.add_argument("--max-latency", type=milliseconds, metavar="MS", help=limit)
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def latency_config(options: argparse.Namespace) -> LatencyConfig | None:
@@ -74,18 +72,18 @@ def latency_config(options: argparse.Namespace) -> LatencyConfig | None:
     Raises:
         RequestError: The device is not available, or only the number of threads is given.
     """
-    most: float | None = getattr(options, "max_latency", None)
-    device: str | None = options.latency or ("cpu" if most else None)
-    if device is None:
-        if options.latency_threads:
-            raise RequestError("--latency-threads needs --latency; give --latency cpu as well")
+    values = given(options, LatencyConfig)
+    if values.keys() == {"threads"}:
+        raise RequestError("--latency-threads needs --latency; give --latency cpu as well")
+    if not values:
         return None
-    if device == "cuda":
+    config = LatencyConfig(**{"device": "cpu", **values})
+    if config.device == "cuda":
         import torch
 
         if not torch.cuda.is_available():
             raise RequestError("--latency cuda: torch sees no GPU here; try --latency cpu")
-    return LatencyConfig(device, options.latency_threads or 1, most or math.inf)
+    return config
 
 
 @dataclass(frozen=True)
@@ -244,7 +242,8 @@ class Measured:
         every = [one for found in (*self.kept.values(), *self.compared.values()) for one in found]
         spreads = [latency.spread for latency in every if not math.isnan(latency.spread)]
         engines = versions(sorted({latency.engine for latency in every}, reverse=True))
-        limited = {"max_ms": self.config.most, "too_slow": len(self.slow)} if self.config.limited else {}
+        most = self.config.most
+        limited = {} if most is None else {"max_ms": most, "too_slow": len(self.slow)}
         return {
             "device": _name(self.config.device),
             "threads": self.config.threads,
@@ -261,7 +260,7 @@ class Measured:
         return f" onnxruntime is left out: {', '.join(absent)} not installed; {way}." if absent else ""
 
     def _left_out(self) -> str:
-        if not self.config.limited:
+        if self.config.most is None:
             return ""
         measured, slow = len(self.kept) + len(self.slow), len(self.slow)
         took = f"took more than {self.config.most:g} ms (torch, batch of 1)"
@@ -290,6 +289,7 @@ def measure(
     Raises:
         RequestError: No network meets the limit.
     """
+    limit = math.inf if config.most is None else config.most
     kept: dict[str, list[Latency]] = {}
     slow: dict[str, Latency] = {}
     others: dict[str, list[Latency]] = {}
@@ -306,9 +306,9 @@ def measure(
     for arch in dict.fromkeys(ranking):
         if stop() or len(kept) == top:
             break
-        try_one(arch, config.most, kept)
+        try_one(arch, limit, kept)
     if slow and not kept and not stop():
-        raise _too_slow(slow, config)
+        raise _too_slow(slow, limit)
     for arch in compared:
         if stop():
             break
@@ -319,11 +319,11 @@ def measure(
     return Measured(config, kept, slow, others)
 
 
-def _too_slow(slow: Mapping[str, Latency], config: LatencyConfig) -> RequestError:
-    fastest = min(slow, key=lambda arch: slow[arch].ms)
+def _too_slow(slow: Mapping[str, Latency], limit: float) -> RequestError:
+    arch, fastest = min(slow.items(), key=lambda item: item[1].ms)
     return RequestError(
-        f"--max-latency {config.most:g}: none of the first {len(slow)} meets it for a batch of 1 in torch"
-        f" on {config.device}; the fastest is {fastest} with {slow[fastest].ms:.4g} ms: raise the limit, or"
+        f"--max-latency {limit:g}: none of the first {len(slow)} meets it for a batch of 1 in torch"
+        f" on {fastest.device}; the fastest is {arch} with {fastest.ms:.4g} ms: raise the limit, or"
         " give a smaller budget"
     )
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, overload
 import search_spaces
 from nas import callable_package
 from nas.cli import DONE, FLOPS_NOTE, FORMATS, Parser, progress
-from nas.latency import add_latency, latency_config
+from nas.latency import LatencyConfig, latency_config
 from nas.networks import Many, One, listed
+from nas.options import add_options
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="further architectures",
     )
     parser.add_argument("--format", choices=FORMATS, default="table")
-    add_latency(parser)
+    add_options(parser, LatencyConfig, but=("most",))
     options = parser.parse_args(arguments)
     texts = [*options.archs, *options.arch]
     if not texts:

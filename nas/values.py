@@ -106,11 +106,6 @@ def at_least(least: int, most: int = MOST) -> Callable[[str], int]:
     return lambda text: int(Range(least, most).read(int, text))
 
 
-def between(least: float, most: float, unit: str = "") -> Callable[[str], float]:
-    """A converter of numbers from `least` to `most`, in ASCII digits; `unit` says of what, as "of pixels"."""
-    return lambda text: float(Range(least, most, unit=unit).read(float, text))
-
-
 def numbers(least: int, most: int = MOST) -> Callable[[str], tuple[int, ...]]:
     """A converter of whole numbers joined by commas."""
     return Range(least, most).read_several

@@ -21,7 +21,7 @@ from nas.cli import (
     progress,
 )
 from nas.exact.problem import Problem
-from nas.latency import add_latency, latency_config
+from nas.latency import LatencyConfig, latency_config
 from nas.optimize.folder import RunFolder
 from nas.optimize.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
 from nas.options import add_options, given
@@ -94,7 +94,7 @@ def _parser() -> Parser:
     add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
     add("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
     add("--format", choices=FORMATS, default="table", help="how to print the table")
-    add_latency(parser, most=True)
+    add_options(parser, LatencyConfig)
     return parser
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import search_spaces
 from nas.cli import DONE, Parser, progress
-from nas.latency import LatencyConfig, add_latency, latency_config
+from nas.latency import LatencyConfig, latency_config
 from nas.options import add_options, flags_given, given
 from nas.runs import locked
 from nas.signals import INTERRUPTED, interruptions
@@ -83,7 +83,7 @@ def _parser() -> Parser:
     )
     add_training(parser)
     how = parser.add_argument_group("run").add_argument
-    add_latency(parser)
+    add_options(parser, LatencyConfig, but=("most",))
     how("--plan", action="store_true", help="show the trainings and their estimated time, and stop")
     how("--out", type=Path, metavar="FOLDER", help="folder of the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="continue the study in this folder")

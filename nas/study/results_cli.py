@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nas.cli import DONE, Parser
-from nas.latency import LatencyConfig, add_latency, latency_config
+from nas.latency import LatencyConfig, latency_config
+from nas.options import add_options
 from nas.runs import locked, writing
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
@@ -24,7 +25,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
         "nas report", description="Recompute the tables and figures of trained studies from their CSV files."
     )
     parser.add_argument("studies", nargs="+", type=Path, metavar="FOLDER", help="folders of trained studies")
-    add_latency(parser)
+    add_options(parser, LatencyConfig, but=("most",))
     options = parser.parse_args(arguments)
     latency = latency_config(options)
     with interruptions() as interrupted, ExitStack() as held:
@@ -69,7 +70,7 @@ def predict(arguments: Sequence[str] | None = None) -> int:
         help="candidates.csv of a search, or any table with a column arch",
     )
     add("--score", metavar="NAME", help="closed-form score to fit (nn_mass)")
-    add_latency(parser)
+    add_options(parser, LatencyConfig, but=("most",))
     with _needed("the prediction"):
         return _predict(parser.parse_args(arguments))
 

@@ -14,7 +14,7 @@ import pytest
 
 from nas.cli import error_line, progress, run
 from nas.commands import COMMANDS
-from nas.values import at_least, between, literal
+from nas.values import Range, at_least, literal
 from tests.conftest import PATIENCE, REPOSITORY, Command, environment
 
 
@@ -38,9 +38,9 @@ def test_whole_numbers_inside_their_bounds_pass() -> None:
 )
 def test_numbers_have_bounds_and_ascii_digits(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a number of minutes from 0 to 1") as refused:
-        between(0, 1, "of minutes")(text)
+        Range(0, 1, unit="of minutes").read(float, text)
     assert len(str(refused.value)) < 140
-    assert [between(0, 1)(inside) for inside in ("0", "1", ".5", "1e-3")] == [0, 1, 0.5, 0.001]
+    assert [Range(0, 1).read(float, inside) for inside in ("0", "1", ".5", "1e-3")] == [0, 1, 0.5, 0.001]
 
 
 @pytest.mark.parametrize("text", ["\uff11", "\u0663", "1_0", " 1"])

@@ -14,6 +14,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from nas.cli import Parser
+from nas.latency import LatencyConfig
 from nas.optimize.cli import _parser as search_parser
 from nas.optimize.cli import _request
 from nas.optimize.request import DEFAULT_SCORE, Request, defaults
@@ -33,6 +34,7 @@ MADE: Mapping[type, Any] = {
     Recipe: RECIPES["cifar-long"],
     TrainConfig: TrainConfig(("mlp:mlp_8",), "seg20", "data", "mlp", RECIPES["mlp"]),
     Hardware: Hardware(),
+    LatencyConfig: LatencyConfig("cpu", 2, 20.0),
     StudyRequest: StudyRequest(
         *("mlp", "pairs", 5, {"flops": "1M"}, {"width": 8}, ("nn_mass", "zen"), 32),
         TrainConfig(("mlp:mlp_8",) * 3, "seg20", "data", "mlp", RECIPES["mlp"]),
