@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nas.cli import DONE, Parser
 from nas.files import write_whole
+from nas.runs import writing
 from nas.train.folder import TrainFolder, load
 from nas.values import at_least
 from search_spaces import RequestError
@@ -173,9 +174,6 @@ def export(classifier: Classifier, path: Path, form: str) -> float:
         RequestError: The format needs packages that are not installed, or the file cannot be written.
         RuntimeError: The file is not the same network.
     """
-    from nas.runs import writing
-    from search_spaces import RequestError
-
     format_ = FORMATS[form]
     missing = [package for package in format_.packages if importlib.util.find_spec(package) is None]
     if missing:
@@ -211,10 +209,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     classifier = load(options.folder, options.row, options.seed, options.best)
     out = options.out or options.folder / "export"
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"cannot write {out}: {error.strerror}") from None
     seeds = TrainFolder.open(options.folder).request.seeds_of(options.row)
     best = "-best" if options.best else ""
     name = f"row{options.row}-seed{seeds[0] if options.seed is None else options.seed}{best}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _UNFINISHED = ".*.unfinished"
+_REASONS = {
+    errno.EACCES: "permission denied; change the permissions, or choose another path",
+    errno.EPERM: "permission denied; change the permissions, or choose another path",
+    errno.EROFS: "the file system is read-only; choose another path",
+    errno.EEXIST: "a file of that name exists, and a folder is expected; choose another path",
+    errno.ENOTDIR: "a part of the path is a file, and a folder is expected; choose another path",
+    errno.EISDIR: "it is a folder, and a file is expected; choose another path",
+    errno.ENOENT: "there is no such file or folder",
+    errno.ENOSPC: "no space is left on the disk",
+}
 
 
 def write_whole(path: Path, content: str | bytes | pd.DataFrame) -> None:
@@ -86,8 +97,33 @@ def read_csv(path: Path, expected: str) -> pd.DataFrame:
         return pd.read_csv(path, index_col=False)
     except FileNotFoundError:
         raise RequestError(f"{path}: there is no such file; {expected}") from None
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{path} is not a table ({error}); {expected}") from None
+    except IsADirectoryError:
+        way = next((f"; give {file}" for file in sorted(path.glob("*.csv"))), "")
+        raise RequestError(f"{path} is not a table but a folder{way}; {expected}") from None
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {reason(error)}; {expected}") from None
+    except ValueError as error:
+        raise RequestError(f"{path} is not a table: {_csv_fault(error)}; {expected}") from None
+
+
+def _csv_fault(error: ValueError) -> str:
+    """Why pandas cannot read a CSV file, in words of users."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    if "No columns" in str(error):
+        return "it is empty"
+    if fields := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error)):
+        return f"line {fields[2]} has {fields[3]} fields, not {fields[1]}"
+    return "it is not CSV"
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused an operation on a file, and the way out if there is one.
+
+    >>> reason(FileExistsError(errno.EEXIST, "File exists"))
+    'a file of that name exists, and a folder is expected; choose another path'
+    """
+    return _REASONS.get(error.errno or 0, error.strerror or str(error))
 
 
 def check_regular(path: Path) -> None:

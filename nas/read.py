@@ -61,7 +61,7 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
 def _kind(path: Path) -> str:
     """The kind of run in a folder, a key of `_KINDS`."""
     from nas.files import read_whole
-    from nas.runs import SHOWN, kind_of
+    from nas.runs import SHOWN, kind_of, no_run
     from search_spaces.errors import printable, shortened
 
     expected = "expected the folder of a search, a training, a study or a comparison"
@@ -71,7 +71,7 @@ def _kind(path: Path) -> str:
     except OSError as error:
         if error.errno == errno.ENOENT and (path / "across_nn_mass.csv").exists():
             return "comparison"
-        raise RequestError(f"folder {where}: run.json: {error.strerror or error}; {expected}") from None
+        raise RequestError(f"folder {where}: {no_run(path, error)}; {expected}") from None
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise RequestError(f"{where}: run.json is damaged ({repr(error)[:SHOWN]}); {expected}") from None
 

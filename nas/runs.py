@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
-from nas.files import leftovers, read_whole, write_whole
+from nas.files import leftovers, read_whole, reason, write_whole
 from nas.schema import checked
 from search_spaces import RequestError
 
@@ -94,7 +94,7 @@ def locked(path: Path) -> Iterator[None]:
         raise RequestError(f"{path} is in use by {_holder(file)}; wait for it, or stop it") from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
-            raise RequestError(f"cannot write {path}: {error.strerror or error}") from None
+            raise RequestError(f"cannot write {path}: {reason(error)}") from None
         yield
         return
     outermost = lock.lock_counter == 1
@@ -152,7 +152,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RequestError(f"cannot write {path}: {error.strerror or error}") from None
+        raise RequestError(f"cannot write {path}: {reason(error)}") from None
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -183,6 +183,13 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def no_run(path: Path, error: OSError) -> str:
+    """Why the run.json in a folder cannot be read."""
+    if path.is_dir():
+        return "it has no run.json" if error.errno == errno.ENOENT else f"run.json: {reason(error)}"
+    return "it is a file" if path.exists() else "there is no such folder"
 
 
 def kind_of(state: Mapping[str, Any]) -> str:
@@ -279,9 +286,9 @@ class Folder(Generic[R]):
             if error.errno == errno.ENOENT and path.is_dir() and _is_blank(path):
                 hint = f"begin one with --out {path}"
                 raise RequestError(f"{path}: no {cls.kind} was begun in it; {hint}") from None
-            raise RequestError(
-                f"{path} is not the folder of a {cls.kind}: run.json: {error.strerror}"
-            ) from None
+            why = no_run(path, error)
+            way = f"give one that {cls.module.replace('.', ' ')} made"
+            raise RequestError(f"{path} is not the folder of a {cls.kind}: {why}; {way}") from None
         try:
             state = json.loads(content)
             if state.get("format", _FORMAT) != _FORMAT:

@@ -26,7 +26,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from nas.files import read_whole
+from nas.files import read_whole, reason
 from nas.optimize.scores import Scores
 from nas.query import Goal
 from nas.tables import Population, StageTables
@@ -82,7 +82,7 @@ class Journal(BaseJournalBackend):
         try:
             content = read_whole(path)
         except OSError as error:
-            raise RequestError(f"{path} cannot be read: {error.strerror}") from None
+            raise RequestError(f"cannot read {path}: {reason(error)}") from None
         for number, line in enumerate(content.splitlines(), 1):
             try:
                 log = json.loads(line)

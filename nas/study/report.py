@@ -58,6 +58,8 @@ def read_table(path: Path, numbers: Sequence[str], known: Sequence[str] = ()) ->
     missing = [name for name in ("arch", *numbers) if name not in table]
     if missing:
         raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
+    if table.empty:
+        raise RequestError(f"{path} has no rows; {expected}")
     for name in numbers:
         if not is_numeric_dtype(table[name]) or (name in known and table[name].isna().any()):
             raise RequestError(f"{path}: column {name} has a value that is not a number; {expected}")

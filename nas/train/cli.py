@@ -154,15 +154,16 @@ def _order(options: argparse.Namespace) -> TrainConfig:
 
 def _chosen(options: argparse.Namespace) -> tuple[str, ...]:
     """Specs of the networks that the arguments name."""
-    from nas.train.config import by_hand, specs_of
+    from nas.train.config import by_hand, parsed_rows, specs_of
 
     if options.table is None and (options.top or options.rows):
         raise RequestError("--top and --rows choose rows of a table; give one")
-    rows = specs_of(options.table, options.top, options.rows) if options.table else []
-    if rows and options.dataset and not options.download:
+    specs = specs_of(options.table, options.top, options.rows) if options.table else []
+    if specs and options.dataset and not options.download:
         # Reading the specs of a large table takes longer than finding out that there is nothing to train on.
         check_there(options.dataset, options.data or Path(DATA))
-    return tuple(map(str, by_hand([*rows, *(options.arch or ())])))
+    rows = parsed_rows(options.table, specs, options.rows)
+    return tuple(map(str, [*rows, *by_hand(options.arch or ())]))
 
 
 def _continued(order: TrainConfig, options: argparse.Namespace) -> TrainConfig:

@@ -299,7 +299,22 @@ def from_table(path: Path, top: int | None, rows: Sequence[int] | None) -> list[
     Raises:
         RequestError: It is no table of architectures, or it has no such rows.
     """
-    return by_hand(specs_of(path, top, rows))
+    return parsed_rows(path, specs_of(path, top, rows), rows)
+
+
+def parsed_rows(path: Path, specs: Sequence[str], rows: Sequence[int] | None) -> list[Architecture]:
+    """The architectures of a table's specs, which are in its first rows or in given rows, counted from 1.
+
+    Raises:
+        RequestError: One is not a spec; the message names its row.
+    """
+    found = []
+    for row, spec in zip(rows or range(1, len(specs) + 1), specs, strict=True):
+        try:
+            found.append(search_spaces.parse(spec))
+        except RequestError as error:
+            raise RequestError(f"{path}, row {row}: {error}") from None
+    return found
 
 
 def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[str]:
@@ -309,8 +324,10 @@ def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[st
         RequestError: It is no table of architectures, or it has no such rows.
     """
     table = read_csv(path, _EXPECTED)
-    if "arch" not in table.columns or table.empty:
-        raise RequestError(f"{path} has no column 'arch' with architectures in it; {_EXPECTED}")
+    if "arch" not in table.columns:
+        raise RequestError(f"{path} has no column arch; {_EXPECTED}")
+    if table.empty:
+        raise RequestError(f"{path} has no rows; {_EXPECTED}")
     if rows is not None and top is not None:
         raise RequestError("--top and --rows both choose rows; give one")
     asked, last = (f"--top {top}", top or 1) if rows is None else (f"row {max(rows)}", max(rows))

@@ -10,7 +10,7 @@ from typing import Any
 import search_spaces
 from nas.networks import Many, One, listed
 from nas.options import options_of
-from nas.train.config import TrainConfig, check_there, recipe, specs_of
+from nas.train.config import TrainConfig, check_there, from_table, recipe
 from nas.train.session import Hardware
 from search_spaces import RequestError
 from search_spaces.errors import checked_kind, checked_path, checked_whole, shown
@@ -39,11 +39,10 @@ def specs(name: str, networks: One | Many | Path, top: int | None) -> tuple[str,
             raise RequestError(
                 f"{name} is {path}, expected SPACE:SPEC, or the path of a table with a column arch"
             )
-        found = specs_of(networks, top, None)
-    else:
-        found = list(map(str, listed(name, networks)))
-        if top is not None and top > len(found):
-            raise RequestError(f"top is {shown(top)}, but {name} has {len(found)}")
+        return tuple(map(str, from_table(networks, top, None)))
+    found = list(map(str, listed(name, networks)))
+    if top is not None and top > len(found):
+        raise RequestError(f"top is {shown(top)}, but {name} has {len(found)}")
     return tuple(str(search_spaces.parse(spec)) for spec in found[:top])
 
 

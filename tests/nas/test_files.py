@@ -1,5 +1,6 @@
 """Writes are atomic, even if the writer is killed."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from nas.files import write_whole
 from nas.study.report import read_table
-from nas.train.config import specs_of
+from nas.train.config import from_table, specs_of
 from search_spaces import RequestError
 from tests.conftest import environment
 
@@ -67,5 +68,38 @@ def test_concurrent_writers_do_not_interfere(tmp_path: Path) -> None:
 @pytest.mark.parametrize("read", [lambda path: read_table(path, ()), lambda path: specs_of(path, None, None)])
 def test_a_pipe_is_not_a_table(read: Callable[[Path], object], tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(RequestError, match=r"pipe\.csv is not a table .*not a regular file"):
+    with pytest.raises(RequestError, match=r"cannot read .*pipe\.csv: not a regular file"):
         read(tmp_path / "pipe.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", r"t\.csv is not a table: it is empty"),
+        (b"arch\n\xff\n", "it is not text in UTF-8"),
+        (b"arch\nmlp:w8,1\nmlp:w8,1,2\n", "line 3 has 3 fields, not 2"),
+        (b'arch\n"mlp:w8\n', "it is not CSV"),
+        (b"arch\n", r"t\.csv has no rows"),
+        (b"name\nx\n", r"t\.csv has no column arch"),
+        (b"arch\nmlp:mlp_8\nmlp:q\n", r"t\.csv, row 2: spec 'mlp:q'"),
+    ],
+)
+def test_a_table_of_another_kind_is_described(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(RequestError, match=said):
+        from_table(tmp_path / "t.csv", None, None)
+
+
+def test_a_folder_in_the_place_of_a_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "candidates.csv").touch()
+    with pytest.raises(RequestError, match=f"{tmp_path} is not a table but a folder; give .*candidates.csv;"):
+        from_table(tmp_path, None, None)
+
+
+def test_a_file_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr("nas.files.check_regular", refuse)
+    with pytest.raises(RequestError, match=r"cannot read t\.csv: permission denied; change the permissions"):
+        from_table(Path("t.csv"), None, None)

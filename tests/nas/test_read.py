@@ -42,12 +42,13 @@ def test_a_comparison_gives_its_lines() -> None:
 def test_what_is_no_run_gets_one_line(tmp_path: Path) -> None:
     shutil.copytree(STUDY, tmp_path / "copy")
     (tmp_path / "copy" / "rules.csv").mkdir()
-    with pytest.raises(RequestError, match=r"rules\.csv is not a table"):
+    with pytest.raises(RequestError, match=r"rules\.csv is not a table but a folder"):
         nas.read(tmp_path / "copy")
     for content in ("", "[]", "{}", '{"request": 3}', "null", "x"):
         (tmp_path / "copy" / "run.json").write_text(content)
         with pytest.raises(RequestError, match=r"run\.json is damaged"):
             nas.read(tmp_path / "copy")
-    for folder in (tmp_path / "none", tmp_path, STUDY / "run.json"):
-        with pytest.raises(RequestError, match=r"run\.json: .*expected the folder of a search"):
+    reasons = ("there is no such folder", "it has no run.json", "it is a file")
+    for folder, why in zip((tmp_path / "none", tmp_path, STUDY / "run.json"), reasons, strict=True):
+        with pytest.raises(RequestError, match=f"{why}; expected the folder of a search"):
             nas.read(folder)

@@ -60,7 +60,7 @@ def test_a_folder_is_created_opened_and_written(tmp_path: Path, monkeypatch: pyt
     assert again.finished and WishFolder.open(folder.path).state == {**state, "status": "finished", "best": 7}
     again.save(again.path / "table.csv", pd.DataFrame({"a": [1]}))
     assert (again.path / "table.csv").read_text() == "a\n1\n"
-    with pytest.raises(RequestError, match=r"cannot write .*none.table\.csv: No such file"):
+    with pytest.raises(RequestError, match=r"cannot write .*none.table\.csv: there is no such file"):
         again.save(again.path / "none" / "table.csv", "")
     assert WishFolder(Path("a b"), Wish(3)).resume == "python -m nas.wish --resume 'a b'"
 
@@ -83,8 +83,10 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "new" / "file").touch()
     with pytest.raises(RequestError, match="is not empty; choose another --out, or go on with --resume"):
         made(tmp_path / "new", tmp_path, "x")
-    with pytest.raises(RequestError, match="cannot write"):
-        made(tmp_path / "new" / "file", tmp_path, "x")
+    file = tmp_path / "new" / "file"
+    for path, said in ((file, "a file of that name exists"), (file / "run", "a part of the path is a file")):
+        with pytest.raises(RequestError, match=f"cannot write {path}: {said}, .*; choose another path"):
+            made(path, tmp_path, "x")
 
 
 @pytest.mark.parametrize(
