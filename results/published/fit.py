@@ -135,14 +135,17 @@ def ordered(networks: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
             continue
         two = frozenset((layouts[first], layouts[second]))
         if two not in slopes_without:
-            rest = networks[~networks["layout"].isin(two)]
-            slopes_without[two] = Fit(rest, terms).slopes if len(terms) > 1 else np.ones(1)
+            slopes_without[two] = np.ones(1) if len(terms) == 1 else _slopes_without(networks, terms, two)
         slopes = slopes_without[two]
         if slopes is not None:
             difference = (logs[first] - logs[second]) @ slopes
             right = (1 + np.sign(difference) * np.sign(top1[first] - top1[second])) / 2
             rows.append((first, second, two, bases[first] == bases[second], right))
     return pd.DataFrame(rows, columns=["first", "second", "layouts", "same_base", "right"])
+
+
+def _slopes_without(networks: pd.DataFrame, terms: Sequence[str], layouts: frozenset[str]) -> Values | None:
+    return Fit(networks[~networks["layout"].isin(layouts)], terms).slopes
 
 
 def samples(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
