@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from nas.values import at_least
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
-    import argparse
-
     import pandas as pd
 
 
@@ -24,19 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     query = with_space(given(options, Query))
-    space = query.pop("space")
+    space, pareto = query.pop("space"), query.pop("pareto", None)
     inside = {**query.pop("budgets", {}), "fix": query.pop("fix", {})}
-    if not (options.front or options.sample or options.count):
+    if not (pareto or options.sample or options.count):
         table = exact.best(space, options.top or 10, **inside, **query)
         _print(table, options, _certainty(table, "is better than the last one"))
         return DONE
     if query:
-        raise RequestError("--like minimises a cost; leave out --front, --count and --sample")
+        raise RequestError("--like minimises a cost; leave out --pareto, --count and --sample")
     if options.count:
         count, rounding = exact.estimate(space, **inside)
         print(count if not rounding else f"about {count} (sums rounded by up to {100 * rounding:.1g}%)")
-    elif options.front:
-        table = exact.front(space, options.front, **inside)
+    elif pareto:
+        table = exact.front(space, pareto, **inside)
         _print(table, options, _certainty(table, "lies above the front"))
     else:
         table = exact.sample(space, options.sample, options.seed, **inside)
@@ -51,7 +50,8 @@ def _parser() -> Parser:
     add_options(parser, Query, but=("pareto",))
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
-    kind.add_argument("--front", choices=COSTS, help="the Pareto front of NN-Mass against this cost")
+    kind.add_argument("--pareto", choices=COSTS, help="the Pareto front of NN-Mass against this cost")
+    kind.add_argument("--front", dest="pareto", choices=COSTS, help=argparse.SUPPRESS)  # its earlier name
     kind.add_argument("--count", action="store_true", help="the number of networks inside the budgets")
     kind.add_argument(
         "--sample", type=at_least(1, MOST_DRAWN), metavar="N", help="a uniform random sample of N networks"

@@ -212,7 +212,7 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
     _say(run.sentence(len(best)))
     if not run.goal.bounds and run.request.score == DEFAULT_SCORE and not run.request.pareto:
         _say("No budget was given, so these are the largest networks of the space; add --flops 400M.")
-    elif known := run.request.caution:
+    elif known := run.request.evidence:
         _say(known)
     if run.request.pareto:
         _say("Ranks count along the front, the largest first; -: not on it, or outside the budget.")
@@ -248,7 +248,7 @@ def _print_json(run: Run, options: argparse.Namespace) -> None:
                 "rows": records(run.best(options.top)),
                 "references": records(run.compared),
                 "proof": run.proven(),
-                "caution": run.request.caution,
+                "evidence": run.request.evidence,
                 "scores": run.scores.sentence() if run.scores else None,
                 "latency": run.latency.facts() if run.latency else None,
                 "folder": str(run.folder.path),
@@ -263,7 +263,7 @@ def _print_csv(run: Run, options: argparse.Namespace) -> None:
 
     best = run.best(options.top)
     show(best, "csv")
-    notes = (run.sentence(len(best)), run.request.caution, run.scores and run.scores.sentence())
+    notes = (run.sentence(len(best)), run.request.evidence, run.scores and run.scores.sentence())
     for note in filter(None, notes):
         print(note, file=sys.stderr)
 

@@ -66,7 +66,7 @@ class Request(Query, Stored):
         "architectures to propose",
         default=DEFAULT_TRIALS,
         range=Range(1, MOST_TRIALS),
-        usual=f"{DEFAULT_TRIALS}; {MEASURED_TRIALS} if a score is measured",
+        usual=f"{DEFAULT_TRIALS:,}; {MEASURED_TRIALS} if a score is measured",
     )
     seed: int = option("seed of the sampler and of measured scores", default=0, range=Range(0, MOST_SEED))
     warm_start: bool = option(
@@ -136,8 +136,8 @@ class Request(Query, Stored):
         return "-".join([self.space, *score, *aim, *ends]).replace(",", "")
 
     @property
-    def caution(self) -> str | None:
-        """The evidence against trusting the top row; none where the goal is not the largest NN-Mass."""
+    def evidence(self) -> str | None:
+        """The evidence about the top-ranked row; none where the goal is not the largest NN-Mass."""
         if self.score != DEFAULT_SCORE or self.like is not None or self.pareto is not None:
             return None
         if self.space != "mobilenet":

@@ -337,7 +337,7 @@ class Run:
             "explored": len(self.explored),
             "candidates": len(self.found),
             "proof": self.proven() if status == "finished" else None,
-            "evidence": self.request.caution,
+            "evidence": self.request.evidence,
             "scores": self.scores.sentence() if self.scores else None,
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
             "recounted": len(self._recounted),
