@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from threading import Event, Thread
 from types import MappingProxyType
 from typing import Any, NoReturn
 
+import search_spaces
 from nas.signals import INTERRUPTED, raising
 from search_spaces import RequestError
 from search_spaces.errors import did_you_mean, printable, shortened
@@ -63,6 +65,8 @@ class Parser(argparse.ArgumentParser):
             hint = did_you_mean(name, self._option_string_actions)
             if name in self.renamed:
                 hint = f" ({name} is {self.renamed[name]} now)"
+            if name in search_spaces.names() and "--space" in self._option_string_actions:
+                hint = f" (did you mean --space {name}?)"
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         for value in vars(options).values():
             for path in value if isinstance(value, list) else [value]:
@@ -137,6 +141,12 @@ def error_line(message: str) -> str:
         for word in printable(message).split()
     ]
     return shortened(" ".join(["error:", *words]), _LONGEST_LINE)
+
+
+def wrapped(text: str) -> str:
+    """Text as lines that fit the terminal; long words, such as paths, stay whole."""
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
 
 
 class _Stream(io.FileIO):

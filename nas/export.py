@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from nas.cli import DONE, Parser
+from nas.cli import DONE, Parser, wrapped
 from nas.files import write_whole
 from nas.runs import writing
 from nas.train.folder import TrainFolder, load
@@ -168,7 +168,8 @@ def export(classifier: Classifier, path: Path, form: str) -> float:
         form: One of `nas.export.FORMATS`.
 
     Returns:
-        The largest difference between a logit of the file and of the module, over a few random images.
+        The largest difference between a logit of the file and of the module, over a few random images, as
+        a fraction of the largest logit.
 
     Raises:
         RequestError: The format needs packages that are not installed, or the file cannot be written.
@@ -188,7 +189,7 @@ def export(classifier: Classifier, path: Path, form: str) -> float:
 
 
 def _difference(run: Run, classifier: Classifier) -> float:
-    """Between the logits of the two, for one image and for several."""
+    """Between the logits of the two, for one image and for several, relative to the largest logit."""
     import torch
 
     largest = 0.0
@@ -196,11 +197,11 @@ def _difference(run: Run, classifier: Classifier) -> float:
         for images in (1, 3):
             pixels = classifier.example(images)
             expected, got = classifier(pixels), run(pixels)
-            difference = (got - expected).abs().max().item()
-            allowed = _TOLERANCE * max(expected.abs().max().item(), 1)
+            difference, scale = (got - expected).abs().max().item(), expected.abs().max().item()
+            allowed = _TOLERANCE * max(scale, 1)
             if not difference <= allowed:
                 raise RuntimeError(f"a logit of the file differs by {difference}, more than {allowed}")
-            largest = max(largest, difference)
+            largest = max(largest, difference / (scale or 1))
     return largest
 
 
@@ -218,8 +219,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = out / f"{name}{FORMATS[form].suffix}"
         difference = export(classifier, path, form)
         size = path.stat().st_size / 2**20
-        print(f"{path}  {size:.2f} MiB, logits differ from the module's by at most {difference:.1e}")
-    print(f"{classifier.architecture} for {len(classifier.classes)} classes")
+        print(path)
+        print(f"  {size:.2f} MiB; logits equal the module's within {difference:.1e} of the largest logit")
+    print(wrapped(f"{classifier.architecture} for {len(classifier.classes)} classes"))
     print(f"takes pixels from 0 to 1, shape (N, {', '.join(map(str, classifier.example(1).shape[1:]))})")
     return DONE
 
@@ -231,6 +233,7 @@ def _parser() -> Parser:
     add("--row", type=at_least(1), default=1, help="the network's row in its trained.csv (1)")
     add("--seed", type=at_least(0), help="the seed it was trained with (the first one)")
     add("--best", action="store_true", help="the weights that did best on held-out images, not the last")
-    add("--format", nargs="+", choices=FORMATS, default=["safetensors"], help="one or several (safetensors)")
+    forms = f"one or several of {', '.join(FORMATS)} (safetensors)"
+    add("--format", nargs="+", choices=FORMATS, default=["safetensors"], metavar="FORMAT", help=forms)
     add("--out", type=Path, metavar="DIR", help="where to write (FOLDER/export)")
     return parser

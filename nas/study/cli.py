@@ -143,10 +143,8 @@ def _conclude(folder: StudyFolder, latency: LatencyConfig | None, interrupted: C
     except ModuleNotFoundError as missing:
         if missing.name not in NEEDED:
             raise
-        where = f"nas report {shlex.quote(str(folder.path))}"
-        print(
-            f"all networks are trained; the report needs {missing.name}: where that is installed, run {where}"
-        )
+        print(f"all networks are trained; the report needs {missing.name}. Where that is installed, run")
+        print(f"  nas report {shlex.quote(str(folder.path))}")
 
 
 def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:

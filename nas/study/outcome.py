@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nas.cli import progress
+from nas.cli import progress, wrapped
 from nas.files import write_whole
 from nas.latency import LatencyConfig, Measured, measure
 from nas.runs import made
@@ -95,7 +95,7 @@ def conclude(
     for line in warnings_of(trained):
         print(rendered(line), end="")
     if failed:
-        print(f"left out, because every training failed: {', '.join(failed)}")
+        print(wrapped(f"left out, because every training failed: {', '.join(failed)}"))
     _print_pairs(table, folder.path)
     if len(named) and (len(sampled) or len(named) <= _FEW):
         _print_standing(table, named, title, folder.path)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli import error_line, progress, run
+from nas.cli import error_line, progress, run, wrapped
 from nas.commands import COMMANDS
 from nas.values import Range, at_least, literal
 from tests.conftest import PATIENCE, REPOSITORY, Command, environment
@@ -54,6 +54,13 @@ def test_errors_are_one_short_line_without_escape_codes() -> None:
     assert line.startswith(r"error: no \x1b[31mred\x07 file 999") and line.endswith(r"\udcff; say so")
     path = "/" + "/".join(["a"] * 90)
     assert error_line(f"{path}: no such file") == f"error: {path}: no such file"
+
+
+def test_long_lines_are_wrapped_but_paths_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = "/a-folder" * 20
+    lines = wrapped(f"{'word ' * 30}{path}").splitlines()
+    assert lines[-1] == path and max(map(len, lines[:-1])) <= 80 and len(lines) == 3
 
 
 def _shell(command: str) -> subprocess.CompletedProcess[str]:
@@ -137,6 +144,7 @@ def test_long_work_tells_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_one_command_lists_and_runs_all(command: Command) -> None:
     overview = command("nas", "--help")
+    assert max(map(len, overview.stdout.splitlines())) <= 80
     assert overview.returncode == 0 and all(f"  {name} " in overview.stdout for name in COMMANDS)
     assert command("nas").returncode == 2
     wrong = command("nas", "serach")

@@ -125,6 +125,7 @@ def test_the_command_exports_what_was_trained(
     assert train(["--arch", "mlp:mlp_8", *given, "--seeds", "3,4", "--out", "run"]) == 0
     assert main(["run", "--seed", "4", "--format", "onnx", "state_dict"]) == 0
     said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80 and "of the largest logit" in said
     assert "run/export/row1-seed4.onnx" in said and "takes pixels from 0 to 1" in said
     module = nas.load("run", row=1, seed=4)
     kept = torch.load(tmp_path / "run" / "export" / "row1-seed4.pt", weights_only=True)
