@@ -98,7 +98,8 @@ def read_csv(path: Path, expected: str) -> pd.DataFrame:
     except FileNotFoundError:
         raise RequestError(f"{path}: there is no such file; {expected}") from None
     except IsADirectoryError:
-        way = next((f"; give {file}" for file in sorted(path.glob("*.csv"))), "")
+        file = path / "candidates.csv"
+        way = f"; give {file}" if file.exists() else ""
         raise RequestError(f"{path} is not a table but a folder{way}; {expected}") from None
     except OSError as error:
         raise RequestError(f"cannot read {path}: {reason(error)}; {expected}") from None

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from nas.values import ANY, Range, assignment
 from search_spaces import RequestError
-from search_spaces.errors import checked_kind, did_you_mean, shown
+from search_spaces.errors import checked_kind, did_you_mean, number_text, shown
 
 _KEY = "option"
 T = TypeVar("T")
@@ -138,7 +138,7 @@ class Option:
         if self.choices:
             if text not in map(str, self.choices):
                 hint = did_you_mean(text, map(str, self.choices))
-                raise argparse.ArgumentTypeError(f"{shown(text)}{hint} is not {self.text()}")
+                raise argparse.ArgumentTypeError(f"{shown(text)} is not {self.text()}{hint}")
             return next(choice for choice in self.choices if str(choice) == text)
         if self.kind is bool:
             if text.lower() not in ("true", "false"):
@@ -174,7 +174,7 @@ class Option:
             checked_kind(self.name, value, self.kind, self.text())
             if value not in self.choices:
                 hint = did_you_mean(value, self.choices) if isinstance(value, str) else ""
-                raise RequestError(f"{self.name} is {shown(value)}{hint}, expected {self.text()}")
+                raise RequestError(f"{self.name} is {shown(value)}, expected {self.text()}{hint}")
         elif self.kind is bool:
             checked_kind(self.name, value, bool, "True or False")
         elif self.kind in (int, float):
@@ -363,4 +363,4 @@ def _written_default(default: Any) -> str:
         return "yes"
     if isinstance(default, tuple):
         return ",".join(map(str, default))
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    return number_text(default) if isinstance(default, int | float) else str(default)

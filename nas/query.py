@@ -254,7 +254,7 @@ def checked_cost(name: str, value: object) -> None:
     checked_kind(name, value, str, f"a cost, one of {', '.join(COSTS)}")
     if value not in COSTS:
         hint = did_you_mean(str(value), COSTS)
-        raise RequestError(f"{name}: {shown(value)}{hint} is not a cost; the costs are {', '.join(COSTS)}")
+        raise RequestError(f"{name}: {shown(value)} is not a cost{hint}; the costs are {', '.join(COSTS)}")
 
 
 def _pin(name: object, value: object) -> tuple[str, Value]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nas import callable_package
 from search_spaces import RequestError
+from search_spaces.errors import checked_arguments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,7 @@ _KINDS = {
 _WRITTEN = "expected a table that a command wrote"
 
 
+@checked_arguments
 def read(folder: str | Path) -> dict[str, pd.DataFrame]:
     """Load the tables of a run.
 

@@ -8,6 +8,7 @@ if __name__ == "__main__":
     run_command("score")
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 import search_spaces
@@ -17,11 +18,12 @@ from nas.latency import LatencyConfig, latency_config
 from nas.networks import Many, One, listed
 from nas.options import add_options
 from search_spaces import RequestError
+from search_spaces.errors import checked_arguments
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from search_spaces import Architecture
+    from search_spaces import Architecture, Space
 
 
 @overload
@@ -36,6 +38,7 @@ def score(
 ) -> pd.DataFrame: ...
 
 
+@checked_arguments
 def score(
     networks: One | Many, *, scores: Sequence[str] = (), score_batch: int | None = None, seed: int = 0
 ) -> dict[str, float] | pd.DataFrame:
@@ -120,8 +123,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command: print the scores of architectures in the given order."""
     parser = Parser("nas score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
     parser.add_argument("--space", help="space of the architectures given without one")
-    what = "architectures, such as w0.6_d2-3-4-5-4-3-1, nn_mass_b or resnet:resnet50"
-    parser.add_argument("archs", nargs="*", metavar="SPEC|REFERENCE", help=what)
+    what = (
+        "architectures, such as w0.6_d2-3-4-5-4-3-1, nn_mass_b or resnet:resnet50; or tables with a column"
+        " arch, such as candidates.csv"
+    )
+    parser.add_argument("archs", nargs="*", metavar="SPEC|REFERENCE|CSV", help=what)
     parser.add_argument(
         "--arch",
         nargs="+",
@@ -143,12 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from nas.show import rendered, show
 
     space = search_spaces.get(options.space) if options.space else None
-    rows = []
-    for text in texts:
-        architecture = space.parse(text) if space and ":" not in text else search_spaces.parse(text)
-        rows.append(
-            {"name": _reference(text, options.space), "arch": str(architecture), **score(architecture)}
-        )
+    rows = [
+        {"name": name, "arch": str(one), **score(one)}
+        for text in texts
+        for name, one in _architectures(text, space)
+    ]
     table = pd.DataFrame(rows)
     if options.format == "table" and table["name"].isna().all():
         table = table.drop(columns="name")
@@ -164,6 +169,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if latency and options.format == "table":
         print(rendered(measured.sentence()), end="")
     return DONE
+
+
+def _architectures(text: str, space: Space | None) -> list[tuple[str | None, Architecture]]:
+    """The architectures that an argument names, with the names of references."""
+    if text.endswith(".csv"):
+        from nas.train.config import from_table
+
+        return [(None, one) for one in from_table(Path(text), None, None)]
+    architecture = space.parse(text) if space and ":" not in text else search_spaces.parse(text)
+    return [(_reference(text, space.name if space else None), architecture)]
 
 
 def _reference(text: str, space: str | None) -> str | None:

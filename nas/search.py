@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas import callable_package
+from search_spaces.errors import checked_arguments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from search_spaces.architecture import Value
 
 
+@checked_arguments
 def search(
     space: str,
     *,
@@ -137,7 +139,7 @@ def search(
         verify(best.to_dict("records"))
         run.finish(best)
     run.found.attrs["proof"] = run.sentence(len(best) or ROWS)
-    run.found.attrs["evidence"] = request.caution
+    run.found.attrs["evidence"] = request.evidence
     run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found
 

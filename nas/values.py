@@ -12,7 +12,7 @@ from typing import Any
 
 from search_spaces import RequestError
 from search_spaces.architecture import Value
-from search_spaces.errors import checked_kind, checked_whole, shown
+from search_spaces.errors import checked_kind, checked_whole, number_text, shown
 from search_spaces.spec import read_number
 
 MOST = 2**31 - 1
@@ -49,8 +49,7 @@ class Range:
         """
         what = "a whole number" if kind is int else "a number"
         zero = "0, or " if self.or_zero else ""
-        ends = f"{self.least:,}" if kind is int else f"{self.least:g}"
-        most = f"{self.most:,}" if kind is int else f"{self.most:g}"
+        ends, most = number_text(self.least), number_text(self.most)
         unit = f" {self.unit}" if self.unit else ""
         if kind is int and self.most >= MOST:
             return f"{what}{unit} of at least {ends}"
@@ -69,17 +68,22 @@ class Range:
         if number in self:
             return number
         if kind is int and number > self.most:
-            raise argparse.ArgumentTypeError(f"{shown(text)} is too large; the most is {self.most}")
-        wanted = f"a whole number of at least {self.least}" if kind is int else self.text(kind)
+            raise argparse.ArgumentTypeError(
+                f"{shown(text)} is too large; the most is {number_text(self.most)}"
+            )
+        wanted = f"a whole number of at least {number_text(self.least)}" if kind is int else self.text(kind)
         raise argparse.ArgumentTypeError(f"{shown(text)} is not {wanted}")
 
     def read_several(self, text: str) -> tuple[int, ...]:
-        """Whole numbers joined by commas, each once.
+        """Whole numbers joined by commas.
 
         Raises:
-            argparse.ArgumentTypeError: One is none, or lies outside.
+            argparse.ArgumentTypeError: One is none, lies outside, or is given twice.
         """
-        return tuple(dict.fromkeys(self.read(int, part) for part in text.split(",")))
+        found = tuple(self.read(int, part) for part in text.split(","))
+        if len(set(found)) < len(found):
+            raise argparse.ArgumentTypeError(f"{shown(text)} repeats a number; give each once")
+        return found
 
     def checked(self, name: str, value: object, kind: type) -> Any:
         """A number that lies inside; a whole one as one of Python.

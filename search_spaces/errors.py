@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import wraps
 from numbers import Integral
 from pathlib import PurePath
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_OTHER_NAMES = {"gpu": "cuda"}
+"""Names that users know things by, and ours for them."""
 
 
 class RequestError(ValueError):
@@ -46,13 +55,36 @@ def checked_whole(name: str, value: object, least: int = 0, most: int | None = N
     ...
     search_spaces.errors.RequestError: top is 11, expected a whole number of at least 1 and at most 10
     """
-    expected = f"a whole number of at least {least}" + (f" and at most {most:,}" if most is not None else "")
+    expected = f"a whole number of at least {least:,}" + (
+        f" and at most {most:,}" if most is not None else ""
+    )
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} is {shown(value)}, expected {expected}")
     number = operator.index(value)
     if number < least or (most is not None and number > most):
         raise RequestError(f"{name} is {shown(number)}, expected {expected}")
     return number
+
+
+def checked_arguments(function: Callable[P, R]) -> Callable[P, R]:
+    """A function whose error about an argument that it does not have names the most similar one.
+
+    >>> checked_arguments(checked_kind)(nome="x")
+    Traceback (most recent call last):
+    ...
+    TypeError: checked_kind() has no argument nome (did you mean name?)
+    """
+    known = inspect.signature(function).parameters
+
+    @wraps(function)
+    def called(*arguments: P.args, **options: P.kwargs) -> R:
+        for name in options:
+            if name not in known:
+                hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
+                raise TypeError(f"{function.__name__}() has no argument {name}{hint}")
+        return function(*arguments, **options)
+
+    return called
 
 
 def checked_path(name: str, value: object) -> None:
@@ -79,7 +111,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def closest(name: str, known: Iterable[str]) -> str:
     """The known name most similar to a wrong one; empty if none is similar."""
-    return next(iter(difflib.get_close_matches(name.lower()[:80], list(known), n=1)), "")
+    known = list(known)
+    if (other := _OTHER_NAMES.get(name.lower())) in known:
+        return str(other)
+    return next(iter(difflib.get_close_matches(name.lower()[:80], known, n=1)), "")
 
 
 def shown(value: object, most: int = 80) -> str:
@@ -93,6 +128,15 @@ def shown(value: object, most: int = 80) -> str:
     except ValueError:  # an int with thousands of digits
         text = f"a very large {type(value).__name__}"
     return shortened(text, most)
+
+
+def number_text(number: float) -> str:
+    """A number as messages and help print it.
+
+    >>> number_text(1024), number_text(1e6), number_text(0.001)
+    ('1,024', '1,000,000', '0.001')
+    """
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.12g}"
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from search_spaces.errors import RequestError, listed, shown
+from search_spaces.errors import RequestError, listed, number_text, shown
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture
@@ -112,12 +112,12 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
         return str(value)
     kind = type(default)
     number = "number" if kind is float else "whole number"
-    expected = f"a {number} of at least {allowed.least:g}"
+    expected = f"a {number} of at least {number_text(allowed.least)}"
     if _is_number(value):
         if allowed.least <= value <= allowed.most and (converted := kind(value)) == value:
             return converted
         if value > allowed.most:
-            expected = f"a {number} of at most {allowed.most:g}"
+            expected = f"a {number} of at most {number_text(allowed.most)}"
     raise RequestError(f"{family}: {name} is {shown(value)}, expected {expected}")
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from search_spaces.errors import checked_arguments
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from search_spaces.architecture import Value
 
 
+@checked_arguments
 def best(
     space: str | Space,
     k: int = 1,
@@ -70,6 +73,7 @@ def best(
     return _ranked(problem, proven_best(problem, k))
 
 
+@checked_arguments
 def front(
     space: str | Space,
     cost: str = "flops",
@@ -101,6 +105,7 @@ def front(
     return _ranked(problem, proven_front(problem))
 
 
+@checked_arguments
 def count(
     space: str | Space,
     *,
@@ -126,6 +131,7 @@ def count(
     return estimate(space, flops=flops, macs=macs, params=params, fix=fix)[0]
 
 
+@checked_arguments
 def estimate(
     space: str | Space,
     *,
@@ -141,6 +147,7 @@ def estimate(
     return inside.count, inside.rounding
 
 
+@checked_arguments
 def sample(
     space: str | Space,
     n: int,

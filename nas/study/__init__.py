@@ -94,6 +94,7 @@ def study(
     from search_spaces import RequestError
     from search_spaces.errors import checked_kind, checked_path, checked_whole, shown
 
+    request.check_names(study, values)
     checked_kind("space", space, (str, type(None)), "the name of a space or None")
     checked_kind("fix", fix, (Mapping, type(None)), "names with values")
     if draw is not None and (not isinstance(draw, str) or draw not in get_args(Draw)):

@@ -76,10 +76,15 @@ class Lines:
             RequestError: There is only one base width, or there are too few networks.
         """
         names = list(dict.fromkeys(bases))
-        if len(names) < 2 or len(score) < 2 * len(names) + 1:
+        if len(names) < 2:
             raise RequestError(
-                f"{len(score)} networks of {len(names)} base width(s): expected at least two, and more"
-                " than two networks of each; add a study of another base width"
+                f"the {len(score)} networks to compare have one base width, {', '.join(names) or 'none'};"
+                " expected at least two: add the folder of a study of another base width"
+            )
+        if len(score) < 2 * len(names) + 1:
+            raise RequestError(
+                f"there are {len(score)} networks of {len(names)} base widths to compare, expected at least"
+                f" {2 * len(names) + 1}: add the folder of a larger study"
             )
         from statsmodels.regression.linear_model import OLS
 

@@ -60,6 +60,7 @@ def train(
     from nas.train import request, session
     from search_spaces.errors import checked_path
 
+    request.check_names(train, values)
     archs = request.specs("networks", networks, top)
     order = request.order(archs, dataset, data, recipe, seeds, values)
     hardware = request.hardware({**values, "device": device, "threads": threads})

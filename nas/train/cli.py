@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.cli import DONE, Parser
+from nas.cli import DONE, Parser, wrapped
 from nas.options import add_options, given, options_of, values_text
 from nas.signals import INTERRUPTED, interruptions
 from nas.train.config import (
@@ -158,6 +158,10 @@ def _chosen(options: argparse.Namespace) -> tuple[str, ...]:
 
     if options.table is None and (options.top or options.rows):
         raise RequestError("--top and --rows choose rows of a table; give one")
+    if options.table and ":" in str(options.table) and not options.table.exists():
+        raise RequestError(
+            f"{options.table}: there is no such table; give networks by --arch {options.table}"
+        )
     specs = specs_of(options.table, options.top, options.rows) if options.table else []
     if specs and options.dataset and not options.download:
         # Reading the specs of a large table takes longer than finding out that there is nothing to train on.
@@ -206,7 +210,7 @@ def _print(table: pd.DataFrame) -> None:
     else:
         show(rows, family=table["arch"].iloc[0].partition(":")[0])
     for line in warnings_of(table):
-        print(line)
+        print(wrapped(line))
 
 
 def _named(row: pd.Series[Any]) -> str:

@@ -246,9 +246,15 @@ class TrainConfig(Stored):
         return self.seeds
 
     def differing(self, other: TrainConfig, but: Collection[str] = ()) -> list[str]:
-        """What another order asks for differently, in words, apart from some fields."""
+        """What another order asks for differently, in words, apart from some fields.
+
+        Values that follow from another recipe or from other epochs are left out.
+        """
         mine, theirs = ({**order.as_json(), **order.as_json()["values"]} for order in (self, other))
         names = [name for name in mine if name not in ("values", *but) and mine[name] != theirs[name]]
+        start = RECIPES.get(other.recipe, self.values) if "recipe" in names else self.values
+        implied = start.override({"epochs": other.values.epochs}).as_json() | {"epochs": start.epochs}
+        names = [name for name in names if name not in implied or theirs[name] != implied[name]]
         return [f"{name} {mine[name]} and not {theirs[name]}" for name in names]
 
 

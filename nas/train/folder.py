@@ -13,7 +13,7 @@ from nas.files import read_whole
 from nas.runs import CHECKPOINTS, SHOWN, Folder
 from nas.train.config import MOST_PROCESSES, TrainConfig
 from search_spaces import RequestError
-from search_spaces.errors import checked_kind, checked_path, checked_whole, listed
+from search_spaces.errors import checked_arguments, checked_kind, checked_path, checked_whole, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,6 +157,7 @@ def _number(text: str) -> int | float | str | None:
     return text or None
 
 
+@checked_arguments
 def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool = False) -> Classifier:
     """A trained network, on the CPU and in evaluation mode.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ from typing import Any
 import search_spaces
 from nas.networks import Many, One, listed
 from nas.options import options_of
-from nas.train.config import TrainConfig, check_there, from_table, recipe
+from nas.train.config import Recipe, TrainConfig, check_there, from_table, recipe
 from nas.train.session import Hardware
 from search_spaces import RequestError
-from search_spaces.errors import checked_kind, checked_path, checked_whole, shown
+from search_spaces.errors import checked_kind, checked_path, checked_whole, did_you_mean, shown
 
 _MOST_SEED = 2**63 - 1
 
@@ -102,16 +103,36 @@ def checked_seeds(name: str, seeds: object) -> tuple[int, ...]:
     """Seeds, each once, given as one or as a list.
 
     Raises:
-        RequestError: There are none, or one is too small or too large.
+        RequestError: There are none, or one is too small or too large, or given twice.
         TypeError: One is no whole number.
 
-    >>> checked_seeds("seeds", 3), checked_seeds("seeds", [1, 0, 1])
+    >>> checked_seeds("seeds", 3), checked_seeds("seeds", [1, 0])
     ((3,), (1, 0))
     """
     several = list(seeds) if isinstance(seeds, list | tuple | range) else [seeds]
     if not several:
         raise RequestError(f"{name} is empty, expected at least one seed")
-    return tuple(dict.fromkeys(checked_whole(name, seed, 0, _MOST_SEED) for seed in several))
+    found = tuple(checked_whole(name, seed, 0, _MOST_SEED) for seed in several)
+    if len(set(found)) < len(found):
+        raise RequestError(f"{name} is {shown(seeds)}, expected each seed once")
+    return found
+
+
+def check_names(function: Callable[..., object], values: Iterable[str]) -> None:
+    """Check the names of further arguments: values of the recipe, of the data or of the hardware.
+
+    Args:
+        function: The function that takes them; its own arguments are among the hints.
+
+    Raises:
+        TypeError: There is no such argument.
+    """
+    further = [name for kind in (Recipe, TrainConfig, Hardware) for name in options_of(kind)]
+    for name in Recipe.upgraded(dict.fromkeys(values)):
+        if name not in further:
+            known = (*inspect.signature(function).parameters, *further)
+            hint = did_you_mean(name, known) or f"; a recipe has {', '.join(options_of(Recipe))}"
+            raise TypeError(f"{function.__name__}() has no argument {name}{hint}")
 
 
 def check_data(order: TrainConfig, hardware: Hardware) -> None:

@@ -177,6 +177,30 @@ def test_a_wrong_call_is_refused_in_a_line_that_names_the_argument(called: str) 
         assert said.isprintable() and len(said) < 600, said
 
 
+MISSPELT: tuple[tuple[Callable[..., object], str, str], ...] = (
+    (nas.search, "flop", "flops"),
+    (nas.score, "score", "scores"),
+    (nas.read, "foldr", "folder"),
+    (nas.load, "rows", "row"),
+    *((function, "flop", "flops") for function in (exact.best, exact.front, exact.count, exact.sample)),
+)
+
+
+@pytest.mark.parametrize(("function", "wrong", "right"), MISSPELT)
+def test_a_misspelt_argument_gets_a_hint(function: Callable[..., object], wrong: str, right: str) -> None:
+    with pytest.raises(TypeError, match=rf"has no argument {wrong} \(did you mean {right}\?\)"):
+        function("mlp", **{wrong: "400M"})
+    with pytest.raises(TypeError, match=r"has no argument qqq; it has "):
+        function("mlp", qqq=1)
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("seed", "seeds"), ("epoch", "epochs"), ("imags", "images")])
+def test_a_misspelt_value_of_a_training_gets_a_hint(wrong: str, right: str) -> None:
+    for function in (nas.train, nas.study):
+        with pytest.raises(TypeError, match=rf"has no argument {wrong} \(did you mean {right}\?\)"):
+            function("mlp", **{"dataset": "seg20", wrong: 3})
+
+
 def test_numbers_have_the_limits_of_the_command_line() -> None:
     for name, value in (("seed", 2**64), ("trials", 10**30), ("score_batch", 10**9), ("per_width", 10**6)):
         with pytest.raises(RequestError, match=rf"{name} is {value}, expected a whole number .* at most"):

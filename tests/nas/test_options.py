@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from nas.cli import Parser
+from nas.commands import COMMANDS, command
 from nas.latency import LatencyConfig
 from nas.optimize.cli import _parser as search_parser
 from nas.optimize.cli import _request
@@ -141,6 +143,18 @@ def test_defaults_that_depend_on_the_score_are_written() -> None:
     assert _request(search_parser().parse_args(["--space", "mlp", "--score", "zen"])) == request
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_fits_80_columns_and_has_one_format_of_numbers(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        command(name)(["--help"])
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: nas {name}") and max(map(len, text.splitlines())) <= 80
+    assert not re.findall(r"\de[+]\d|\d{4,}", text)
+
+
 def test_the_help_lists_what_set_takes() -> None:
     said = train_parser().format_help()
     for name, each in options_of(Recipe).items():
@@ -181,7 +195,9 @@ def test_one_field_is_all_that_an_option_takes(capsys: pytest.CaptureFixture[str
     for name, text, said in (("siz", "3", "did you mean size"), ("tea", "blak", "did you mean black")):
         with pytest.raises(RequestError, match=said):
             read(Cup, name, text)
-    with pytest.raises(RequestError, match=r"tea is 'gren' \(did you mean green\?\), expected one of"):
+    with pytest.raises(
+        RequestError, match=r"tea is 'gren', expected one of green, black \(did you mean green\?\)"
+    ):
         Cup(tea="gren")
     with pytest.raises(TypeError, match="milk is 1"):
         Cup(milk=1)  # type: ignore[arg-type]

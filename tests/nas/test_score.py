@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -113,6 +114,16 @@ def test_torchvision_baselines_beside_networks_of_a_space(command: Command) -> N
     assert rows[1]["nn_mass"] is None and rows[1]["flops"] == rows[0]["flops"]
 
 
+def test_networks_of_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "t.csv").write_text("arch\nmlp:mlp_8\nresnet:resnet18\n")
+    assert main(["mlp:w8", str(tmp_path / "t.csv"), "--format", "json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["arch"] for row in rows] == [
+        str(parse(one)) for one in ("mlp:w8", "mlp:mlp_8", "resnet:resnet18")
+    ]
+    assert "none.csv: there is no such file" in refused(main, ["none.csv"], capsys)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -126,6 +137,7 @@ def test_torchvision_baselines_beside_networks_of_a_space(command: Command) -> N
         (["mlp:w8", "--fromat", "csv"], "did you mean --format?"),
         (["mlp:w" + "9" * 5000], "; it is not a reference of mlp either"),
         (["mlp:w8", "--latency", "cpu", "--latency-threads", "1000000"], "'1000000' is too large"),
+        (["mlp:w8", "--latency", "gpu"], "did you mean cuda?"),
         (["--arch", "mobilenet:w1_dx"], "'dx' at character 14"),
         (["--space", "nope", "--arch", "w1"], "unknown space 'nope'"),
         (["--space", "torchvision", "--arch", "resnet18"], "torchvision is not a search space"),

@@ -38,8 +38,8 @@ def without_reports(images: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--initialisations", "1" + 30 * "0"], "is too large; the most is 10000"),
-        (["--score-batch", "1000000000"], "is too large; the most is 4096"),
+        (["--initialisations", "1" + 30 * "0"], "is too large; the most is 10,000"),
+        (["--score-batch", "1000000000"], "is too large; the most is 4,096"),
         (["--count", "10000000000"], "is too large"),
         (["--out", ""], "--out ''"),
     ],
@@ -63,7 +63,7 @@ def test_parallel_without_gpus_leaves_no_folder(
 
 def test_a_population_has_a_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--space", "mobilenet", "--count", "100000", "--draw", "uniform", "--dataset", "folder"]
-    assert "'100000' is too large; the most is 10000" in refused(main, options, capsys)
+    assert "'100000' is too large; the most is 10,000" in refused(main, options, capsys)
 
 
 def test_torchvision_baselines_in_a_study(
@@ -158,7 +158,7 @@ def test_the_command_from_sample_to_prediction(command: Command, images: Path, t
         ),
         (
             ["--space", "mlp", "--dataset", "folder", "--score-batch", "1000000000"],
-            "'1000000000' is too large; the most is 4096",
+            "'1000000000' is too large; the most is 4,096",
         ),
         (["--space", "mlp", "--dataset", "seg20", "--device", "cpu", "--parallel"], "as --parallel 2"),
         (["--arch", "mlp:mlp_8", "--dataset", "folder"], "1 networks: expected at least 3"),

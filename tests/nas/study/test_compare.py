@@ -60,8 +60,10 @@ def test_p_values_are_uniform_under_the_null_hypothesis_and_small_otherwise() ->
 def test_undetermined_offsets_are_nan() -> None:
     mass, accuracy = np.repeat([1.0, 2.0], 6), np.repeat([80.0, 90.0], 6) + np.tile([0.1, -0.1], 6)
     assert np.isnan(Lines.fitted(mass, accuracy, ["a"] * 6 + ["b"] * 6).points["b"])
-    with pytest.raises(RequestError, match=r"4 networks of 1 base width\(s\)"):
+    with pytest.raises(RequestError, match=r"the 4 networks to compare have one base width, a;"):
         Lines.fitted(np.arange(4.0), np.arange(4.0), ["a"] * 4)
+    with pytest.raises(RequestError, match=r"4 networks of 2 base widths .*, expected at least 5"):
+        Lines.fitted(np.arange(4.0), np.arange(4.0), ["a", "b"] * 2)
 
 
 def test_committed_studies_are_compared() -> None:
@@ -129,7 +131,7 @@ def test_incomparable_studies_are_refused(
         ([eight, "longer"], "epochs 6 and not 5; compare studies with equal training"),
         ([eight, "begun"], "begun is not finished; go on with: nas study --resume begun"),
         ([eight, "nowhere"], "nowhere is not the folder of a study"),
-        ([eight], "of 1 base width(s): expected at least two"),
+        ([eight], "have one base width, width 8; expected at least two: add the folder of a study"),
         ([eight, sixteen, "--space", "mlp"], "unrecognized arguments: --space mlp"),
     ):
         assert message in refused(compare, arguments, capsys)

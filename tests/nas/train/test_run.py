@@ -442,6 +442,16 @@ def test_orders_survive_being_stored(name: str) -> None:
     assert TrainConfig.of_json(json.loads(json.dumps(asked.as_json()))) == asked
     assert asked.differing(replace(asked, val_fraction=0.5)) == ["val_fraction 0.0 and not 0.5"]
     assert asked.differing(asked) == []
+    more = RECIPES["quick"].override({"epochs": 30})
+    asked = replace(asked, recipe="quick", values=RECIPES["quick"])
+    assert asked.differing(replace(asked, values=more)) == ["epochs 15 and not 30"]
+    assert asked.differing(replace(asked, values=replace(more, warmup=9.0))) == [
+        "epochs 15 and not 30",
+        "warmup 2 and not 9.0",
+    ]
+    assert asked.differing(replace(asked, recipe="cifar", values=RECIPES["cifar"])) == [
+        "recipe quick and not cifar"
+    ]
 
 
 def test_loading_gives_the_same_network_every_time(images: Path, tmp_path: Path) -> None:
