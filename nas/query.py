@@ -260,7 +260,9 @@ def checked_cost(name: str, value: object) -> None:
 def _pin(name: object, value: object) -> tuple[str, Value]:
     """Check a choice or constant and its value; a number of NumPy becomes one of Python."""
     checked_kind("fix", name, str, "names of choices and constants")
-    checked_kind(f"fix: {name}", value, (str, Real), "a number or a word")
+    checked_kind(f"fix: {name}", value, (str, Real, bool), "a number, a word, True or False")
+    if isinstance(value, bool):
+        return str(name), value
     if isinstance(value, Real):
         return str(name), int(value) if isinstance(value, Integral) else float(value)
     return str(name), str(value)

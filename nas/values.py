@@ -116,11 +116,13 @@ def numbers(least: int, most: int = MOST) -> Callable[[str], tuple[int, ...]]:
 
 
 def literal(text: str) -> Value:
-    """A whole number, a number, or else the text itself.
+    """A whole number, a number, True or False, or else the text itself.
 
-    >>> literal("2"), literal("0.35"), literal("depthwise")
-    (2, 0.35, 'depthwise')
+    >>> literal("2"), literal("0.35"), literal("true"), literal("depthwise")
+    (2, 0.35, True, 'depthwise')
     """
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     for kind in (int, float):
         with suppress(ValueError):
             return read_number(kind, text)

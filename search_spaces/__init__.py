@@ -6,6 +6,7 @@ from pkgutil import iter_modules
 from search_spaces.architecture import Architecture
 from search_spaces.densenet import DenseNet
 from search_spaces.errors import RequestError
+from search_spaces.mbconv import MBConv
 from search_spaces.mlp import MLP
 from search_spaces.mobilenet import MobileNet, MobileNetWide
 from search_spaces.registry import get, names, parse, register, register_family
@@ -22,6 +23,7 @@ __all__ = [
     "MLP",
     "Architecture",
     "DenseNet",
+    "MBConv",
     "MobileNet",
     "MobileNetWide",
     "RequestError",

@@ -1,4 +1,4 @@
-"""Blocks with skip connections: the residual block and the densely connected cell."""
+"""Blocks of layers: the residual block, squeeze-and-excitation and the densely connected cell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from search_spaces.cost import Column, Figures, addition_mass, concatenation_mass, in_units, total
-from search_spaces.layers import Part
+from search_spaces.layers import Conv, GlobalPool, Part, Uncounted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,6 +46,45 @@ class Residual:
         yield Residual(body, sequence(self.shortcut)) if self.skips else body
         for part in self.activation:
             yield from part.modules()
+
+
+@dataclass(frozen=True)
+class SqueezeExcitation:
+    """Scales each channel by a gate computed from the means of all channels; scaling counts no operations.
+
+    Source: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018.
+
+    Attributes:
+        channels: Channels of input and output.
+        squeezed: Channels between the two 1x1 convolutions.
+        side: Side of the input, in pixels.
+        activation: Name in `torch.nn` of the activation between them.
+        gate: Name of the activation after them.
+    """
+
+    channels: Column
+    squeezed: Column
+    side: int
+    activation: str
+    gate: str
+
+    def excitation(self) -> tuple[Part, ...]:
+        """The layers that compute the gate of each channel."""
+        return (
+            GlobalPool(self.channels, self.side, flat=False),
+            Conv(self.channels, self.squeezed, 1, 1, bias=True),
+            Uncounted(self.activation),
+            Conv(self.squeezed, self.channels, 1, 1, bias=True),
+            Uncounted(self.gate),
+        )
+
+    def figures(self) -> Figures:
+        return total(part.figures() for part in self.excitation())
+
+    def modules(self) -> Iterator[nn.Module]:
+        from search_spaces.modules import Scaled, sequence
+
+        yield Scaled(sequence(self.excitation()))
 
 
 @dataclass(frozen=True)

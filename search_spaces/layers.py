@@ -55,38 +55,41 @@ def round_channels(channels: Column, divisor: int = 8) -> Column:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution without bias, padded by half its kernel.
+    """A convolution, padded by half its kernel, which is odd.
 
     Attributes:
         side: Side of the output, in pixels.
         depthwise: One filter per channel; then `channels_in` equals `channels_out`.
+        bias: Whether it adds a bias, which counts no operations.
     """
 
     channels_in: Column
     channels_out: Column
-    kernel: int
+    kernel: Column
     side: int
     stride: int = 1
     depthwise: bool = False
+    bias: bool = False
 
     def figures(self) -> Figures:
-        params = self.channels_out * self.kernel**2
+        weights = self.channels_out * self.kernel**2
         if not self.depthwise:
-            params = params * self.channels_in
-        return Figures(params=params, operators={"conv": params * self.side**2})
+            weights = weights * self.channels_in
+        params = weights + self.channels_out if self.bias else weights
+        return Figures(params=params, operators={"conv": weights * self.side**2})
 
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
 
-        channels_in = int(self.channels_in)
+        channels_in, kernel = int(self.channels_in), int(self.kernel)
         yield nn.Conv2d(
             channels_in,
             int(self.channels_out),
-            self.kernel,
+            kernel,
             stride=self.stride,
-            padding=self.kernel // 2,
+            padding=kernel // 2,
             groups=channels_in if self.depthwise else 1,
-            bias=False,
+            bias=self.bias,
         )
 
 
@@ -109,12 +112,12 @@ class BatchNorm:
 def conv_norm(
     channels_in: Column,
     channels_out: Column,
-    kernel: int,
+    kernel: Column,
     side: int,
     stride: int = 1,
     depthwise: bool = False,
 ) -> tuple[Part, ...]:
-    """A convolution and batch normalisation, with an output of `side` x `side` pixels."""
+    """A convolution without bias and batch normalisation, with an output of `side` x `side` pixels."""
     return Conv(channels_in, channels_out, kernel, side, stride, depthwise), BatchNorm(channels_out, side)
 
 
@@ -137,10 +140,15 @@ class Linear:
 
 @dataclass(frozen=True)
 class GlobalPool:
-    """Global average pooling of images of `side` x `side` pixels: one operation per input element."""
+    """Global average pooling of images of `side` x `side` pixels: one operation per input element.
+
+    Attributes:
+        flat: Whether the output is a vector of features, not an image of one pixel.
+    """
 
     channels: Column
     side: int
+    flat: bool = True
 
     def figures(self) -> Figures:
         return Figures(operators={"adaptive_avg_pool2d": self.channels * self.side**2})
@@ -149,7 +157,8 @@ class GlobalPool:
         from torch import nn
 
         yield nn.AdaptiveAvgPool2d(1)
-        yield nn.Flatten()
+        if self.flat:
+            yield nn.Flatten()
 
 
 @dataclass(frozen=True)

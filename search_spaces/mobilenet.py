@@ -38,24 +38,34 @@ EXPANSIONS = (1, 6, 6, 6, 6, 6, 6)
 
 
 def inverted_residual(
-    channels_in: Column, channels_out: Column, expansion: Column, side: int, stride: int
+    channels_in: Column,
+    channels_out: Column,
+    expansion: Column,
+    side: int,
+    stride: int,
+    kernel: Column = 3,
+    activation: str = "ReLU6",
+    scaling: Sequence[Part] = (),
 ) -> Residual:
-    """1x1 to the hidden width, 3x3 depthwise, 1x1 to the output; an expansion of 1 omits the first.
+    """1x1 to the hidden width, depthwise, 1x1 to the output; an expansion of 1 omits the first.
 
     Args:
         side: Side of the block's input, in pixels.
+        kernel: Side of the depthwise kernel.
+        activation: Name in `torch.nn` of the activations.
+        scaling: Parts after the depthwise convolution, such as squeeze-and-excitation.
     """
     hidden = channels_in * expansion
     out = halved(side) if stride == 2 else side
+    activated = Uncounted(activation)
     return Residual(
         entering=channels_in,
         widths=(hidden, hidden, channels_out),
         body=(
-            Repeat(
-                np.not_equal(expansion, 1), (*conv_norm(channels_in, hidden, 1, side), Uncounted("ReLU6"))
-            ),
-            *conv_norm(hidden, hidden, 3, out, stride, depthwise=True),
-            Uncounted("ReLU6"),
+            Repeat(np.not_equal(expansion, 1), (*conv_norm(channels_in, hidden, 1, side), activated)),
+            *conv_norm(hidden, hidden, kernel, out, stride, depthwise=True),
+            activated,
+            *scaling,
             *conv_norm(hidden, channels_out, 1, out),
         ),
         skips=np.equal(channels_in, channels_out) & (stride == 1),
@@ -84,12 +94,14 @@ def stem_side(resolution: int, stride: int) -> int:
     return halved(resolution) if stride == 2 else resolution
 
 
-def stem_parts(channels: Column, side: int, stride: int) -> list[Part]:
+def stem_parts(channels: Column, side: int, stride: int, activation: str = "ReLU6") -> list[Part]:
     """A 3x3 convolution on the image, with an output of `side` x `side` pixels."""
-    return [*conv_norm(3, channels, 3, side, stride), Uncounted("ReLU6")]
+    return [*conv_norm(3, channels, 3, side, stride), Uncounted(activation)]
 
 
-def head_parts(channels_in: Column, channels: Column, side: int, num_classes: int) -> list[Part]:
+def head_parts(
+    channels_in: Column, channels: Column, side: int, num_classes: int, activation: str = "ReLU6"
+) -> list[Part]:
     """A 1x1 convolution, global average pooling, dropout and the classifier.
 
     Args:
@@ -98,7 +110,7 @@ def head_parts(channels_in: Column, channels: Column, side: int, num_classes: in
     side = halved(side, times=STRIDES.count(2))
     return [
         *conv_norm(channels_in, channels, 1, side),
-        Uncounted("ReLU6"),
+        Uncounted(activation),
         GlobalPool(channels, side),
         Uncounted("Dropout", 0.2),
         Linear(channels, num_classes),

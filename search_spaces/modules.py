@@ -1,4 +1,4 @@
-"""Torch modules of the blocks, a residual sum and a cell with random links, and initialisation."""
+"""Torch modules of the blocks (a residual sum, a scaling, a cell with random links), and initialisation."""
 
 from __future__ import annotations
 
@@ -29,6 +29,21 @@ class Residual(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         summed: Tensor = self.body(images) + self.shortcut(images)
         return summed
+
+
+class Scaled(nn.Module):
+    """Images times the factors that a module computes from them, one per channel.
+
+    Shape: (N, C, H, W) to the same; the module maps it to (N, C, 1, 1).
+    """
+
+    def __init__(self, factors: nn.Module) -> None:
+        super().__init__()
+        self.factors = factors
+
+    def forward(self, images: Tensor) -> Tensor:
+        scaled: Tensor = self.factors(images) * images
+        return scaled
 
 
 class DenseCell(nn.Module):
@@ -72,6 +87,8 @@ def initialise_images(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.01)
             nn.init.zeros_(module.bias)

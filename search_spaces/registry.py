@@ -59,13 +59,17 @@ def get(name: str) -> Space:
 
 
 def reference_name(architecture: Architecture) -> str:
-    """The name of the reference that equals an architecture except for its constants; "" if there is none.
+    """The name of the reference that equals an architecture except for the numbers among its constants.
+
+    "" if there is none.
 
     >>> import search_spaces
     >>> reference_name(search_spaces.MobileNet(resolution=32, num_classes=10))
     'mobilenet_v2'
     """
-    constants = architecture.constants()
+    constants = {
+        name: value for name, value in architecture.constants().items() if not isinstance(value, str)
+    }
     for space in _spaces.values():
         if type(architecture) is space.architecture:
             for name, reference in space.references.items():

@@ -107,7 +107,7 @@ class Space:
 
         Raises:
             RequestError: There is no such choice or constant, or the value is not one of its options.
-            TypeError: A value is neither a number nor a string.
+            TypeError: A value is neither a number nor a string, nor True or False for a switch.
 
         >>> import search_spaces
         >>> search_spaces.get("mobilenet").fix(width_mult=1, resolution=192).size
@@ -132,7 +132,8 @@ class Space:
 
     def _option(self, name: str, value: Value) -> Value:
         options = self.choices[name]
-        checked_kind(name, value, (str, Real), "one of its options")
+        kinds = (str, Real, bool) if isinstance(options[0], bool) else (str, Real)
+        checked_kind(name, value, kinds, "one of its options")
         if value not in options:
             given = shortened(printable(value), 80) if isinstance(value, str) else shown(value)
             known = listed(map(str, options), 40)

@@ -15,6 +15,8 @@ from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from search_spaces.errors import RequestError, listed, number_text, shown
 
 if TYPE_CHECKING:
@@ -31,13 +33,14 @@ class Settings:
     """How a field of an architecture is written, and its valid values.
 
     Attributes:
-        letter: Letter of its token; empty for a field whose value is one of `words`.
+        letter: Letters at the start of its token; empty for a field whose value is one of `words`.
         item: Name of one entry of a field with an entry per stage: `depth` for `depths`.
         constant: Whether searches leave it unchanged.
         terse: Whether the spec omits it at its default.
         least: Smallest valid value.
         most: Largest valid value; it keeps counts within 64 bits.
         words: The valid words, for a field whose values are words.
+        odd: Whether numbers must be odd.
     """
 
     letter: str
@@ -47,6 +50,7 @@ class Settings:
     least: float = 1
     most: float = 100_000
     words: tuple[str, ...] = ()
+    odd: bool = False
 
 
 def choice(default: Any, letter: str = "", **settings: Any) -> Any:
@@ -82,7 +86,8 @@ def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
         return _checked_entry(family, field, field.name, field.default, value)
     entries = _entries(value, len(field.default) + 1)
     if len(entries) != len(field.default):
-        raise RequestError(f"{family}: {field.name} is {shown(value)}, expected {len(field.default)} numbers")
+        what = f"{len(field.default)} {'switches' if _is_switch(field) else 'numbers'}"
+        raise RequestError(f"{family}: {field.name} is {shown(value)}, expected {what}")
     names = choice_names(field)
     return tuple(
         _checked_entry(family, field, name, default, entry)
@@ -92,6 +97,11 @@ def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return not isinstance(value, bool) and isinstance(value, Real)
+
+
+def _is_switch(field: dataclasses.Field[Any]) -> bool:
+    """Whether the entries of a field are True or False, written 1 or 0 without hyphens."""
+    return isinstance(field.default, tuple) and isinstance(field.default[0], bool)
 
 
 def _entries(value: Any, most: int) -> tuple[Any, ...]:
@@ -111,13 +121,18 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
             raise RequestError(f"{family}: {name} is {shown(value)}, expected one of {listed(allowed.words)}")
         return str(value)
     kind = type(default)
-    number = "number" if kind is float else "whole number"
-    expected = f"a {number} of at least {number_text(allowed.least)}"
+    if kind is bool:
+        if isinstance(value, Real | np.bool_) and value in (0, 1):
+            return bool(value)
+        raise RequestError(f"{family}: {name} is {shown(value)}, expected True or False")
+    number = "a number" if kind is float else "an odd number" if allowed.odd else "a whole number"
+    expected = f"{number} of at least {number_text(allowed.least)}"
     if _is_number(value):
-        if allowed.least <= value <= allowed.most and (converted := kind(value)) == value:
+        inside = allowed.least <= value <= allowed.most and not (allowed.odd and value % 2 == 0)
+        if inside and (converted := kind(value)) == value:
             return converted
         if value > allowed.most:
-            expected = f"a {number} of at most {number_text(allowed.most)}"
+            expected = f"{number} of at most {number_text(allowed.most)}"
     raise RequestError(f"{family}: {name} is {shown(value)}, expected {expected}")
 
 
@@ -127,9 +142,14 @@ def write(architecture: Architecture) -> str:
     for field in dataclasses.fields(architecture):
         value = getattr(architecture, field.name)
         if not (settings(field).terse and value == field.default):
-            entries = value if isinstance(value, tuple) else (value,)
-            tokens.append(settings(field).letter + "-".join(str(entry) for entry in entries))
+            tokens.append(settings(field).letter + _written(field, value))
     return f"{architecture.family}:{'_'.join(tokens)}"
+
+
+def _written(field: dataclasses.Field[Any], value: Any) -> str:
+    if _is_switch(field):
+        return "".join(str(int(entry)) for entry in value)
+    return "-".join(str(entry) for entry in value) if isinstance(value, tuple) else str(value)
 
 
 def read(architecture: type[A], text: str) -> A:
@@ -173,10 +193,11 @@ def _read_token(
     for field in fields:
         if token in settings(field).words:
             return field, token
-        if settings(field).letter and token[:1] == settings(field).letter:
+        letter = settings(field).letter
+        if letter and token.startswith(letter):
             try:
-                return field, _read_value(field.default, token[1:])
-            except ValueError:
+                return field, _read_value(field, token.removeprefix(letter))
+            except (KeyError, ValueError):
                 pass
     tokens = (settings(field).letter + _pattern(field) for field in fields)
     raise RequestError(
@@ -185,7 +206,10 @@ def _read_token(
     )
 
 
-def _read_value(default: Any, text: str) -> Any:
+def _read_value(field: dataclasses.Field[Any], text: str) -> Any:
+    default: Any = field.default
+    if _is_switch(field):
+        return tuple({"0": False, "1": True}[digit] for digit in text)
     if isinstance(default, tuple):
         return tuple(read_number(type(default[0]), entry) for entry in text.split("-"))
     return read_number(type(default), text)
@@ -206,8 +230,4 @@ def read_number(kind: type[N], text: str) -> N:
 
 
 def _pattern(field: dataclasses.Field[Any]) -> str:
-    if settings(field).words:
-        return "|".join(settings(field).words)
-    if isinstance(field.default, tuple):
-        return "-".join(str(entry) for entry in field.default)
-    return str(field.default)
+    return "|".join(settings(field).words) or _written(field, field.default)

@@ -117,7 +117,7 @@ def _vary(*values: Values) -> bool:
 
 
 def base_of(arch: str) -> str:
-    """The base width of a network, in words; the family for a torchvision baseline.
+    """The base width of a network, in words; the family if no choice sets it, as for torchvision baselines.
 
     >>> base_of("densenet:k2_d13-13-13_t40-80-125_conv3x3"), base_of("mlp:w8_d4_t5")
     ('width_mult 2, op conv3x3', 'width 8')
@@ -128,7 +128,8 @@ def base_of(arch: str) -> str:
     if architecture.family not in search_spaces.names():
         return architecture.family
     choices = architecture.choices()
-    return ", ".join(f"{name} {choices[name]}" for name in search_spaces.get(architecture.family).base)
+    base = search_spaces.get(architecture.family).base
+    return ", ".join(f"{name} {choices[name]}" for name in base) or architecture.family
 
 
 def distinguishing(bases: Sequence[str]) -> list[str]:

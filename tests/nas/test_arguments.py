@@ -19,6 +19,7 @@ from search_spaces import (
     MLP,
     Architecture,
     DenseNet,
+    MBConv,
     MobileNet,
     MobileNetWide,
     RequestError,
@@ -37,7 +38,7 @@ WRONG = (
 """Each is wrong for nearly every argument."""
 EMPTY = tuple(value for value in WRONG if isinstance(value, list | tuple) and not value)
 NAMES = tuple(value for value in WRONG if isinstance(value, str))
-MADE: tuple[type[Architecture], ...] = (MLP, MobileNet, MobileNetWide, ResNet, DenseNet, Torchvision)
+MADE: tuple[type[Architecture], ...] = (MLP, MBConv, MobileNet, MobileNetWide, ResNet, DenseNet, Torchvision)
 
 
 def search(name: str) -> Callable[[Any], object]:
@@ -157,7 +158,7 @@ IN_OTHER_WORDS = {
     "name": ("space", "network"),
     "row": ("folder",),
     "fix": ("choice",),
-    **{f"{item}s": (f"{item}_1", f"{item}s") for item in ("depth", "width", "expansion")},
+    **{f"{item}s": (f"{item}_1", f"{item}s") for item in ("depth", "width", "expansion", "kernel")},
 }
 """What errors may call an argument, where they speak of what it stands for."""
 

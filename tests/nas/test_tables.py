@@ -54,6 +54,6 @@ def test_an_empty_population_has_no_scores() -> None:
 
 
 def test_few_tables_remain_after_merging() -> None:
-    gathers = {"mobilenet": 2, "mobilenet-wide": 6, "resnet": 2, "mlp": 2, "densenet": 4}
+    gathers = {"mobilenet": 2, "mobilenet-wide": 6, "resnet": 2, "mlp": 2, "densenet": 4, "mbconv": 4}
     for name, most in gathers.items():
         assert len(StageTables.of(search_spaces.get(name)).scorer.tables) <= most

@@ -16,7 +16,7 @@ from nas.export import FORMATS, export, main
 from nas.train.cli import main as train
 from nas.train.data import Normalization
 from nas.train.model import Classifier
-from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet, Torchvision
+from search_spaces import MLP, DenseNet, MBConv, MobileNet, RequestError, ResNet, Torchvision
 from tests.conftest import Command, refused
 from tests.nas.train.conftest import images
 
@@ -26,6 +26,9 @@ SPREAD = Normalization(torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.2, 0.3, 0.
 FAMILIES = {
     "densenet": DenseNet(width_mult=1, depths=(3, 2, 2), links=(5, 0, 0), resolution=8, num_classes=3),
     "mlp": MLP(in_features=3 * 8 * 8, num_classes=3),
+    "mbconv": MBConv(
+        (1,) * 7, (3,) * 7, (1, 2, 1, 1, 1, 1, 1), (False, True) * 3 + (True,), resolution=8, num_classes=3
+    ),
     "mobilenet": MobileNet(
         width_mult=0.35, depths=(1,) * 7, expansions=(1, 2, 2, 2, 2, 2, 2), resolution=8, num_classes=3
     ),
