@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from search_spaces.spec import read_number
 
 MOST = 2**31 - 1
 """Largest whole number where no other limit is given."""
+_GROUPED = re.compile("[0-9]{1,3}(,[0-9]{3})+")
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Range:
                 f"{shown(text)} is too large; the most is {number_text(self.most)}"
             )
         wanted = f"a whole number of at least {number_text(self.least)}" if kind is int else self.text(kind)
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not {wanted}")
+        way = f"; write {text.replace(',', '')}" if _GROUPED.fullmatch(text) else ""
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not {wanted}{way}")
 
     def read_several(self, text: str) -> tuple[int, ...]:
         """Whole numbers joined by commas.

@@ -19,6 +19,7 @@ from nas.cli import (
     FORMATS,
     Parser,
     progress,
+    wrapped,
 )
 from nas.exact.problem import Problem
 from nas.latency import LatencyConfig, latency_config
@@ -234,7 +235,8 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
         f"Goal: {run.goal}. {run.request.sampler} explored {run.trials:,} trials (seed {run.request.seed});"
         f" {run.seconds['total']:.1f} s."
     )
-    print(f"Kept in {run.folder.path} ({len(run.found):,} network{'s' * (len(run.found) != 1)})")
+    networks = f"{len(run.found):,} network{'s' * (len(run.found) != 1)}"
+    print(wrapped(f"Kept in {run.folder.path} ({networks})"))
 
 
 def _print_json(run: Run, options: argparse.Namespace) -> None:

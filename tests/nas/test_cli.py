@@ -29,6 +29,8 @@ def test_whole_numbers_have_bounds_and_ascii_digits(text: str) -> None:
 
 def test_whole_numbers_inside_their_bounds_pass() -> None:
     assert [at_least(0, 7)(text) for text in ("0", "7", "+3", "007")] == [0, 7, 3, 7]
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'1,000' is not a whole number .*; write 1000"):
+        at_least(1)("1,000")
     with pytest.raises(argparse.ArgumentTypeError, match="'8' is too large; the most is 7"):
         at_least(0, 7)("8")
 
