@@ -12,6 +12,9 @@ search: $(VENV)/installed
 test: $(VENV)/tested
 	$(RUN) -m pytest -n auto --dist worksteal
 
+# Tests start Python many times: modules are compiled once, even if the environment forbids to keep bytecode.
+test slow attack: export PYTHONDONTWRITEBYTECODE =
+
 # The long tests, and the property tests with many examples.
 slow: $(VENV)/tested
 	$(RUN) -m pytest -n auto --dist worksteal -m "slow or hypothesis" --hypothesis-profile many
