@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from torch import nn
 
 import search_spaces
@@ -83,6 +85,21 @@ def check_size(architecture: Architecture, printed: str, counted: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Networks as arrays of one row each: recipes as numbers, logarithms of the terms, accuracies."""
+
+    recipes: Indices
+    logs: Values
+    top1: Values
+
+    @classmethod
+    def of(cls, networks: pd.DataFrame, terms: Sequence[str]) -> Sample:
+        """The networks of a table."""
+        recipes, _ = pd.factorize(networks["group"])
+        return cls(recipes, np.log(networks[list(terms)].to_numpy(float)), networks["top1"].to_numpy(float))
+
+
 class Fit:
     """A least-squares fit of accuracy with an intercept for each recipe and shared slopes.
 
@@ -91,30 +108,32 @@ class Fit:
         rest: Sum of squared residuals, in points squared.
     """
 
-    def __init__(self, networks: pd.DataFrame, terms: Sequence[str]) -> None:
-        self.terms = list(terms)
-        codes, recipes = pd.factorize(networks["group"])
-        design = np.hstack([np.eye(len(recipes))[codes], np.log(networks[self.terms].to_numpy(float))])
-        top1 = networks["top1"].to_numpy(float)
+    def __init__(self, sample: Sample, rows: NDArray[np.bool_] | None = None) -> None:
+        rows = np.ones(len(sample.top1), bool) if rows is None else rows
+        known, codes = np.unique(sample.recipes[rows], return_inverse=True)
+        design, top1 = np.hstack([np.eye(len(known))[codes], sample.logs[rows]]), sample.top1[rows]
         found, _, rank, _ = np.linalg.lstsq(design, top1)
-        self.slopes = found[len(recipes) :] if rank == len(found) else None
+        self.slopes = found[len(known) :] if rank == len(found) else None
         self.rest = float(np.square(top1 - design @ found).sum())
-        self._intercepts = dict(zip(recipes, found, strict=False))
+        self._intercepts = np.full(sample.recipes.max() + 1, np.nan)
+        self._intercepts[known] = found[: len(known)]
 
-    def predict(self, networks: pd.DataFrame) -> pd.Series:
+    def predict(self, sample: Sample) -> Values:
         """Predicted accuracy of networks; nan for an unknown recipe or undetermined slopes."""
         if self.slopes is None:
-            return pd.Series(np.nan, networks.index)
-        return networks["group"].map(self._intercepts) + np.log(networks[self.terms]) @ self.slopes
+            return np.full(len(sample.top1), np.nan)
+        predicted: Values = self._intercepts[sample.recipes] + sample.logs @ self.slopes
+        return predicted
 
 
 def left_out(networks: pd.DataFrame, terms: Sequence[str]) -> pd.Series:
     """Error of the prediction from all other layouts for each network, in points."""
-    errors = pd.Series(np.nan, networks.index)
-    for _, out in networks.groupby("layout"):
-        if len(out) < len(networks):
-            errors[out.index] = Fit(networks.drop(out.index), terms).predict(out) - out["top1"]
-    return errors
+    sample, (layouts, every) = Sample.of(networks, terms), pd.factorize(networks["layout"])
+    errors = np.full(len(networks), np.nan)
+    for layout in range(len(every) if len(every) > 1 else 0):
+        out = layouts == layout
+        errors[out] = (Fit(sample, ~out).predict(sample) - sample.top1)[out]
+    return pd.Series(errors, networks.index)
 
 
 def ordered(networks: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
@@ -126,7 +145,7 @@ def ordered(networks: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
     Returns:
         first and second (rows of `networks`), layouts, same_base, and right: 1, 0, or 0.5 for a tie.
     """
-    logs = np.log(networks[list(terms)].to_numpy(float))
+    sample = Sample.of(networks, terms)
     top1, layouts, groups, bases = (networks[name].to_numpy() for name in ("top1", "layout", "group", "base"))
     slopes_without: dict[frozenset[str], Values | None] = {}
     rows = []
@@ -135,17 +154,14 @@ def ordered(networks: pd.DataFrame, terms: Sequence[str]) -> pd.DataFrame:
             continue
         two = frozenset((layouts[first], layouts[second]))
         if two not in slopes_without:
-            slopes_without[two] = np.ones(1) if len(terms) == 1 else _slopes_without(networks, terms, two)
+            rest = (layouts != layouts[first]) & (layouts != layouts[second])
+            slopes_without[two] = Fit(sample, rest).slopes if len(terms) > 1 else np.ones(1)
         slopes = slopes_without[two]
         if slopes is not None:
-            difference = (logs[first] - logs[second]) @ slopes
+            difference = (sample.logs[first] - sample.logs[second]) @ slopes
             right = (1 + np.sign(difference) * np.sign(top1[first] - top1[second])) / 2
             rows.append((first, second, two, bases[first] == bases[second], right))
     return pd.DataFrame(rows, columns=["first", "second", "layouts", "same_base", "right"])
-
-
-def _slopes_without(networks: pd.DataFrame, terms: Sequence[str], layouts: frozenset[str]) -> Values | None:
-    return Fit(networks[~networks["layout"].isin(layouts)], terms).slopes
 
 
 def samples(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -188,9 +204,9 @@ def _row(sample: str, networks: pd.DataFrame, terms: Sequence[str]) -> dict[str,
     ):
         right = some.groupby("layouts")["right"].mean()
         row |= {label: len(right), f"{label}_right": right.sum()}
-    fit = Fit(networks, terms)
+    fit = Fit(Sample.of(networks, terms))
     if enough and fit.slopes is not None:
-        row |= {"r2": 1 - fit.rest / Fit(networks, ()).rest, **_error(errors, networks["layout"])}
+        row |= {"r2": 1 - fit.rest / Fit(Sample.of(networks, ())).rest, **_error(errors, networks["layout"])}
         row |= dict(zip(("slope", "slope_2"), fit.slopes * np.log(2), strict=False))
     return row
 
