@@ -58,7 +58,7 @@ def begin(pytestconfig: pytest.Config) -> Begin:
 @pytest.fixture
 def command(begin: Begin, tmp_path: Path) -> Command:
     """Run `python -m MODULE ARGUMENTS...` in an empty folder and wait for it."""
-    return lambda *words: begin(tmp_path, *words).ended()
+    return lambda *words, **more: begin(tmp_path, *words, **more).ended()
 
 
 def refused(

@@ -123,7 +123,7 @@ def test_the_way_from_a_budget_to_a_file_works(
 
 def test_the_code_of_the_readme_works() -> None:
     names: dict[str, Any] = {}
-    lines = code(README).replace("seed=1)", "seed=1, trials=100)")
+    lines = code(README).replace("seed=1)", "seed=1, trials=100, top=2)")
     assert "trials=100" in lines
     exec(lines, names)
     assert names["table"]["params"].between(3e6, 4e6).all()

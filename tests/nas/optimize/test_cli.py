@@ -21,6 +21,7 @@ from nas.optimize.study import Journal
 from tests.conftest import REPOSITORY, Begin, Command, environment, refused
 
 QUICK = ("--space", "mobilenet", "--flops", "400M", "--sampler", "random")
+TINY = ("--space", "mlp", "--flops", "20K", "--sampler", "random")
 
 
 def candidates(folder: Path) -> pd.DataFrame:
@@ -92,7 +93,7 @@ def test_runs_go_to_a_folder_of_their_own(command: Command, tmp_path: Path) -> N
 
 
 def test_like_keeps_mass_and_base_width_and_costs_less(command: Command, tmp_path: Path) -> None:
-    done = command("nas.search", "--space", "mobilenet", "--like", "mobilenet_v2", "--trials", "600",
+    done = command("nas.search", "--space", "mobilenet", "--like", "mobilenet_v2", "--trials", "200",
                    "--top", "2", "--format", "csv", "--out", "run")  # fmt: skip
     assert done.returncode == 0, done.stderr
     table = candidates(tmp_path / "run")
@@ -100,7 +101,7 @@ def test_like_keeps_mass_and_base_width_and_costs_less(command: Command, tmp_pat
     assert table["arch"].str.startswith("mobilenet:w1.0_").all()
     assert table.loc[0, "flops"] < score("mobilenet:mobilenet_v2")["flops"]
     across = command("nas.search", "--space", "mobilenet", "--like", "mobilenet_v2", "--across-widths",
-                     "--minimize", "params", "--trials", "300", "--top", "1", "--format", "csv",
+                     "--minimize", "params", "--trials", "100", "--top", "1", "--format", "csv",
                      "--out", "across")  # fmt: skip
     assert across.returncode == 0, across.stderr
     table = candidates(tmp_path / "across")
@@ -109,8 +110,8 @@ def test_like_keeps_mass_and_base_width_and_costs_less(command: Command, tmp_pat
 
 
 def test_a_front_has_no_network_that_another_beats(command: Command, tmp_path: Path) -> None:
-    done = command("nas.search", "--space", "resnet", "--pareto", "params", "--trials", "300", "--top", "1",
-                   "--format", "csv", "--out", "run")  # fmt: skip
+    done = command("nas.search", "--space", "resnet", "--params", "20M", "--pareto", "params",
+                   "--trials", "300", "--top", "1", "--format", "csv", "--out", "run")  # fmt: skip
     assert done.returncode == 0, done.stderr
     everything = candidates(tmp_path / "run")
     table = everything[everything["front"]]
@@ -287,8 +288,20 @@ def test_nonsense_in_a_process_of_its_own(command: Command, tmp_path: Path, case
 class TestResume:
     """A run goes on where it stopped, whatever stopped it, to the table of an unbroken run."""
 
-    trials = 2000
-    given = (*QUICK, "--trials", str(trials), "--top", "1", "--format", "csv", "--out", "run")
+    trials = 1000
+    given = (
+        *QUICK,
+        "--fix",
+        "width_mult=1.0",
+        "--trials",
+        str(trials),
+        "--top",
+        "1",
+        "--format",
+        "csv",
+        "--out",
+        "run",
+    )
     constants: ClassVar = {"nas.optimize.run._LEAST_PAUSE": 0.0, "nas.optimize.run._PAUSE_RATIO": 0.0}
     """It is saved after every block."""
 
@@ -310,7 +323,7 @@ class TestResume:
         begun.send_signal(number)
         done = begun.ended()
         assert done.returncode == 130
-        assert re.search(r"interrupted after [\d,]+ of 2,000 trials", done.stderr)
+        assert re.search(r"interrupted after [\d,]+ of 1,000 trials", done.stderr)
         assert "--resume" in done.stderr
         state = json.loads((run / "run.json").read_text())
         assert state["status"] == "interrupted" and 0 < state["trials_done"] < self.trials
@@ -347,9 +360,9 @@ class TestResume:
     def test_more_trials_may_be_asked_for(self, command: Command, tmp_path: Path) -> None:
         shown = ("--top", "1", "--format", "csv")
         for trials, where in (
-            ("230", [*QUICK, "--out", "run"]),
+            ("230", [*TINY, "--out", "run"]),
             ("450", ["--resume", "run"]),
-            ("450", [*QUICK, "--out", "whole"]),
+            ("450", [*TINY, "--out", "whole"]),
         ):
             assert command("nas.search", *where, "--trials", trials, *shown).returncode == 0
         pd.testing.assert_frame_equal(candidates(tmp_path / "run"), candidates(tmp_path / "whole"))
@@ -363,10 +376,10 @@ class TestResume:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         run = tmp_path / "run"
-        assert command("nas.search", *QUICK, "--trials", "40", "--top", "1", "--out", "run").returncode == 0
+        assert command("nas.search", *TINY, "--trials", "40", "--top", "1", "--out", "run").returncode == 0
         for arguments, message in (
-            (["--space", "mlp"], "was asked for as --space mobilenet --flops 400M"),
-            (["--flops", "300M"], "was asked for as"),
+            (["--space", "resnet"], "was asked for as --space mlp --flops 20K"),
+            (["--flops", "30K"], "was asked for as"),
             (["--params", "3M"], "was asked for as"),
             (["--seed", "3"], "was asked for as"),
             (["--score", "params"], "was asked for as"),
@@ -375,9 +388,9 @@ class TestResume:
             (["--out", "other"], "leave out --out"),
         ):
             assert message in refused(main, ["--resume", "run", *arguments], capsys)
-        assert "run is not empty" in refused(main, [*QUICK, "--out", "run"], capsys)
+        assert "run is not empty" in refused(main, [*TINY, "--out", "run"], capsys)
         before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in run.iterdir()}
-        same = command("nas.search", "--resume", "run", "--flops", "400e6", "--top", "1")
+        same = command("nas.search", "--resume", "run", "--flops", "20e3", "--top", "1")
         assert same.returncode == 0, same.stderr
         assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in run.iterdir()} == before
 
@@ -392,12 +405,12 @@ class TestResume:
             ("run.json", "{"),
             ("run.json", "[]"),
             ("run.json", json.dumps({**state, "request": {**state["request"], "space": 5}})),
-            ("run.json", json.dumps({**state, "request": {**state["request"], "budgets": ["400M"]}})),
+            ("run.json", json.dumps({**state, "request": {**state["request"], "budgets": ["20K"]}})),
             ("study.log", "{}\n"),
             ("study.log", ""),
             (
                 "study.log",
-                (run / "study.log").read_text().replace("flops at most 400M", "flops at most 401M"),
+                (run / "study.log").read_text().replace("flops at most 20K", "flops at most 21K"),
             ),
         ):
             damaged = tmp_path / "damaged"

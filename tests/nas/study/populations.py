@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+FEW_RESAMPLES = {"nas.study.stats.RESAMPLES": 50}
+"""For a command whose intervals are not looked at."""
+
 
 def networks_of(count: int = 24, noise: float = 0.0) -> pd.DataFrame:
     """Accuracy is that of depth less that of size."""

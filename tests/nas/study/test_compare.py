@@ -17,6 +17,7 @@ from nas.study.folder import StudyFolder
 from nas.study.results_cli import compare
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, Command, refused
+from tests.nas.study.populations import FEW_RESAMPLES
 
 STUDIES = [REPOSITORY / "results" / "gradient_flow" / f"mlp-w{width}" for width in (8, 16)]
 RESULTS = REPOSITORY / "results"
@@ -79,7 +80,7 @@ def test_committed_studies_are_compared() -> None:
 
 
 def test_nas_compare(command: Command, tmp_path: Path) -> None:
-    done = command("nas", "compare", *map(str, STUDIES), "--out", "both")
+    done = command("nas", "compare", *map(str, STUDIES), "--out", "both", constants=FEW_RESAMPLES)
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80 and "one line for all: p =" in done.stdout
     assert len(pd.read_csv(tmp_path / "both" / "networks.csv")) == 60

@@ -12,7 +12,7 @@ from nas.study.standing import standing
 from nas.train.folder import load
 from search_spaces import MLP, RequestError
 from tests.conftest import Command
-from tests.nas.study.populations import networks_of, short_training
+from tests.nas.study.populations import FEW_RESAMPLES, networks_of, short_training
 from tests.nas.train.conftest import images
 
 __all__ = ["images"]
@@ -50,7 +50,9 @@ def test_named_networks_are_compared_with_the_sample(command: Command, images: P
         "--out",
         "study",
     )
-    done = command("nas.study", "--arch", *named, *sampling, *training_options, *options)
+    done = command(
+        "nas.study", "--arch", *named, *sampling, *training_options, *options, constants=FEW_RESAMPLES
+    )
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
     stand = pd.read_csv(tmp_path / "study" / "standing.csv")
