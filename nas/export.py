@@ -89,7 +89,7 @@ def _with_weights(classifier: Classifier, weights: dict[str, Tensor]) -> Run:
     """A new network of the same architecture with other weights."""
     from nas.train.model import Classifier
 
-    blank = Classifier(classifier.architecture, classifier.spread, classifier.classes, classifier.side)
+    blank = Classifier(classifier.architecture, classifier.normalization, classifier.classes, classifier.side)
     blank.load_state_dict(weights)
     return blank.eval()
 

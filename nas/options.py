@@ -260,10 +260,10 @@ def _options_of(kind: Any) -> Mapping[str, Option]:
     return {field.name: field.metadata[_KEY].of_field(field, hints[field.name]) for field in fields}
 
 
-def add_options(parser: argparse._ActionsContainer, kind: type[Any], but: Collection[str] = ()) -> None:
+def add_options(parser: argparse._ActionsContainer, kind: type[Any], exclude: Collection[str] = ()) -> None:
     """Add the options of a dataclass to a parser, or to a group of one, apart from some fields."""
     for each in options_of(kind).values():
-        if each.alone and each.name not in but:
+        if each.alone and each.name not in exclude:
             each.add(parser)
 
 
@@ -282,12 +282,12 @@ def given(options: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def flags_given(options: argparse.Namespace, kind: type[Any], but: Collection[str] = ()) -> list[str]:
+def flags_given(options: argparse.Namespace, kind: type[Any], exclude: Collection[str] = ()) -> list[str]:
     """The names of the options given for the fields of a dataclass, apart from some fields."""
     flags = []
     for name in given(options, kind):
         each = options_of(kind)[name]
-        if name not in but:
+        if name not in exclude:
             flags += [_flag(dest) for dest in each.dests.values() if getattr(options, dest) is not None]
     return flags
 

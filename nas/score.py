@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="further architectures",
     )
     parser.add_argument("--format", choices=FORMATS, default="table")
-    add_options(parser, LatencyConfig, but=("most",))
+    add_options(parser, LatencyConfig, exclude=("most",))
     options = parser.parse_args(arguments)
     texts = [*options.archs, *options.arch]
     if not texts:

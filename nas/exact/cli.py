@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser("nas exact", description="Exact answers about a whole space.", epilog=BUDGETS_NOTE)
-    add_options(parser, Query, but=("pareto",))
+    add_options(parser, Query, exclude=("pareto",))
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
     kind.add_argument("--pareto", choices=COSTS, help="the Pareto front of NN-Mass against this cost")

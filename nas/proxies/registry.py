@@ -69,7 +69,7 @@ class Subject:
 
         order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(seed))[:batch]
         pixels, labels = next(data.train.batches(order, batch))
-        mean, deviation = (values[:, None, None] for values in data.spread)
+        mean, deviation = (values[:, None, None] for values in data.normalization)
         images = (pixels.cpu().float() / 255 - mean) / deviation
         if len(architecture.input_shape) == 3:
             images = images.expand(-1, 3, -1, -1)

@@ -118,7 +118,7 @@ def study(
     study_request = requested(
         space or "",
         () if networks is None else request.specs("networks", networks, None),
-        order_of=lambda archs: request.order(archs, dataset, data, recipe, seeds, values),
+        config_of=lambda archs: request.train_config(archs, dataset, data, recipe, seeds, values),
         budgets=budgets,
         fix=fix or {},
         count=_whole("count", count, 3, MOST_NETWORKS),
@@ -130,7 +130,7 @@ def study(
         initialisations=_whole("initialisations", initialisations, 1, MOST_INITIALISATIONS),
     )
     request.check_data(study_request.order, hardware)
-    with interruptions() as interrupted, session.threads_kept(), ExitStack() as held:
+    with interruptions() as interrupted, session.preserve_threads(), ExitStack() as held:
         prepared = Session.prepared(study_request, hardware).without_duplicates()
         prepared.check()
         folder = prepared.created(None if out is None else Path(out))

@@ -21,7 +21,7 @@ from nas.study.population import MOST_NETWORKS
 from nas.study.request import StudyRequest
 from nas.study.results_cli import NEEDED, conclude
 from nas.study.session import COUNT, Session, requested
-from nas.train.cli import add_training, changed_by, hardware_of, order_of
+from nas.train.cli import add_training, changed_by, config_of, hardware_of
 from nas.values import at_least
 from search_spaces import RequestError
 
@@ -83,7 +83,7 @@ def _parser() -> Parser:
     )
     add_training(parser)
     how = parser.add_argument_group("run").add_argument
-    add_options(parser, LatencyConfig, but=("most",))
+    add_options(parser, LatencyConfig, exclude=("most",))
     how("--plan", action="store_true", help="show the trainings and their estimated time, and stop")
     how("--out", type=Path, metavar="FOLDER", help="folder of the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="continue the study in this folder")
@@ -93,7 +93,7 @@ def _parser() -> Parser:
 def _request(options: argparse.Namespace) -> StudyRequest:
     if not options.space and not options.arch:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
-    of_sample = flags_given(options, StudyRequest, but=(*_NOT_OF_SAMPLE, "space")) + _given(
+    of_sample = flags_given(options, StudyRequest, exclude=(*_NOT_OF_SAMPLE, "space")) + _given(
         options, ("count",)
     )
     if of_sample and not options.space:
@@ -106,7 +106,7 @@ def _request(options: argparse.Namespace) -> StudyRequest:
     return requested(
         options.space or "",
         options.arch or (),
-        order_of=lambda archs: order_of(archs, options),
+        config_of=lambda archs: config_of(archs, options),
         budgets=chosen.get("budgets", {}),
         fix=chosen.get("fix", {}),
         count=options.count,
@@ -126,7 +126,7 @@ def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyReque
         RequestError: The options describe another study.
     """
     moved = replace(request, order=replace(request.order, data=str(options.data or request.order.data)))
-    differing = moved.order.differing(changed_by(moved.order, (), options))
+    differing = moved.order.differences(changed_by(moved.order, (), options))
     differing += flags_given(options, StudyRequest) + _given(options, ("count", "arch", "out"))
     if differing:
         raise RequestError(
@@ -161,7 +161,7 @@ def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | N
     from nas.study.outcome import latencies
     from nas.study.plan import counted, planned
     from nas.train.data import all_fitted
-    from nas.train.runtime import settle
+    from nas.train.runtime import set_threads
 
     request, data, device = session.request, session.data, session.device
     architectures = all_fitted(request.order, data)
@@ -181,7 +181,7 @@ def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | N
         of = "" if len(linked) == len(table) else f" ({len(linked)} networks with NN-Mass)"
         print(f"correlation of log NN-Mass and log params{of}: {np.corrcoef(logs)[0, 1]:.2f}")
     trainings = [len(request.order.seeds_of(row)) for row in range(1, len(architectures) + 1)]
-    threads = settle(threads, architectures, data, request.order.values, device)
+    threads = set_threads(threads, architectures, data, request.order.values, device)
     with progress("timing the smallest and the largest network", 2) as advance:
         plan = planned(architectures, data, request.order.values, trainings, device, advance)
     by = f"{device} with {counted(threads, 'thread')}" if device.type == "cpu" else device

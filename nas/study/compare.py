@@ -34,7 +34,7 @@ def combined(folders: Sequence[StudyFolder]) -> pd.DataFrame:
         if not folder.table.exists():
             raise RequestError(f"{folder.path} is not finished; go on with: nas study --resume {folder.path}")
         same_data = {"data"} if folder.request.order.title == first.request.order.title else set[str]()
-        differing = folder.request.order.differing(first.request.order, but=_APART | same_data)
+        differing = folder.request.order.differences(first.request.order, exclude=_APART | same_data)
         if differing:
             raise RequestError(
                 f"{folder.path} has {', '.join(differing)}; compare studies with equal training"

@@ -25,7 +25,7 @@ def report(arguments: Sequence[str] | None = None) -> int:
         "nas report", description="Recompute the tables and figures of trained studies from their CSV files."
     )
     parser.add_argument("studies", nargs="+", type=Path, metavar="FOLDER", help="folders of trained studies")
-    add_options(parser, LatencyConfig, but=("most",))
+    add_options(parser, LatencyConfig, exclude=("most",))
     options = parser.parse_args(arguments)
     latency = latency_config(options)
     with interruptions() as interrupted, ExitStack() as held:
@@ -70,7 +70,7 @@ def predict(arguments: Sequence[str] | None = None) -> int:
         help="candidates.csv of a search, or any table with a column arch",
     )
     add("--score", metavar="NAME", help="closed-form score to fit (nn_mass)")
-    add_options(parser, LatencyConfig, but=("most",))
+    add_options(parser, LatencyConfig, exclude=("most",))
     with _needed("the prediction"):
         return _predict(parser.parse_args(arguments))
 

@@ -1,6 +1,6 @@
 """The run of a study: from its request over population, data and scores to trained networks.
 
-The command `nas study` and the function `nas.study` share it; they differ in arguments and output.
+The command `nas study` and the function `nas.study` both use it; they differ in arguments and output.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from nas.cli import progress
 from nas.study.folder import StudyFolder
 from nas.study.population import Draw, sampled
 from nas.study.request import USUAL_BATCH, USUAL_DRAW, StudyRequest
-from nas.train.config import TrainConfig, by_hand
-from nas.train.session import Hardware, device_of, devices_of, loaded
-from search_spaces import Architecture, RequestError
+from nas.train.config import TrainConfig
+from nas.train.session import Hardware, choose_device, load_data, parallel_devices
+from search_spaces import Architecture, RequestError, parse
 from search_spaces.architecture import Value
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def requested(
     space: str,
     named: Sequence[str],
     *,
-    order_of: Callable[[tuple[str, ...]], TrainConfig],
+    config_of: Callable[[tuple[str, ...]], TrainConfig],
     budgets: Mapping[str, str],
     fix: Mapping[str, Value],
     count: int | None = None,
@@ -49,7 +49,7 @@ def requested(
     Args:
         space: Name of the space; empty for no sample.
         named: Specs of the named networks.
-        order_of: Returns the training configuration of networks given by specs.
+        config_of: Returns the training configuration of networks given by specs.
         budgets, fix, count, draw, draw_seed, named_seeds, scores, score_batch, initialisations: As in
             `nas.study`.
 
@@ -59,21 +59,21 @@ def requested(
     from nas import proxies
 
     names = tuple(proxies.get(name).name for name in scores or proxies.names())
-    how: Draw = draw or USUAL_DRAW
-    first = list(dict.fromkeys(map(str, by_hand(named))))
+    kind: Draw = draw or USUAL_DRAW
+    first = list(dict.fromkeys(map(str, map(parse, named))))
     archs = first.copy()
     if space:
-        archs += sampled(space, count or COUNT, how, draw_seed or 0, budgets, fix)["arch"].tolist()
-    order = order_of(tuple(dict.fromkeys(archs)))
+        archs += sampled(space, count or COUNT, kind, draw_seed or 0, budgets, fix)["arch"].tolist()
+    config = config_of(tuple(dict.fromkeys(archs)))
     return StudyRequest(
         space=space,
-        draw=how,
+        draw=kind,
         draw_seed=draw_seed or 0,
         budgets=dict(budgets),
         fix=dict(fix),
         scores=names,
         score_batch=score_batch or USUAL_BATCH,
-        order=replace(order, named=len(first), named_seeds=named_seeds or ()),
+        order=replace(config, named=len(first), named_seeds=named_seeds or ()),
         initialisations=initialisations or 0,
     )
 
@@ -105,9 +105,9 @@ class Session:
         """
         from nas.train.distributed import ALONE
 
-        device = device_of(hardware.device)
-        devices = devices_of(hardware.parallel, device, ALONE)
-        return cls(request, hardware, device, devices, loaded(request.order, hardware, ALONE))
+        device = choose_device(hardware.device)
+        devices = parallel_devices(hardware.parallel, device, ALONE)
+        return cls(request, hardware, device, devices, load_data(request.order, hardware, ALONE))
 
     def check(self) -> None:
         """Check the size of the training set, and print a note if networks are fitted to smaller images.
@@ -115,11 +115,11 @@ class Session:
         Raises:
             RequestError: A batch is larger than the training set.
         """
-        from nas.train.data import shrunk
+        from nas.train.data import resolution_note
         from nas.train.distributed import ALONE
 
         ALONE.check(self.request.order.values.batch_size, len(self.data.train))
-        if note := shrunk(self.request.order, self.data):
+        if note := resolution_note(self.request.order, self.data):
             print(f"note: {note}", file=sys.stderr)
 
     def created(self, out: Path | None) -> StudyFolder:
@@ -137,17 +137,17 @@ class Session:
         """The study without networks that equal another one once fitted to the data."""
         from nas.train.data import all_fitted
 
-        order = self.request.order
+        config = self.request.order
         first: dict[Architecture, str] = {}
-        for arch, network in zip(order.archs, all_fitted(order, self.data), strict=True):
+        for arch, network in zip(config.archs, all_fitted(config, self.data), strict=True):
             first.setdefault(network, arch)
         archs = tuple(first.values())
-        named = len(set(order.archs[: order.named]) & set(archs))
-        request = replace(self.request, order=replace(order, archs=archs, named=named))
+        named = len(set(config.archs[: config.named]) & set(archs))
+        request = replace(self.request, order=replace(config, archs=archs, named=named))
         return replace(self, request=request)
 
     def train(self, folder: StudyFolder, interrupted: Callable[[], bool]) -> bool:
-        """Score and train the networks that are left.
+        """Score and train the remaining networks.
 
         Returns:
             Whether the study ran to its end without an interruption.
@@ -159,20 +159,22 @@ class Session:
         from nas.train.data import all_fitted
         from nas.train.distributed import ALONE
         from nas.train.folder import TrainFolder
-        from nas.train.progress import shown
+        from nas.train.progress import progress_display
         from nas.train.run import TrainRun
-        from nas.train.runtime import Execution, settle
+        from nas.train.runtime import Execution, set_threads
 
         request, data, device, devices = folder.request, self.data, self.device, self.devices
         folder.test_images = len(data.test)
         architectures = list(dict.fromkeys(all_fitted(request.order, data)))
         seeds, trained = request.score_seeds, folder.trained
-        begun = (folder.training / "run.json").exists()
-        kept = TrainFolder.open(folder.training) if begun else None
-        before = kept.threads if kept and not trained else None
+        started = (folder.training / "run.json").exists()
+        training_folder = TrainFolder.open(folder.training) if started else None
+        before = training_folder.threads if training_folder and not trained else None
         at_a_time = len(devices or (device,))
         recipe = request.order.values
-        threads = settle(self.hardware.threads, architectures, data, recipe, device, ALONE, at_a_time, before)
+        threads = set_threads(
+            self.hardware.threads, architectures, data, recipe, device, ALONE, at_a_time, before
+        )
         with progress("scoring", len(architectures)) as advance:
             scored(
                 architectures,
@@ -188,12 +190,17 @@ class Session:
             return not interrupted()
         execution = Execution(device, ALONE, self.hardware.compile, self.hardware.checkpoint_minutes, threads)
         training = TrainRun(request.order, data, execution)
-        kept = kept or TrainFolder.create(request.order, folder.training)
-        kept.request, kept.threads = request.order, threads
-        with shown(request.order.values.epochs) as progress_of:
+        training_folder = training_folder or TrainFolder.create(request.order, folder.training)
+        training_folder.request, training_folder.threads = request.order, threads
+        with progress_display(request.order.values.epochs) as display:
             training.run(
-                kept, interrupted, progress_of.report, progress_of.on_step, devices, self.hardware.workers
+                training_folder,
+                interrupted,
+                display.report,
+                display.on_step,
+                devices,
+                self.hardware.workers,
             )
         if training.unsaved:
-            raise RequestError(f"{training.unsaved}; mend that, then {folder.resume}")
+            raise RequestError(f"{training.unsaved}; correct this, then run {folder.resume}")
         return not interrupted()

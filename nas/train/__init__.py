@@ -1,4 +1,4 @@
-"""Training: from networks to a table of what they reach. `nas.train` is also the function of this package."""
+"""Training of networks; `nas.train` is both this package and its function."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ def train(
     threads: int | None = None,
     **values: Any,
 ) -> pd.DataFrame:
-    """Train networks, and keep what they reach in a folder, as the command `nas train` does.
+    """Train networks and store checkpoints and results in a run folder, like the command `nas train`.
 
-    Ctrl-C saves what was done and raises KeyboardInterrupt; `nas train --resume FOLDER` goes on.
+    Ctrl-C saves the progress and raises KeyboardInterrupt; `nas train --resume FOLDER` continues.
 
     Args:
-        networks: An architecture, its text as "space:spec", or a list of these; or a table with a column
-            `arch`, such as a search gives, or the path of its CSV.
-        dataset: Name of the data set, as "cifar10"; "folder" for folders of images.
-        data: Where it is.
+        networks: An architecture, a spec "space:spec", or a list of these; or a table with a column
+            `arch`, such as the result of a search, or the path of its CSV.
+        dataset: Name of the data set, such as "cifar10"; "folder" for folders of images.
+        data: Folder of the data set.
         recipe: Name of the recipe.
-        top: Train the first so many networks; all if not given.
+        top: Number of networks to train, from the first; all by default.
         seeds: Train each network with each of these.
-        out: An empty or new folder to keep the run in; by default one under results/trained.
+        out: An empty or new folder for the run; by default one under results/trained.
         device: "cpu", "cuda" or "cuda:1"; by default cuda if there is one.
-        threads: Threads that torch computes with on a CPU; by default the fastest number in a few steps.
-        values: Values of the recipe, such as `epochs=30` or `lr=0.05`; of the data `val_fraction`,
-            `image_size`, `images`, `stem_stride` and `cache`; and of the machine `download`, `parallel`,
-            `workers`, `compile` and `checkpoint_minutes`, as the command's options.
+        threads: CPU threads of torch; by default the fastest number in a few timed steps.
+        values: Further options of the command: values of the recipe, such as `epochs=30` or `lr=0.05`; of
+            the data `val_fraction`, `image_size`, `images`, `stem_stride` and `cache`; of the hardware
+            `download`, `parallel`, `workers`, `compile` and `checkpoint_minutes`.
 
     Returns:
-        trained.csv of the folder: a row a network and seed, with row, arch, seed, nn_mass, flops, macs,
-        params, top1 and top5 in percent on the test set, status ("done" or "failed") and reason.
-        `attrs["folder"]` is the folder, for `nas.load(folder, row)` and `nas.read(folder)`.
+        The table trained.csv of the folder: one row per network and seed, with row, arch, seed, nn_mass,
+        flops, macs, params, top1 and top5 in percent on the test set, status ("done" or "failed") and
+        reason. `attrs["folder"]` is the folder, for `nas.load(folder, row)` and `nas.read(folder)`.
 
     Raises:
-        RequestError: The request makes no sense, or the data set is not there.
-        TypeError: An argument is of another kind.
+        RequestError: The request is invalid, or the data set is missing.
+        TypeError: An argument has the wrong type or an unknown name.
     """
     from nas.signals import interruptions
     from nas.train import request, session
@@ -62,15 +62,15 @@ def train(
 
     request.check_names(train, values)
     archs = request.specs("networks", networks, top)
-    order = request.order(archs, dataset, data, recipe, seeds, values)
+    config = request.train_config(archs, dataset, data, recipe, seeds, values)
     hardware = request.hardware({**values, "device": device, "threads": threads})
     if out is not None:
         checked_path("out", out)
-    request.check_data(order, hardware)
-    where = None if out is None else Path(out)
-    with interruptions() as interrupted, session.started(device) as (own, processes):
-        with session.threads_kept():
-            run, folder = session.trained(order, None, where, hardware, own, processes, interrupted)
+    request.check_data(config, hardware)
+    path = None if out is None else Path(out)
+    with interruptions() as interrupted, session.process_group(device) as (own, processes):
+        with session.preserve_threads():
+            run, folder = session.run_training(config, None, path, hardware, own, processes, interrupted)
         if interrupted():
             raise KeyboardInterrupt(f"go on with: {folder.resume}")
     table = run.table

@@ -1,4 +1,4 @@
-"""What a training is asked for: recipe, networks, data set, seeds."""
+"""The configuration of a training: recipe, networks, data set and seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-import search_spaces
 from nas.files import read_csv
 from nas.options import check, documented, option, read
 from nas.schema import Stored
@@ -23,13 +22,13 @@ Optimizer = Literal["sgd", "adamw"]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 _OF_RECIPE = "the recipe's"
-_SHARE, _ALPHA = Range(0, 1), Range(0.001, 100, or_zero=True)
+_FRACTION, _ALPHA = Range(0, 1), Range(0.001, 100, or_zero=True)
 
 
 @documented
 @dataclass(frozen=True)
 class Recipe(Stored):
-    """How a network is trained: SGD with momentum, or AdamW, under a cosine schedule."""
+    """Hyperparameters of a training: SGD with momentum or AdamW, under a cosine schedule."""
 
     epochs: int = option("passes over the training images", range=Range(1, 100_000), usual=_OF_RECIPE)
     batch_size: int = option("images per step, over all devices", range=Range(2, 1_000_000), usual=_OF_RECIPE)
@@ -40,7 +39,7 @@ class Recipe(Stored):
         metavar="DECAY",
         usual=_OF_RECIPE,
     )
-    momentum: float = option("momentum of SGD", alone=False, default=0.9, range=_SHARE)
+    momentum: float = option("momentum of SGD", alone=False, default=0.9, range=_FRACTION)
     nesterov: bool = option("use Nesterov momentum", alone=False, default=False)
     warmup: float = option(
         "warm-up epochs, at most half of all; scaled with the epochs unless set",
@@ -59,7 +58,7 @@ class Recipe(Stored):
         "probability of erasing a square of up to a quarter of an image (cutout)",
         alone=False,
         default=0.0,
-        range=_SHARE,
+        range=_FRACTION,
     )
     mixup: float = option("alpha of mixup; 0 disables it", alone=False, default=0.0, range=_ALPHA)
     cutmix: float = option(
@@ -72,7 +71,7 @@ class Recipe(Stored):
         "decay per step of the moving average of weights; the average is tested. 0 disables it",
         alone=False,
         default=0.0,
-        range=_SHARE,
+        range=_FRACTION,
     )
     optimizer: Optimizer = option("adamw ignores momentum and nesterov", alone=False, default="sgd")
     precision: Precision = option(
@@ -87,9 +86,9 @@ class Recipe(Stored):
         check(self)
 
     def override(self, given: Mapping[str, Any]) -> Self:
-        """The recipe with some values changed; text is parsed.
+        """The recipe with some values changed; texts are parsed.
 
-        With other epochs and no warm-up given, the warm-up stays the same fraction of the training.
+        If the number of epochs changes and no warm-up is given, the warm-up scales with it.
 
         Raises:
             RequestError: A name is unknown, or a text cannot be parsed.
@@ -124,7 +123,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     # The command in the README of the authors' code, for MobileNetV2.
     "imagenet": Recipe(epochs=150, batch_size=256, lr=0.05, weight_decay=4e-5, crop="resized"),
-    # The authors' code for MLPs (train_mlp.py) has Adam too, at 0.001 for one epoch.
+    # The authors' code for MLPs (train_mlp.py) uses Adam too, at 0.001 for one epoch.
     "mlp": Recipe(
         epochs=60, batch_size=400, lr=0.01, weight_decay=0.0, crop="none", flip=False, optimizer="adamw"
     ),
@@ -136,7 +135,7 @@ def recipe(name: str) -> Recipe:
     """A recipe by name.
 
     Raises:
-        RequestError: There is none of that name.
+        RequestError: The name is unknown.
     """
     if name not in RECIPES:
         raise RequestError(
@@ -146,32 +145,32 @@ def recipe(name: str) -> Recipe:
 
 
 NAMED = ("cifar10", "cifar100", "mnist", "fashionmnist")
-"""Data sets that torchvision knows."""
+"""Data sets of torchvision."""
 GENERATED = ("seg20", "circle20")
-"""Data sets that are generated."""
+"""Generated data sets."""
 DATASETS = (*NAMED, *GENERATED, "imagenet", "folder")
 """All data sets; the last two are folders of images."""
 
 MOST_SIDE = 4096
-"""Side that images may be resized to."""
+"""Largest side that images may be resized to, in pixels."""
 MOST_PROCESSES = 1024
-"""Processes, threads or workers that one may ask for: systems run out of memory with more."""
+"""Largest number of processes, threads or workers: systems run out of memory with more."""
 
 Cache = Literal["memory", "disk"]
 DATA, USUAL_RECIPE = "data", "quick"
-"""Folder of the data, and recipe, unless others are asked for."""
+"""Default folder of the data, and default recipe."""
 _SEEDS = Range(0, 2**63 - 1)
 
 
 @documented
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(Stored):
-    """A training run as it was asked for.
+    """The configuration of a training run.
 
     Attributes:
-        archs: Specs of the networks, as they were given.
-        values: The recipe as resolved.
-        named: How many of the networks of a study were given explicitly, not sampled; they come first.
+        archs: Specs of the networks, as given.
+        values: The resolved recipe.
+        named: Number of networks of a study that were given explicitly, not sampled; they come first.
     """
 
     _OLD_NAMES: ClassVar[Mapping[str, str]] = {
@@ -183,9 +182,9 @@ class TrainConfig(Stored):
 
     archs: tuple[str, ...]
     dataset: str = option(", ".join(DATASETS), choices=DATASETS, metavar="NAME")
-    data: str = option("where it is", convert=Path, metavar="DIR", usual=DATA)
+    data: str = option("folder of the data set", convert=Path, metavar="DIR", usual=DATA)
     recipe: str = option(lambda: ", ".join(RECIPES), usual=USUAL_RECIPE, metavar="NAME")
-    values: Recipe  # type: ignore[misc]  # what `option` makes need not have a default
+    values: Recipe  # type: ignore[misc]  # fields made by `option` may have no default
     seeds: tuple[int, ...] = option(
         "train each network with these seeds, as 0,1,2",
         default=(0,),
@@ -197,7 +196,7 @@ class TrainConfig(Stored):
         "validation fraction of the training images, held out",
         default=0.0,
         range=Range(0, 1, below=True),
-        metavar="SHARE",
+        metavar="FRACTION",
     )
     image_size: int | None = option(
         "resize the images of a folder to this side", default=None, range=Range(1, MOST_SIDE)
@@ -207,7 +206,7 @@ class TrainConfig(Stored):
         "images of a folder: read once, or when needed", default=None, usual="by size"
     )
     stem_stride: int | None = option(
-        "stride of the stems that have a choice", default=None, choices=(1, 2), usual="their own"
+        "stride of the stem, where a network has the choice", default=None, choices=(1, 2), usual="their own"
     )
     named: int = 0
     named_seeds: tuple[int, ...] = option(
@@ -224,7 +223,7 @@ class TrainConfig(Stored):
             raise RequestError(
                 f"--image-size {self.image_size}: {self.dataset} has one size of its own; leave it out"
             )
-        if self.stem_stride is not None and not any(map(_stem_is_open, self.archs)):
+        if self.stem_stride is not None and not any(map(_has_stem_stride, self.archs)):
             raise RequestError(
                 f"--stem-stride {self.stem_stride}: none of these networks has a stem of another stride;"
                 " leave it out"
@@ -232,7 +231,7 @@ class TrainConfig(Stored):
 
     @property
     def title(self) -> str:
-        """What the data are called: a folder by its own name."""
+        """The name of the data set; for a folder of images, the name of the folder."""
         return Path(self.data).name if self.dataset == "folder" else self.dataset
 
     def name(self) -> str:
@@ -240,18 +239,18 @@ class TrainConfig(Stored):
         return f"{self.dataset}-{self.recipe}"
 
     def seeds_of(self, row: int) -> tuple[int, ...]:
-        """Seeds that the network in a row, from 1, is trained with."""
+        """The seeds of the network in a row, from 1."""
         if self.named_seeds and row <= self.named:
             return self.named_seeds
         return self.seeds
 
-    def differing(self, other: TrainConfig, but: Collection[str] = ()) -> list[str]:
-        """What another order asks for differently, in words, apart from some fields.
+    def differences(self, other: TrainConfig, exclude: Collection[str] = ()) -> list[str]:
+        """The differences of another configuration in words, except those in the fields of `exclude`.
 
-        Values that follow from another recipe or from other epochs are left out.
+        Values that follow from a different recipe or number of epochs are left out.
         """
-        mine, theirs = ({**order.as_json(), **order.as_json()["values"]} for order in (self, other))
-        names = [name for name in mine if name not in ("values", *but) and mine[name] != theirs[name]]
+        mine, theirs = ({**config.as_json(), **config.as_json()["values"]} for config in (self, other))
+        names = [name for name in mine if name not in ("values", *exclude) and mine[name] != theirs[name]]
         start = RECIPES.get(other.recipe, self.values) if "recipe" in names else self.values
         implied = start.override({"epochs": other.values.epochs}).as_json() | {"epochs": start.epochs}
         names = [name for name in names if name not in implied or theirs[name] != implied[name]]
@@ -266,68 +265,63 @@ _FILES = {
 }
 
 
-def check_there(dataset: str, folder: Path) -> None:
-    """Check, in no time, that there is something where a data set is to be.
+def check_present(dataset: str, folder: Path) -> None:
+    """Check that the folder of a data set exists, without reading it.
 
     Raises:
-        RequestError: There is nothing, or no such data set.
+        RequestError: The folder does not exist, or the data set is unknown.
     """
     if dataset not in DATASETS:
         hint = did_you_mean(dataset, DATASETS)
         raise RequestError(f"unknown data set {shown(dataset)}{hint}; there are {', '.join(DATASETS)}")
     if dataset in NAMED and not (folder / _FILES[dataset]).is_dir():
         raise RequestError(
-            f"{dataset} in {folder}: there is no {folder / _FILES[dataset]}; add --download, or say where it"
-            " is with --data"
+            f"{dataset} in {folder}: there is no {folder / _FILES[dataset]}; add --download, or give its"
+            " folder by --data"
         )
     if dataset not in (*NAMED, *GENERATED) and not (folder / "train").is_dir():
         raise RequestError(
             f"{folder / 'train'}: there is no such folder; expected {folder}/train/CLASS/*.png and"
-            f" {folder}/test/CLASS/*.png; say where with --data"
+            f" {folder}/test/CLASS/*.png; give the folder by --data"
         )
 
 
-def _stem_is_open(arch: str) -> bool:
+def _has_stem_stride(arch: str) -> bool:
     return "stem_stride" in parse(arch).constant_names()
 
 
 _EXPECTED = "expected the candidates.csv of a search"
 
 
-def by_hand(specs: Sequence[str]) -> list[Architecture]:
-    """Architectures given as space:spec or space:reference."""
-    return [search_spaces.parse(spec) for spec in specs]
-
-
 def from_table(path: Path, top: int | None, rows: Sequence[int] | None) -> list[Architecture]:
-    """Architectures of a table's first rows, or of given rows, counted from 1.
+    """The architectures in the first `top` rows of a table, or in given rows, counted from 1.
 
     Raises:
-        RequestError: It is no table of architectures, or it has no such rows.
+        RequestError: The file is not a table of architectures, or lacks these rows.
     """
-    return parsed_rows(path, specs_of(path, top, rows), rows)
+    return parse_rows(path, specs_of(path, top, rows), rows)
 
 
-def parsed_rows(path: Path, specs: Sequence[str], rows: Sequence[int] | None) -> list[Architecture]:
-    """The architectures of a table's specs, which are in its first rows or in given rows, counted from 1.
+def parse_rows(path: Path, specs: Sequence[str], rows: Sequence[int] | None) -> list[Architecture]:
+    """Parse specs read from the first rows of a table, or from given rows, counted from 1.
 
     Raises:
-        RequestError: One is not a spec; the message names its row.
+        RequestError: A spec is invalid; the message names its row.
     """
     found = []
     for row, spec in zip(rows or range(1, len(specs) + 1), specs, strict=True):
         try:
-            found.append(search_spaces.parse(spec))
+            found.append(parse(spec))
         except RequestError as error:
             raise RequestError(f"{path}, row {row}: {error}") from None
     return found
 
 
 def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[str]:
-    """The specs in a table's first rows, or in given rows, counted from 1; none is parsed.
+    """The unparsed specs in the first `top` rows of a table, or in given rows, counted from 1.
 
     Raises:
-        RequestError: It is no table of architectures, or it has no such rows.
+        RequestError: The file is not a table of architectures, or lacks these rows.
     """
     table = read_csv(path, _EXPECTED)
     if "arch" not in table.columns:
@@ -336,15 +330,15 @@ def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[st
         raise RequestError(f"{path} has no rows; {_EXPECTED}")
     if rows is not None and top is not None:
         raise RequestError("--top and --rows both choose rows; give one")
-    asked, last = (f"--top {top}", top or 1) if rows is None else (f"row {max(rows)}", max(rows))
+    text, last = (f"--top {top}", top or 1) if rows is None else (f"row {max(rows)}", max(rows))
     if not 1 <= last <= len(table) or (rows is not None and min(rows) < 1):
-        raise RequestError(f"{path} has rows 1 to {len(table)}, not {asked}")
-    wanted = rows if rows is not None else range(1, (top or len(table)) + 1)
-    return [str(table["arch"].iloc[row - 1]) for row in wanted]
+        raise RequestError(f"{path} has rows 1 to {len(table)}, not {text}")
+    selected = rows if rows is not None else range(1, (top or len(table)) + 1)
+    return [str(table["arch"].iloc[row - 1]) for row in selected]
 
 
 def derive_seed(*numbers: int) -> int:
-    """A seed for what these numbers name, such as a seed, an epoch and a step.
+    """A seed derived from several numbers, such as a seed, an epoch and a step.
 
     >>> derive_seed(0, 1) == derive_seed(0, 1), derive_seed(0, 1) == derive_seed(1, 0)
     (True, False)

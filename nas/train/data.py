@@ -1,4 +1,4 @@
-"""Data sets: training, validation and test images, class names, and the networks fitted to them."""
+"""Data sets: training, validation and test images, class names, and networks fitted to them."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 BANDS = 20
 TRAIN, TEST = 12_000, 12_000
-"""Points of either part, equally many a band; the authors test on 1,200."""
+"""Points per part, equally many per band; the authors test on 1,200."""
 
 
 def generated(task: str) -> tuple[InMemory, InMemory]:
-    """Points to train and to test on, the same every time.
+    """Training and test points of a synthetic task, with a fixed seed.
 
-    "seg20": a number from 0 to 1, in both features, whose class is the parity of its twentieth.
-    "circle20": a point within the unit circle, whose class is the parity of its ring; within a ring the
-    radius is normal about the middle, cut off at its edges, which lie one deviation away.
+    "seg20": a uniform number from 0 to 1, as both features; the class is the parity of its twentieth.
+    "circle20": a point in the unit circle; the class is the parity of its ring. Within a ring the radius
+    follows a normal distribution about the middle, truncated at one standard deviation: the edges.
 
     Returns:
         Two sets of float32 "images" of 2 channels and 1x1 pixels from 0 to 255.
@@ -57,10 +57,10 @@ def _on_a_line(bands: Tensor, generator: Generator) -> Tensor:
 
 
 def _in_rings(bands: Tensor, generator: Generator) -> Tensor:
-    # A normal deviate within one deviation of the mean, by the inverse of its distribution.
+    # A normal distribution truncated at one standard deviation, by its inverse.
     edge = math.erf(math.sqrt(0.5))
-    share = torch.rand(len(bands), generator=generator, dtype=torch.float64)
-    within = (1 + math.sqrt(2) * torch.erfinv(edge * (2 * share - 1))) / 2
+    uniform = torch.rand(len(bands), generator=generator, dtype=torch.float64)
+    within = (1 + math.sqrt(2) * torch.erfinv(edge * (2 * uniform - 1))) / 2
     angle = 2 * math.pi * torch.rand(len(bands), generator=generator, dtype=torch.float64)
     radius = (bands + within) / BANDS
     return (1 + radius[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)) / 2
@@ -71,11 +71,11 @@ _FEATURES = {"seg20": _on_a_line, "circle20": _in_rings}
 
 TEST_FOLDERS = ("test", "val")
 FITS_IN_MEMORY = 2 * 2**30
-"""Bytes of pixels up to which a folder of images is kept in memory."""
+"""Largest size of a folder of images kept in memory, in bytes of pixels."""
 
 _IMAGENET_SIDE, _IMAGENET_ZOOM = 224, 0.875
-"""Images of ImageNet are resized to 256 pixels and their middle 224 are taken, as is usual."""
-_SPREAD_OVER = 10_000
+"""ImageNet is resized to 256 pixels and cropped to the central 224, as usual."""
+_NORMALIZATION_SAMPLE = 10_000
 
 
 AnyImages = TypeVar("AnyImages", bound=Images)
@@ -93,11 +93,11 @@ class Data:
     """A data set.
 
     Attributes:
-        name: As users call it.
+        name: Its name on the command line.
         classes: Names of the classes, in the order of the labels.
-        train: Images to train on.
-        test: Images to test on, once, at the end, if others are held out; else after every epoch.
-        held_out: Images kept from training, to choose by.
+        train: Training images.
+        test: Test images; tested once, at the end, if validation images are held out, else after each epoch.
+        held_out: Validation images, held out of the training images.
     """
 
     name: str
@@ -117,35 +117,35 @@ class Data:
         return self.train.side
 
     def to(self, device: torch.device) -> Data:
-        """The same, to be had on a device."""
+        """The same data set on a device."""
         held_out = self.held_out and self.held_out.to(device)
         return replace(self, train=self.train.to(device), test=self.test.to(device), held_out=held_out)
 
-    def hold_out(self, share: float, seed: int) -> Data:
-        """Keep a share of each class's training images from training.
+    def hold_out(self, fraction: float, seed: int) -> Data:
+        """Hold out a fraction of the training images of each class.
 
         Raises:
-            RequestError: The share leaves a class without images on either side.
+            RequestError: A class would be left without training or validation images.
         """
-        if not share:
+        if not fraction:
             return self
         order = _shuffled(len(self.train), seed)
         kept = torch.zeros(len(self.train), dtype=torch.bool)
         for label, name in enumerate(self.classes):
             of_class = order[self.train.labels[order] == label]
-            count = round(share * len(of_class))
+            count = round(fraction * len(of_class))
             if not 0 < count < len(of_class):
                 raise RequestError(
-                    f"--val-fraction {share}: class {name} has {len(of_class)} training images, too few to"
+                    f"--val-fraction {fraction}: class {name} has {len(of_class)} training images, too few to"
                     " hold some out and train on some"
                 )
             kept[of_class[:count]] = True
         return replace(self, train=self.train.take(~kept), held_out=self.train.take(kept))
 
     @cached_property
-    def spread(self) -> Normalization:
-        """Of the training images, or of a random sample of them with a fixed seed."""
-        order = _shuffled(len(self.train), seed=0)[:_SPREAD_OVER]
+    def normalization(self) -> Normalization:
+        """Mean and standard deviation of the training images, or of a random sample with a fixed seed."""
+        order = _shuffled(len(self.train), seed=0)[:_NORMALIZATION_SAMPLE]
         sums = torch.zeros(2, self.channels, dtype=torch.float64)
         for pixels, _ in self.train.batches(order, 100):
             values = pixels.transpose(0, 1).flatten(1).double() / 255
@@ -155,21 +155,21 @@ class Data:
         return Normalization(mean.float(), deviation.float())
 
 
-def loaded(
-    order: TrainConfig, download: bool = False, workers: int | None = None, quiet: bool = True
+def load_for(
+    config: TrainConfig, download: bool = False, workers: int | None = None, quiet: bool = True
 ) -> Data:
-    """The data set of an order, with what is held out; see `load`.
+    """The data set of a configuration, with its validation images held out; see `load`.
 
     Raises:
-        RequestError: There is no such data set, or it is not whole.
+        RequestError: The data set is missing or incomplete.
     """
-    cache = order.cache
-    if cache is None and order.values.crop == "resized" and (order.image_size or order.dataset == "imagenet"):
-        cache = "disk"  # in memory only the middle of each image would be left to take parts of
+    cache, resized = config.cache, config.image_size or config.dataset == "imagenet"
+    if cache is None and config.values.crop == "resized" and resized:
+        cache = "disk"  # images in memory are cropped to their centre already
     whole = load(
-        order.dataset, Path(order.data), download, order.image_size, order.images, cache, workers, quiet
+        config.dataset, Path(config.data), download, config.image_size, config.images, cache, workers, quiet
     )
-    return whole.hold_out(order.val_fraction, seed=0)
+    return whole.hold_out(config.val_fraction, seed=0)
 
 
 def load(
@@ -182,22 +182,22 @@ def load(
     workers: int | None = None,
     quiet: bool = True,
 ) -> Data:
-    """A data set by name, generated, or from a folder of images.
+    """A data set of torchvision, a generated one, or a folder of images.
 
     Args:
-        name: One of `NAMED` or `GENERATED`, or another for `folder/train/CLASS/*` with `folder/test` or
-            `folder/val`.
-        download: Let torchvision download what is missing.
-        side: Resize the images of a folder to this side; without it they must be square and of one size, but
-            those of "imagenet" are resized to 224.
-        limit: Keep at most so many images of either part, sampled with a fixed seed.
-        cache: Keep the images of a folder in memory, or read them when they are needed; by their size if not
-            given.
-        workers: Processes that read images; as many as the machine has processors, up to 16, if not given.
-        quiet: Do not say on standard error how many images of a folder are read.
+        name: One of `NAMED` or `GENERATED`, or "imagenet" or "folder" for `folder/train/CLASS/*` with
+            `folder/test` or `folder/val`.
+        folder: Folder of the data set.
+        download: Let torchvision download missing files.
+        side: Resize the images of a folder to this side; without it they must be square and of one size,
+            except those of "imagenet", which are resized to 224.
+        limit: Largest number of images per part; more are sampled with a fixed seed.
+        cache: Keep the images of a folder in memory, or read each when it is used; by size if not given.
+        workers: Processes that read images; one per processor, up to 16, if not given.
+        quiet: Show no progress on standard error.
 
     Raises:
-        RequestError: There is no such data set, or it is not whole.
+        RequestError: The data set is missing or incomplete.
     """
     if name in NAMED:
         return _named(name, folder, download, limit)
@@ -215,7 +215,7 @@ def _shuffled(count: int, seed: int) -> Tensor:
 
 
 def _limited(images: AnyImages, limit: int | None) -> AnyImages:
-    """All images, or so many of them, in a random order that is always the same."""
+    """All images, or a random sample of `limit` images with a fixed seed."""
     if limit is None or limit >= len(images):
         return images
     return images.take(_shuffled(len(images), seed=0)[:limit])
@@ -227,8 +227,8 @@ def _named(name: str, folder: Path, download: bool, limit: int | None) -> Data:
     try:
         train, test = (small_set(name, folder, train, download) for train in (True, False))
     except (RuntimeError, OSError) as error:
-        way = "add --download, or say where it is with --data" if not download else "see --data, or try again"
-        raise RequestError(f"{name} in {folder}: {error}; {way}") from None
+        hint = "add --download, or give its folder by --data" if not download else "see --data, or try again"
+        raise RequestError(f"{name} in {folder}: {error}; {hint}") from None
     parts = (_limited(InMemory(part.pixels, part.labels), limit) for part in (train, test))
     return Data(name, train.classes, *parts)
 
@@ -244,17 +244,17 @@ def _from_folder(
     from torchvision.datasets import ImageFolder
 
     parts = {}
-    tested = next((part for part in TEST_FOLDERS if (folder / part).is_dir()), TEST_FOLDERS[0])
-    for part in ("train", tested):
+    test_folder = next((part for part in TEST_FOLDERS if (folder / part).is_dir()), TEST_FOLDERS[0])
+    for part in ("train", test_folder):
         try:
             _check_tree(str(folder / part))
             parts[part] = ImageFolder(str(folder / part))
         except OSError as error:
             layout = f"expected {folder}/train/CLASS/*.png and {folder}/test/CLASS/*.png"
             raise RequestError(f"{folder / part}: {error}; {layout}") from None
-    train, test = parts["train"], parts[tested]
+    train, test = parts["train"], parts[test_folder]
     for missing in set(train.classes) ^ set(test.classes):
-        has, lacks = ("train", tested) if missing in train.classes else (tested, "train")
+        has, lacks = ("train", test_folder) if missing in train.classes else (test_folder, "train")
         raise RequestError(f"{folder}: class {missing!r} is in {has}/ and not in {lacks}/")
     if len(train.classes) < 2:
         raise RequestError(f"{folder} has one class, {train.classes[0]!r}; expected at least two")
@@ -271,17 +271,17 @@ def _from_folder(
 
 
 def _check_tree(folder: str) -> None:
-    """Check that images can be read to an end, and that no link leads back to a folder above it.
+    """Check that all images are regular files, and that no link forms a cycle.
 
     Raises:
-        RequestError: An image is a pipe or the like, or there is such a link.
+        RequestError: An image is a pipe or another special file, or a link leads to a folder above it.
         OSError: A folder cannot be read.
     """
     from torchvision.datasets.folder import IMG_EXTENSIONS
 
-    left: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
-    while left:
-        path, above = left.pop()
+    pending: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
+    while pending:
+        path, above = pending.pop()
         status = Path(path).stat()
         here = (status.st_dev, status.st_ino)
         if here in above:
@@ -289,13 +289,13 @@ def _check_tree(folder: str) -> None:
         with os.scandir(path) as entries:
             for entry in entries:
                 if entry.is_dir():
-                    left.append((entry.path, above | {here}))
+                    pending.append((entry.path, above | {here}))
                 elif entry.name.lower().endswith(IMG_EXTENSIONS) and not entry.is_file():
                     raise RequestError(f"{entry.path} is no regular file; remove it")
 
 
 def _files(found: ImageFolder, side: int | None, short_side: int | None, workers: int) -> Files:
-    """The files of a folder, to be seen at a side, or as they are if they are squares of one size."""
+    """The images of a folder, resized to a side, or unchanged if they are squares of one size."""
     from PIL import Image
 
     first = found.imgs[0][0]
@@ -314,59 +314,61 @@ def _files(found: ImageFolder, side: int | None, short_side: int | None, workers
     )
 
 
-def all_fitted(order: TrainConfig, data: Data) -> list[Architecture]:
-    """The architectures of an order, fitted.
+def all_fitted(config: TrainConfig, data: Data) -> list[Architecture]:
+    """The architectures of a configuration, fitted to its data; see `fitted`.
 
     Raises:
-        RequestError: One cannot be built for images so small; the message says for which it can.
+        RequestError: An architecture does not fit the data.
     """
-    return [fitted(parse(arch), data, order.stem_stride) for arch in order.archs]
+    return [fitted(parse(arch), data, config.stem_stride) for arch in config.archs]
 
 
-def shrunk(order: TrainConfig, data: Data) -> str:
-    """A note on networks that were laid out for larger images than the data's; nothing if there are none."""
-    laid_out = [parse(arch) for arch in order.archs]
-    sides = [int(network.constants().get("resolution", data.side)) for network in laid_out]
-    larger = [(side, network) for side, network in zip(sides, laid_out, strict=True) if side > data.side]
+def resolution_note(config: TrainConfig, data: Data) -> str:
+    """A note on the networks designed for larger images than those of the data; empty if there are none."""
+    networks = [parse(arch) for arch in config.archs]
+    sides = [int(network.constants().get("resolution", data.side)) for network in networks]
+    larger = [(side, network) for side, network in zip(sides, networks, strict=True) if side > data.side]
     if not larger:
         return ""
-    open_stems = any("stem_stride" in network.constants() for _, network in larger)
-    ways = ["--stem-stride 1 keeps more of them"] if open_stems and order.stem_stride is None else []
-    if order.dataset not in (*NAMED, *GENERATED):
-        ways.append("--image-size resizes the images")
+    with_stems = any("stem_stride" in network.constants() for _, network in larger)
+    hints = ["--stem-stride 1 keeps more of them"] if with_stems and config.stem_stride is None else []
+    if config.dataset not in (*NAMED, *GENERATED):
+        hints.append("--image-size resizes the images")
     side, network = larger[0]
-    now = fitted(network, data, order.stem_stride).figures().flops
+    flops = fitted(network, data, config.stem_stride).figures().flops
     return (
-        f"{len(larger)} of {len(laid_out)} networks were laid out for {side} pixels and are trained at"
-        f" {data.side}: the first has {quantity(now)} FLOPs there, not {quantity(network.figures().flops)}"
-        + "".join(f"; {way}" for way in ways)
+        f"{len(larger)} of {len(networks)} networks were designed for {side} pixels and are trained at"
+        f" {data.side}: the first has {quantity(flops)} FLOPs there, not {quantity(network.figures().flops)}"
+        + "".join(f"; {hint}" for hint in hints)
     )
 
 
 def fitted(architecture: Architecture, data: Data, stem_stride: int | None = None) -> Architecture:
-    """The architecture for the data's image size and classes.
+    """The architecture for the image size and number of classes of a data set.
 
     Args:
-        stem_stride: Stride of the stem of a network that leaves it open; its own if not given.
+        architecture: An architecture for any image size and number of classes.
+        data: The data set.
+        stem_stride: Stride of the stem, if the architecture has the choice; its own if not given.
 
     Raises:
-        RequestError: It takes colour images and the data have others, or cannot be built for images so
-            small; the message says for which it can.
+        RequestError: The architecture takes colour images and the data are points, or it needs larger
+            images; the message gives the smallest size.
     """
     if len(architecture.input_shape) == 3 and data.channels not in (1, 3):
         raise RequestError(
             f"{architecture} on {data.name}: expected colour or grey images, not points of {data.channels}"
             " numbers; train networks of mlp on them"
         )
-    wanted = {
+    values = {
         "resolution": data.side,
         "in_features": data.channels * data.side**2,
         "num_classes": len(data.classes),
     }
     if stem_stride is not None:
-        wanted["stem_stride"] = stem_stride
+        values["stem_stride"] = stem_stride
     known = architecture.constant_names()
     try:
-        return replace(architecture, **{name: value for name, value in wanted.items() if name in known})
+        return replace(architecture, **{name: value for name, value in values.items() if name in known})
     except RequestError as error:
         raise RequestError(f"{architecture} on {data.name}: {error}") from None

@@ -1,4 +1,4 @@
-"""The processes that train one network together: one, or those that torchrun has started."""
+"""Data-parallel training of one network, by one process or by those of torchrun."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Processes:
-    """A process among those that train one network.
+    """The process group that trains one network, as seen by one of its processes.
 
     Attributes:
-        rank: Its number; the main process, 0, writes files and messages.
-        count: How many there are.
+        rank: Number of this process; the main process, 0, writes files and messages.
+        count: Number of processes.
     """
 
     rank: int = 0
     count: int = 1
 
     @classmethod
-    def started(cls, device: torch.device) -> Processes:
-        """The present one among those that torchrun has started, joined to the others; or alone.
+    def join(cls, device: torch.device) -> Processes:
+        """Join the process group of torchrun; without torchrun, a group of one.
 
-        Tensors travel between GPUs by NCCL, and everything else by Gloo.
+        Tensors on GPUs are exchanged by NCCL, all else by Gloo.
         """
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls()
@@ -47,22 +47,22 @@ class Processes:
         """Whether this is the main process, which writes files and messages."""
         return self.rank == 0
 
-    def shard(self, order: Tensor, batch: int) -> Tensor:
-        """The process's part of each batch of an order, of all but what does not fill a batch.
+    def shard(self, indices: Tensor, batch: int) -> Tensor:
+        """The part of each full batch of indices for this process; an incomplete last batch is dropped.
 
         >>> Processes(rank=1, count=2).shard(torch.arange(9), 4)
         tensor([2, 3, 6, 7])
         """
         each = batch // self.count
-        whole = len(order) // batch * batch
-        parts: Tensor = order[:whole].view(-1, batch)[:, self.rank * each : (self.rank + 1) * each]
+        whole = len(indices) // batch * batch
+        parts: Tensor = indices[:whole].view(-1, batch)[:, self.rank * each : (self.rank + 1) * each]
         return parts.reshape(-1)
 
     def check(self, batch: int, images: int) -> None:
-        """Check that there are images for a batch, and that it divides among the processes.
+        """Check that the images fill a batch, and that a batch divides evenly among the processes.
 
         Raises:
-            RequestError: It does not, or leaves a process with less than the two that batch norm needs.
+            RequestError: They do not, or a process has less than the two images that batch norm needs.
         """
         if images < batch or batch < 2 * self.count:
             raise RequestError(
@@ -76,12 +76,12 @@ class Processes:
             )
 
     def wrap_ddp(self, model: nn.Module, device: torch.device) -> nn.Module:
-        """The model with its gradients averaged over the processes."""
+        """The model, wrapped to average its gradients over the processes."""
         if self.count == 1:
             return model
         devices = [device] if device.type == "cuda" else None
         with warnings.catch_warnings():
-            # Newer torch would have it called forward_sync_buffers, which older torch does not know.
+            # Newer torch renames broadcast_buffers to forward_sync_buffers, unknown to older torch.
             warnings.simplefilter("ignore", FutureWarning)
             return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
@@ -99,7 +99,7 @@ class Processes:
                     value.copy_(self.sum(value.clone()) / self.count)
 
     def any(self, flag: bool) -> bool:
-        """Whether it is so in any of them."""
+        """Whether a flag is set in any process."""
         return flag if self.count == 1 else bool(self.sum(torch.tensor(int(flag))).item())
 
     def broadcast(self, value: T) -> T:

@@ -1,4 +1,4 @@
-"""The folder of a training run: config, tables, checkpoints, and the networks loaded from it."""
+"""The folder of a training run: configuration, tables and checkpoints; networks loaded from it."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ Key = tuple[int, int]
 _ACCURACIES = ("top1", "top5", "best_top1", "best_top5")
 _TEXTS = ("arch", "device", "compiled", "status", "reason")
 _NEWER_TEXTS = ("name", "warning")
-"""Those that tables of earlier versions lack."""
+"""Columns missing from tables of earlier versions."""
 
 
 class TrainFolder(Folder[TrainConfig]):
-    """One training run's folder.
+    """The folder of a training run.
 
     Attributes:
-        trained: The table, a row a network and seed.
-        summary: Mean and standard deviation over seeds.
-        curves: Results of every epoch.
-        threads: Of torch, with which the run was trained last; nothing before that.
+        trained: Path of the table with one row per network and seed.
+        summary: Path of the table of means and standard deviations over seeds.
+        curves: Path of the table with one row per epoch.
+        threads: Number of threads of torch in the last training; None before the first.
     """
 
     request_class = TrainConfig
@@ -55,15 +55,15 @@ class TrainFolder(Folder[TrainConfig]):
             raise RequestError(f"threads is {self.threads}, expected 1 to {MOST_PROCESSES}")
 
     def facts(self) -> dict[str, Any]:
-        """The threads."""
+        """The number of threads."""
         return {"threads": self.threads}
 
     @contextmanager
     def locked(self, processes: Processes | None = None) -> Iterator[None]:
-        """Keep other commands out while a block works in the folder; see `nas.runs.locked`.
+        """Lock the folder against other commands during a block; see `nas.runs.locked`.
 
         Args:
-            processes: The process group: the first process locks, and its error is raised in all.
+            processes: The process group: the main process locks, and its error is raised in all.
         """
         with ExitStack() as stack:
             failure = ""
@@ -77,12 +77,12 @@ class TrainFolder(Folder[TrainConfig]):
             yield
 
     def checkpoint(self, name: str) -> Path:
-        """Where the checkpoint of a job is."""
+        """Path of the checkpoint of a job."""
         return self.path / CHECKPOINTS / f"{name}.pt"
 
     @property
     def finished(self) -> bool:
-        """Whether all networks are trained to the end, as trained.csv has it: nothing is written then."""
+        """Whether all networks are done according to trained.csv; nothing is written then."""
         rows = self.rows()
         jobs = [
             (row, seed)
@@ -92,19 +92,19 @@ class TrainFolder(Folder[TrainConfig]):
         return all(job in rows and rows[job]["status"] == "done" for job in jobs)
 
     def rows(self) -> dict[Key, dict[str, Any]]:
-        """The rows of trained.csv, as they are; none where there is no such file.
+        """The rows of trained.csv, unchanged; none if the file does not exist.
 
         Raises:
-            RequestError: It is damaged.
+            RequestError: The file is damaged.
         """
         rows = _read(self.trained, ("epochs", "nn_mass", "flops", "macs", "params", *_ACCURACIES), _TEXTS)
         return {(row["row"], row["seed"]): row for row in rows}
 
     def epochs(self) -> dict[Key, list[dict[str, Any]]]:
-        """The rows of curves.csv, as they are; none where there is no such file.
+        """The rows of curves.csv, unchanged; none if the file does not exist.
 
         Raises:
-            RequestError: It is damaged.
+            RequestError: The file is damaged.
         """
         found: dict[Key, list[dict[str, Any]]] = {}
         for row in _read(self.curves, ("number", "train_loss", "top1", "seconds"), ("tested_on",)):
@@ -113,18 +113,18 @@ class TrainFolder(Folder[TrainConfig]):
 
 
 def warnings_of(trained: pd.DataFrame) -> list[str]:
-    """What is suspicious about the networks of a table like trained.csv, a line for each finding."""
+    """Warnings about the networks of a table like trained.csv, one line per finding."""
     if "warning" not in trained:
         return []
     rows: dict[str, list[str]] = {}
     for row in trained[trained["warning"].map(bool) & trained["warning"].notna()].to_dict("records"):
         for finding in str(row["warning"]).split("; "):
             rows.setdefault(finding, []).append(f"{row['row']} (seed {row['seed']})")
-    return [f"warning: {finding}: row {listed(which)}" for finding, which in rows.items()]
+    return [f"warning: {finding}: row {listed(places)}" for finding, places in rows.items()]
 
 
 def _read(path: Path, numbers: Sequence[str], texts: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of a table of ours, to the last digit, without numbers that are not there."""
+    """The rows of a table written by this package, with full precision; None for missing numbers."""
     try:
         content = read_whole(path)
     except OSError:
@@ -143,8 +143,8 @@ def _read(path: Path, numbers: Sequence[str], texts: Sequence[str]) -> list[dict
                 if wrong := [name for name in names if not isinstance(row[name], kind)]:
                     raise ValueError(f"{wrong[0]} is {row[wrong[0]]!r}")
     except (ValueError, TypeError, csv.Error) as error:
-        way = "move it away: what has a checkpoint is taken from there"
-        raise RequestError(f"{path} is damaged ({str(error)[:SHOWN]}); {way}") from None
+        hint = "move it away: results are restored from the checkpoints"
+        raise RequestError(f"{path} is damaged ({str(error)[:SHOWN]}); {hint}") from None
     return rows
 
 
@@ -163,17 +163,17 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
 
     Args:
         folder: The folder of a training run.
-        row: The network's number in the column `row` of its trained.csv.
-        seed: The seed that it was trained with; the first one if not given.
-        best: Take the weights that did best on held-out images, not the last ones.
+        row: Number of the network: the column `row` of trained.csv.
+        seed: Seed of the training; the first one if not given.
+        best: Load the weights with the best accuracy on the held-out images, not the last ones.
 
     Returns:
-        A module that takes pixels from 0 to 1, of shape (N, C, side, side), and gives logits, of shape
-        (N, classes). It normalises the pixels itself; its `network` is the bare network.
+        A module from pixels between 0 and 1, of shape (N, C, side, side), to logits of shape (N, classes).
+        It includes the normalisation; its attribute `network` is the bare network.
 
     Raises:
-        RequestError: There is no such network in the folder, or it has not been trained to the end.
-        TypeError: An argument is of another kind.
+        RequestError: The folder has no such network, or its training is not finished.
+        TypeError: An argument has the wrong type.
     """
     checked_path("folder", folder)
     row = checked_whole("row", row, 1)
@@ -187,7 +187,9 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
     if seed is not None and seed not in seeds:
         raise RequestError(f"row {row} of {folder} has seeds {', '.join(map(str, seeds))}, not {seed}")
     if best and not run.request.val_fraction:
-        raise RequestError(f"{folder}: no images were held out to choose the best weights by; take the last")
+        raise RequestError(
+            f"{folder}: no validation images were held out to select the best weights; load the last"
+        )
     from nas.train.job import DONE
     from nas.train.model import Checkpoint
 
@@ -196,12 +198,12 @@ def load(folder: Path | str, row: int = 1, seed: int | None = None, best: bool =
     if not path.exists():
         if run.rows().get((row, seed), {}).get("status") == DONE:
             raise RequestError(
-                f"{path}: row {row} is trained, but its weights are not there; bring them back"
+                f"{path}: row {row} is trained, but its checkpoint is missing; restore the file"
             )
         raise RequestError(f"{folder}: row {row} has not been trained; {run.resume}")
-    kept = Checkpoint.load(path)
-    outcome = kept.so_far()
+    checkpoint = Checkpoint.load(path)
+    outcome = checkpoint.job_state()
     if outcome.status != DONE:
-        done = f"{len(outcome.epochs)} of {kept.recipe.get('epochs')} epochs"
+        done = f"{len(outcome.epochs)} of {checkpoint.recipe.get('epochs')} epochs"
         raise RequestError(f"{folder}: row {row} has done {done}; go on with {run.resume}")
-    return kept.classifier(path, best)
+    return checkpoint.classifier(path, best)

@@ -1,4 +1,4 @@
-"""Images and their labels, in memory or in files, as augmented batches of pixels on a device."""
+"""Images in memory or in files, and their augmentation; both give batches of pixels on a device."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Batch = tuple[Tensor, Tensor]
 """Pixels, 0 to 255, of shape (N, C, side, side), and labels, int64 of shape (N,)."""
 
 _START = "fork" if sys.platform == "linux" else None
-"""How processes that read images are started: quickly where that is safe, whoever started the present one."""
+"""Start method of the worker processes: fork, the fastest, where it is safe."""
 
 
 class DataError(Exception):
-    """An image cannot be read, or what reads images has died."""
+    """An image cannot be read, or a process that reads images has died."""
 
 
 class Images(Protocol):
@@ -37,7 +37,7 @@ class Images(Protocol):
 
     @property
     def channels(self) -> int:
-        """Channels of an image: 3, or 1 for grey ones."""
+        """Channels of an image: 3 for colour, 1 for grey, 2 for points."""
 
     @property
     def side(self) -> int:
@@ -45,21 +45,21 @@ class Images(Protocol):
 
     def __len__(self) -> int: ...
 
-    def take(self, which: Tensor) -> Self:
-        """Some of them."""
+    def take(self, indices: Tensor) -> Self:
+        """A subset, by indices or a mask."""
 
     def to(self, device: torch.device) -> Self:
-        """The same, to be had on a device."""
+        """The same images, with batches on a device."""
 
     def batches(
         self, order: Tensor, size: int, augment: Augment | None = None, seed: int = 0
     ) -> Iterator[Batch]:
-        """Images in an order, some at a time.
+        """Batches of images in a given order.
 
         Args:
             order: Indices, on the CPU.
-            size: Images a batch.
-            augment: Done to each image, with random numbers that follow from the seed and its index alone.
+            size: Images per batch.
+            augment: The augmentation; its random numbers depend on the seed and the image's index only.
             seed: Seed of the augmentation.
 
         Raises:
@@ -69,10 +69,10 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class InMemory:
-    """Images that lie in the memory of a device.
+    """Images in the memory of a device.
 
     Attributes:
-        pixels: uint8, or float32 from 0 to 255 where they were not measured, of shape (N, C, side, side).
+        pixels: From 0 to 255, uint8 or (generated points) float32, of shape (N, C, side, side).
         labels: int64, of shape (N,).
     """
 
@@ -92,39 +92,39 @@ class InMemory:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, which: Tensor) -> Self:
-        """Some of them."""
-        return replace(self, pixels=self.pixels[which], labels=self.labels[which])
+    def take(self, indices: Tensor) -> Self:
+        """A subset, by indices or a mask."""
+        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices])
 
     def to(self, device: torch.device) -> Self:
-        """The same in the memory of a device."""
+        """The same images, in the memory of a device."""
         return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
 
     def batches(
         self, order: Tensor, size: int, augment: Augment | None = None, seed: int = 0
     ) -> Iterator[Batch]:
-        """Images in an order, augmented on the device."""
+        """Batches of images in a given order, augmented on the device."""
         numbers = None if augment is None else augment.numbers(len(self), seed)
-        for which in torch.split(order, size):
-            there = which.to(self.pixels.device)
-            pixels = self.pixels[there]
+        for indices in torch.split(order, size):
+            on_device = indices.to(self.pixels.device)
+            pixels = self.pixels[on_device]
             if augment is not None and numbers is not None:
-                pixels = augment(pixels, numbers[which])
-            yield pixels, self.labels[there]
+                pixels = augment(pixels, numbers[indices])
+            yield pixels, self.labels[on_device]
 
 
 @dataclass(frozen=True)
 class Files:
-    """Images that are read from files when they are needed, by processes of their own.
+    """Images read from files when they are used, by worker processes.
 
     Attributes:
-        paths: The files.
+        paths: Paths of the files.
         labels: int64, of shape (N,).
-        side: Side of the images that are given.
-        short_side: Images are resized to this shorter side before their middle is taken; nothing if they are
-            to be of the right size already.
-        workers: Processes that read.
-        device: Where batches are wanted.
+        side: Side of the images in batches.
+        short_side: Resize the shorter side of images to this before the centre crop; None if the files have
+            the right size.
+        workers: Number of worker processes.
+        device: Device of the batches.
     """
 
     paths: tuple[str, ...]
@@ -136,53 +136,53 @@ class Files:
 
     @property
     def channels(self) -> int:
-        """Channels of an image: colour images all."""
+        """Channels of an image: always colour."""
         return 3
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def take(self, which: Tensor) -> Self:
-        """Some of them."""
-        kept = torch.arange(len(self))[which]
+    def take(self, indices: Tensor) -> Self:
+        """A subset, by indices or a mask."""
+        kept = torch.arange(len(self))[indices]
         paths = tuple(self.paths[index] for index in kept.tolist())
         return replace(self, paths=paths, labels=self.labels[kept])
 
     def to(self, device: torch.device) -> Self:
-        """The same files, whose batches come on a device."""
+        """The same files, with batches on a device."""
         return replace(self, device=device)
 
     def batches(
         self, order: Tensor, size: int, augment: Augment | None = None, seed: int = 0
     ) -> Iterator[Batch]:
-        """Images in an order; random parts are cut out by the processes, all else is done on the device."""
+        """Batches of images in a given order; workers do resized crops, the device all other augmentation."""
         numbers = None if augment is None else augment.numbers(len(self), seed)
-        any_size = augment is not None and augment.crop == "resized"
-        rest = replace(augment, crop="none") if augment is not None and any_size else augment
+        crops = augment is not None and augment.crop == "resized"
+        rest = replace(augment, crop="none") if augment is not None and crops else augment
         loader: DataLoader[Any] = DataLoader(
-            _Reader(self, any_size, seed),
+            _Reader(self, crops, seed),
             batch_size=size,
             sampler=order.tolist(),
             num_workers=self.workers,
             multiprocessing_context=_START,
-            collate_fn=_together,
+            collate_fn=_collate,
             pin_memory=self.device.type == "cuda",
             prefetch_factor=2,
-            generator=torch.Generator(),  # else the loader draws from the random state of the training
+            generator=torch.Generator(),  # the default would use the random state of the training
         )
-        for which, read in zip(torch.split(order, size), loader, strict=True):
-            if isinstance(read, str):
-                raise DataError(read)
-            pixels, labels = (tensor.to(self.device, non_blocking=True) for tensor in read)
+        for indices, batch in zip(torch.split(order, size), loader, strict=True):
+            if isinstance(batch, str):
+                raise DataError(batch)
+            pixels, labels = (tensor.to(self.device, non_blocking=True) for tensor in batch)
             if rest is not None and numbers is not None:
-                pixels = rest(pixels, numbers[which])
+                pixels = rest(pixels, numbers[indices])
             yield pixels, labels
 
     def in_memory(self, on_image: Callable[[], None] = lambda: None) -> InMemory:
-        """The same images, read once.
+        """Read all images into memory.
 
         Args:
-            on_image: Called after each.
+            on_image: Called after each image.
         """
         pixels = torch.empty(len(self), 3, self.side, self.side, dtype=torch.uint8)
         done = 0
@@ -195,13 +195,13 @@ class Files:
 
 
 class _Reader(Dataset[Any]):
-    """Reads images by index, in a worker of a loader; what is wrong with one comes as a sentence."""
+    """Reads images by index in a worker process; an error is returned as its message."""
 
-    def __init__(self, files: Files, any_size: bool, seed: int) -> None:
+    def __init__(self, files: Files, crops: bool, seed: int) -> None:
         from torchvision.transforms import v2
 
         self._files, self._seed = files, seed
-        self._crop = v2.RandomResizedCrop(files.side, antialias=True) if any_size else None
+        self._crop = v2.RandomResizedCrop(files.side, antialias=True) if crops else None
         self._view = v2.Identity()
         if files.short_side is not None:
             self._view = v2.Compose([v2.Resize(files.short_side, antialias=True), v2.CenterCrop(files.side)])
@@ -229,28 +229,28 @@ class _Reader(Dataset[Any]):
         return pixels, self._files.labels[index]
 
 
-def _together(read: Sequence[Any]) -> Batch | str:
-    """A batch of what was read, or what is wrong with it."""
-    for one in read:
-        if isinstance(one, str):
-            return one
-    return torch.stack([pixels for pixels, _ in read]), torch.stack([label for _, label in read])
+def _collate(images: Sequence[Any]) -> Batch | str:
+    """A batch, or the first error message."""
+    for image in images:
+        if isinstance(image, str):
+            return image
+    return torch.stack([pixels for pixels, _ in images]), torch.stack([label for _, label in images])
 
 
 _NUMBERS = 8
-"""Random numbers of an image: two places, height and width of a part, flip, whether to erase and where."""
-_LEAST_PART, _LEAST_RATIO = 0.08, 3 / 4
-"""Of an image that a part is, and of the sides of a part: those of torchvision's RandomResizedCrop."""
+"""Random numbers per image: top, left, area and ratio of the crop; flip; erase; corner of the square."""
+_MIN_AREA, _MIN_RATIO = 0.08, 3 / 4
+"""Smallest area and aspect ratio of a resized crop, those of torchvision's RandomResizedCrop."""
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Random crop, flip and erasing, for each image on its own, wherever the images lie.
+    """Random crop, flip and erasing, independent for each image, on any device.
 
     Attributes:
         crop: See `Recipe`.
-        flip: Mirror half of the images.
-        erase: Probability with which a square of a quarter of an image is set to 0.
+        flip: Whether to mirror half of the images.
+        erase: Probability of setting a square of a quarter of the image to 0.
     """
 
     crop: Crop
@@ -259,11 +259,11 @@ class Augment:
 
     @staticmethod
     def numbers(count: int, seed: int) -> Tensor:
-        """Uniform numbers from 0 to 1 for so many images, on the CPU, of shape (count, numbers)."""
+        """Uniform random numbers for `count` images, on the CPU, of shape (count, 8)."""
         return torch.rand(count, _NUMBERS, generator=torch.Generator().manual_seed(seed))
 
     def __call__(self, images: Tensor, numbers: Tensor) -> Tensor:
-        """Augmented copies of images of shape (N, C, side, side), by random numbers as `numbers` gives."""
+        """Augmented copies of images of shape (N, C, side, side), given their rows of `numbers`."""
         top, left, area, ratio, flip, erase, *corner = numbers.unbind(1)
         if self.crop == "pad":
             images = _padded_crop(images, top, left)
@@ -278,7 +278,7 @@ class Augment:
 
 
 def _padded_crop(images: Tensor, top: Tensor, left: Tensor) -> Tensor:
-    """Images moved by up to an eighth of their side, with zeros beyond their edges."""
+    """Random crops of images padded with zeros by an eighth of their side."""
     side = images.shape[-1]
     margin = side // 8
     rows, columns = ((place * (2 * margin + 1)).long().to(images.device) for place in (top, left))
@@ -287,10 +287,10 @@ def _padded_crop(images: Tensor, top: Tensor, left: Tensor) -> Tensor:
 
 
 def _resized_crop(images: Tensor, top: Tensor, left: Tensor, area: Tensor, ratio: Tensor) -> Tensor:
-    """Random parts of images at the size of the images; of the shapes, those that fit are equally likely."""
-    area = _LEAST_PART + (1 - _LEAST_PART) * area
-    narrowest = area.clamp(min=_LEAST_RATIO)  # a part of this ratio or its inverse still fits
-    ratio = narrowest ** (1 - 2 * ratio)
+    """Random parts of images, resized to the full side; the log of the ratio is uniform where it fits."""
+    area = _MIN_AREA + (1 - _MIN_AREA) * area
+    limit = area.clamp(min=_MIN_RATIO)  # a part of this ratio or its inverse still fits
+    ratio = limit ** (1 - 2 * ratio)
     width, height = (area * ratio).sqrt(), (area / ratio).sqrt()
     part = torch.zeros(len(images), 2, 3)
     part[:, 0, 0], part[:, 1, 1] = width, height
@@ -300,11 +300,11 @@ def _resized_crop(images: Tensor, top: Tensor, left: Tensor, area: Tensor, ratio
     return resized if images.is_floating_point() else resized.round().to(images.dtype)
 
 
-def _erased(images: Tensor, chosen: Tensor, top: Tensor, left: Tensor) -> Tensor:
-    """Images with a square of half their side set to 0 in those chosen."""
+def _erased(images: Tensor, selected: Tensor, top: Tensor, left: Tensor) -> Tensor:
+    """Images with a square of half their side set to 0 in the selected ones."""
     side = images.shape[-1]
     square = round(side / 2)
-    (which,) = torch.nonzero(chosen, as_tuple=True)
+    (which,) = torch.nonzero(selected, as_tuple=True)
     rows, columns = ((place[which] * (side - square + 1)).long() for place in (top, left))
     images = images.clone()
     squares = images.unfold(2, square, 1).unfold(3, square, 1)
@@ -314,21 +314,21 @@ def _erased(images: Tensor, chosen: Tensor, top: Tensor, left: Tensor) -> Tensor
 
 
 def augmentation(recipe: Recipe) -> Augment | None:
-    """What a recipe does to images, or nothing."""
+    """The augmentation of a recipe; None if it has none."""
     if recipe.crop == "none" and not (recipe.flip or recipe.erase):
         return None
     return Augment(recipe.crop, recipe.flip, recipe.erase)
 
 
 def mixing(recipe: Recipe, classes: int) -> v2.Transform | None:
-    """Mixup, CutMix or one of them by chance, of images and labels; or nothing."""
+    """Mixup or CutMix of batches, or a random choice of the two; None if the recipe has neither."""
     if not (recipe.mixup or recipe.cutmix):
         return None
     from torchvision.transforms import v2
 
-    ways: list[v2.Transform] = []
+    transforms: list[v2.Transform] = []
     if recipe.mixup:
-        ways.append(v2.MixUp(alpha=float(recipe.mixup), num_classes=classes))
+        transforms.append(v2.MixUp(alpha=float(recipe.mixup), num_classes=classes))
     if recipe.cutmix:
-        ways.append(v2.CutMix(alpha=float(recipe.cutmix), num_classes=classes))
-    return v2.RandomChoice(ways) if len(ways) > 1 else ways[0]
+        transforms.append(v2.CutMix(alpha=float(recipe.cutmix), num_classes=classes))
+    return v2.RandomChoice(transforms) if len(transforms) > 1 else transforms[0]

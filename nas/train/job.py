@@ -1,4 +1,4 @@
-"""The jobs of a training run: each network with each seed, how far it has come, and its row in the table."""
+"""The jobs of a training run: one network with one seed each, its state, and its rows in the tables."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from search_spaces.registry import reference_name
 
 STATUSES = WAITING, RUNNING, INTERRUPTED, DONE, FAILED = "waiting", "running", "interrupted", "done", "failed"
 
-_OF_DATA = ("resolution", "in_features", "num_classes", "stem_stride")
+_SET_BY_DATA = ("resolution", "in_features", "num_classes", "stem_stride")
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Epoch:
     """The results of one epoch.
 
     Attributes:
-        number: From 1.
-        train_loss: Mean loss over its steps.
+        number: Counted from 1.
+        train_loss: Mean loss over the steps.
         tested_on: "test" or "held_out".
-        top1: Share of those images whose class was named first, in percent.
-        top5: Share whose class was among the first five.
-        seconds: Time spent training.
-        images_per_second: Training images a second.
-        waiting: Share of that time spent waiting for data.
-        gpu_memory_mb: Largest memory in use on a GPU, in MiB.
+        top1: Top-1 accuracy on these images, in percent.
+        top5: Top-5 accuracy, in percent.
+        seconds: Training time.
+        images_per_second: Training images per second.
+        waiting: Fraction of the training time spent waiting for data.
+        gpu_memory_mb: Peak memory of the GPU, in MiB; None on a CPU.
     """
 
     number: int
@@ -53,9 +53,9 @@ class Job:
     """One network to be trained with one seed.
 
     Attributes:
-        row: The network's place among those chosen, from 1.
+        row: Number of the network in the run, from 1.
         architecture: The network, fitted to the data.
-        seed: Seed of its weights and of the order of the images.
+        seed: Seed of the weights and of the order of the images.
     """
 
     row: int
@@ -64,7 +64,7 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What its files are called.
+        """The name of its files.
 
         >>> Job(1, None, 0).name
         'row1-seed0'
@@ -72,21 +72,21 @@ class Job:
         return f"row{self.row}-seed{self.seed}"
 
 
-def called(architecture: Architecture) -> str:
-    """What figures and lines of progress call a network: the name of the reference that it is, or its spec.
+def display_name(architecture: Architecture) -> str:
+    """The name of a network in plots and progress lines: its reference name, or else its spec.
 
-    Image size, classes and stem are left out: they are the same for all networks of a run.
+    The spec omits image size, classes and stem, which are the same for all networks of a run.
     """
     if name := reference_name(architecture):
         return name
-    plain = {
+    defaults = {
         field.name: field.default
         for field in dataclasses.fields(architecture)
-        if field.name in _OF_DATA and field.default is not dataclasses.MISSING
+        if field.name in _SET_BY_DATA and field.default is not dataclasses.MISSING
     }
     try:
-        return str(dataclasses.replace(architecture, **plain)).partition(":")[2]
-    except RequestError:  # it has no form for images of the usual size
+        return str(dataclasses.replace(architecture, **defaults)).partition(":")[2]
+    except RequestError:  # the defaults are invalid for this network
         return str(architecture).partition(":")[2]
 
 
@@ -99,15 +99,15 @@ class Accuracy(NamedTuple):
 
 @dataclass(frozen=True)
 class JobState:
-    """How far a job has come.
+    """The state of a job.
 
     Attributes:
-        status: One of the words above.
-        epochs: Results of each epoch.
-        test: The test set with the last weights, where others were held out to choose by.
-        best_test: The test set with the weights that did best on the held-out ones.
-        compiled: Whether the network was compiled; why not, if that failed.
-        reason: Why it failed.
+        status: One of `STATUSES`.
+        epochs: Results of the epochs so far.
+        test: Test accuracy of the last weights, if validation images were held out.
+        best_test: Test accuracy of the weights with the best validation accuracy.
+        compiled: "yes", "failed: " and the reason, or empty.
+        reason: Why the job failed.
     """
 
     status: str = WAITING
@@ -119,15 +119,15 @@ class JobState:
 
     @property
     def best(self) -> Epoch | None:
-        """The first of the epochs with the largest accuracy."""
+        """The epoch with the largest accuracy; the first of equals."""
         return max(self.epochs, key=lambda epoch: epoch.top1, default=None)
 
-    def after(self, epoch: Epoch) -> Self:
-        """After one more epoch."""
+    def with_epoch(self, epoch: Epoch) -> Self:
+        """The state after one more epoch."""
         return dataclasses.replace(self, epochs=(*self.epochs, epoch))
 
-    def ended(self, status: str, reason: str = "") -> Self:
-        """With another status."""
+    def with_status(self, status: str, reason: str = "") -> Self:
+        """The state with another status."""
         return dataclasses.replace(self, status=status, reason=" ".join(reason.split()))
 
     def as_values(self) -> dict[str, Any]:
@@ -140,37 +140,37 @@ class JobState:
 
     @classmethod
     def of_values(cls, values: dict[str, Any]) -> Self:
-        """What `as_values` gave.
+        """The inverse of `as_values`.
 
         Raises:
-            TypeError: The values are not those of an outcome.
-            ValueError: They are out of range.
+            TypeError: The values are not those of a state.
+            ValueError: A value is out of range.
         """
         outcome = built(cls, values)
-        shares = [share for one in outcome.epochs for share in (one.top1, one.top5)]
-        shares += [*(outcome.test or ()), *(outcome.best_test or ())]
-        if outcome.status not in STATUSES or not all(0 <= share <= 100 for share in shares):
-            raise ValueError("a status or an accuracy is none")
+        accuracies = [value for epoch in outcome.epochs for value in (epoch.top1, epoch.top5)]
+        accuracies += [*(outcome.test or ()), *(outcome.best_test or ())]
+        if outcome.status not in STATUSES or not all(0 <= value <= 100 for value in accuracies):
+            raise ValueError("a status is unknown, or an accuracy is not between 0 and 100")
         if [epoch.number for epoch in outcome.epochs] != list(range(1, len(outcome.epochs) + 1)):
             raise ValueError("epochs are missing")
         return outcome
 
     @classmethod
     def of_table(cls, epochs: Sequence[Mapping[str, Any]]) -> Self:
-        """That of a job that is done and has no checkpoint: its epochs, as curves.csv has them."""
+        """The state of a finished job without a checkpoint, from its rows of curves.csv."""
         names = [field.name for field in dataclasses.fields(Epoch)]
         values: list[dict[str, Any]] = [{name: epoch.get(name) for name in names} for epoch in epochs]
         return cls(DONE, tuple(Epoch(**given) for given in values))
 
 
 @dataclass(frozen=True)
-class Guess:
-    """What a network reaches that has learnt nothing but which class is the most frequent.
+class ChanceLevel:
+    """The accuracy of always guessing the most frequent class.
 
     Attributes:
-        classes: Their number.
-        top1: Its accuracy on the test set, in percent.
-        images: Of the test set.
+        classes: Number of classes.
+        top1: Accuracy on the test set, in percent.
+        images: Size of the test set.
     """
 
     classes: int
@@ -179,20 +179,20 @@ class Guess:
 
     @classmethod
     def of(cls, data: Data) -> Self:
-        """On some data."""
+        """The chance level on a data set."""
         labels = data.test.labels
         return cls(len(data.classes), 100 * int(labels.bincount().max()) / len(labels), len(labels))
 
     def warning(self, outcome: JobState) -> str:
-        """What is suspicious about a network trained to the end; nothing if all looks well."""
+        """Suspicious results of a finished training; empty if there are none."""
         if outcome.status != DONE or not outcome.epochs:
             return ""
         first, last = outcome.epochs[0].train_loss, outcome.epochs[-1].train_loss
-        reached = outcome.test.top1 if outcome.test else outcome.epochs[-1].top1
-        # Two standard deviations of the share of hits among so many images.
+        top1 = outcome.test.top1 if outcome.test else outcome.epochs[-1].top1
+        # Two standard deviations of the accuracy of guessing.
         noise = 2 * math.sqrt(self.top1 * (100 - self.top1) / self.images)
         found = {
-            f"top-1 within noise of guessing ({self.top1:.1f}%)": reached <= self.top1 + noise,
+            f"top-1 within noise of guessing ({self.top1:.1f}%)": top1 <= self.top1 + noise,
             f"training loss above that of guessing ({math.log(self.classes):.2f})": last
             > math.log(self.classes),
             "training loss larger than in epoch 1": last > first,
@@ -203,21 +203,22 @@ class Guess:
 def table(
     outcomes: Mapping[Job, JobState],
     setting: Mapping[str, Any],
-    guess: Guess,
+    chance: ChanceLevel,
     kept: Mapping[Job, dict[str, Any]] | None = None,
 ) -> pd.DataFrame:
-    """The rows of trained.csv: a job each, its network's figures and the results of its last epoch.
+    """The rows of trained.csv, one per job: costs of the network and results of its last epoch.
 
     Args:
-        setting: Its columns that are the same in all rows: dataset, recipe, device, threads.
-        guess: What a network reaches that has learnt nothing.
-        kept: Rows of an earlier part of the run, which stay as they are.
+        outcomes: The state of each job.
+        setting: The columns with one value for all rows: dataset, recipe, device, threads.
+        chance: Chance level on the data.
+        kept: Rows of jobs finished in an earlier part of the run; they stay unchanged.
     """
-    rows = [(kept or {}).get(job) or _row(job, outcome, setting, guess) for job, outcome in outcomes.items()]
+    rows = [(kept or {}).get(job) or _row(job, outcome, setting, chance) for job, outcome in outcomes.items()]
     return pd.DataFrame(rows)
 
 
-def _row(job: Job, outcome: JobState, setting: Mapping[str, Any], guess: Guess) -> dict[str, Any]:
+def _row(job: Job, outcome: JobState, setting: Mapping[str, Any], chance: ChanceLevel) -> dict[str, Any]:
     last = outcome.epochs[-1] if outcome.epochs else None
     chosen = outcome.best if outcome.best_test else None
     shown = outcome.test or (last and Accuracy(last.top1, last.top5))
@@ -248,12 +249,12 @@ def _row(job: Job, outcome: JobState, setting: Mapping[str, Any], guess: Guess) 
         "compiled": outcome.compiled,
         "status": outcome.status,
         "reason": outcome.reason,
-        "warning": guess.warning(outcome),
+        "warning": chance.warning(outcome),
     }
 
 
 def curves(outcomes: Mapping[Job, JobState]) -> pd.DataFrame:
-    """The rows of curves.csv: an epoch of a job each."""
+    """The rows of curves.csv, one per epoch of each job."""
     columns = ["row", "seed", *(field.name for field in dataclasses.fields(Epoch))]
     rows = [
         {"row": job.row, "seed": job.seed, **dataclasses.asdict(epoch)}
@@ -264,9 +265,9 @@ def curves(outcomes: Mapping[Job, JobState]) -> pd.DataFrame:
 
 
 def summary(trained: pd.DataFrame) -> pd.DataFrame:
-    """Mean and standard deviation over the seeds of each network that was trained to the end."""
+    """Mean and standard deviation over the seeds of each network, of finished jobs only."""
     done = trained[trained["status"] == DONE]
-    # Known networks have no NN-Mass, and count all the same.
+    # dropna=False: torchvision baselines have no NN-Mass.
     groups = done.groupby(["row", "arch", "nn_mass", "flops", "macs", "params"], sort=False, dropna=False)
     of_seeds = {
         f"{name}_{how}": (name, how) for name in ("top1", "top5", "best_top1") for how in ("mean", "std")

@@ -1,8 +1,8 @@
-"""The training loop: one network trained by one recipe, step by step, from any step on.
+"""The training loop: trains one network with one recipe, and resumes from any step.
 
-The loop is written out, in plain torch: what a library for it would add (devices, precision, processes) is a
-few lines here, and a state that can be resumed bit for bit needs control of every random number. Each of
-them follows from the seed and the number of the epoch, the step and the process, so none has to be kept.
+The loop is plain torch: the features of a training library (devices, precision, processes) take a few lines
+here, and resuming bit for bit needs control of every random number. Random numbers depend only on the seed
+and the numbers of the epoch, step and process, so no random state is stored.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ from search_spaces.modules import DenseCell
 T = TypeVar("T")
 
 
-class WaitingClock:
-    """Times how long batches are waited for, by the clock of the device that waits.
+class DataTimer:
+    """Measures the time spent waiting for batches, on the clock of the device.
 
-    On a GPU an event is left in the queue of kernels when a batch is asked for and when it is there: what
-    lies between is the gathering of the batch, and the time that the GPU has nothing to do.
+    On a GPU, events are recorded in the stream before and after each batch is fetched: the time between them
+    is that of gathering the batch, plus the idle time of the GPU.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
         self._spans: list[tuple[Any, Any]] = []
 
-    def around(self, batches: Iterator[T]) -> Iterator[T]:
-        """The same batches, timed."""
+    def timed(self, batches: Iterator[T]) -> Iterator[T]:
+        """The same batches; the wait for each is measured."""
         while True:
-            asked = self._mark()
+            start = self._mark()
             try:
                 batch = next(batches)
             except StopIteration:
                 return
-            self._spans.append((asked, self._mark()))
+            self._spans.append((start, self._mark()))
             yield batch
 
     def seconds(self) -> float:
-        """Seconds waited for so far, to be asked for when the device is done."""
+        """Total waiting time in seconds; synchronise the device first."""
         if self._device.type == "cuda":
-            return float(sum(asked.elapsed_time(there) for asked, there in self._spans)) / 1000
-        return float(sum(there - asked for asked, there in self._spans))
+            return float(sum(start.elapsed_time(end) for start, end in self._spans)) / 1000
+        return float(sum(end - start for start, end in self._spans))
 
     def _mark(self) -> Any:
         if self._device.type != "cuda":
@@ -70,13 +70,13 @@ class WaitingClock:
 
 @dataclass(frozen=True)
 class Forward:
-    """How a model is run in training.
+    """The forward pass of a model in training, compiled or not.
 
     Attributes:
-        run: The model, compiled or not: pixels to logits.
+        run: The module, from pixels to logits.
         compiled: Whether it is compiled.
-        seconds: What compiling took.
-        failure: Why compiling failed, if it did.
+        seconds: Compilation time.
+        failure: Why compilation failed; empty if it did not.
     """
 
     run: nn.Module
@@ -86,15 +86,15 @@ class Forward:
 
 
 def compiled(model: nn.Module, one_step: Callable[[Callable[[Tensor], Tensor]], None]) -> Forward:
-    """A model compiled, with no trace of the warm-up in it; or as it was, where it cannot be compiled.
+    """Compile a model and warm it up without changing its state; if compilation fails, use it uncompiled.
 
     Args:
         model: In training mode.
-        one_step: Runs what it is given on a batch like those of the training, forward and backward.
+        one_step: Runs a forward and a backward pass of a given function on a batch of training size.
     """
     before = [buffer.clone() for buffer in model.buffers()]
     start = time.perf_counter()
-    # Else torch.compile gives up, without a word, after a few networks of one class.
+    # Without a reset torch.compile silently stops compiling after a few networks of one class.
     torch.compiler.reset()
     run = cast(nn.Module, torch.compile(model))
     try:
@@ -112,8 +112,8 @@ def compiled(model: nn.Module, one_step: Callable[[Callable[[Tensor], Tensor]], 
     return forward
 
 
-_TESTED_AT_ONCE = 250
-"""Images; with many more a CPU spends its time on fetching memory anew."""
+_TEST_BATCH = 250
+"""Images per batch of a test; much larger batches are slower on a CPU: their memory is allocated anew."""
 
 
 class DivergedError(Exception):
@@ -121,13 +121,13 @@ class DivergedError(Exception):
 
 
 class Training:
-    """A network being trained.
+    """The training of a network.
 
     Attributes:
-        model: The module, with the weights so far.
-        forward: How it is run.
-        epoch: Epochs done.
-        step: Steps done in the current epoch.
+        model: The module with its current weights.
+        forward: Its forward pass.
+        epoch: Number of finished epochs.
+        step: Number of finished steps of the current epoch.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Training:
         self._optimizer = _optimizer(self.model, recipe, device)
         self._schedule = _schedule(self._optimizer, recipe, self.steps)
         self._average = (
-            AveragedModel(self.model, multi_avg_fn=_moving(recipe.average), use_buffers=True)
+            AveragedModel(self.model, multi_avg_fn=_moving_average(recipe.average), use_buffers=True)
             if recipe.average
             else None
         )
@@ -164,12 +164,12 @@ class Training:
 
     @property
     def steps(self) -> int:
-        """Steps an epoch: the last images of an order that do not fill a batch are left out."""
+        """Steps per epoch; an incomplete last batch is dropped."""
         return len(self._train) // self.recipe.batch_size
 
     @property
     def tested(self) -> Classifier:
-        """What is tested and kept: the moving average of the weights, if there is one."""
+        """The model to test and save: the moving average of the weights, if the recipe has one."""
         return self.model if self._average is None else cast(Classifier, self._average.module)
 
     def run_epoch(
@@ -178,11 +178,11 @@ class Training:
         """Train to the end of the current epoch, then test.
 
         Args:
-            pause: Asked after each step; at the last one it no longer pauses.
-            tick: Called after each batch that is tested.
+            pause: Polled after each step; True pauses the epoch, except at its last step.
+            tick: Called after each batch of the test.
 
         Returns:
-            The finished epoch; nothing if it was paused before its end, to be called again.
+            The results of the epoch; None if it was paused. Call again to continue.
 
         Raises:
             DivergedError: The loss is not finite.
@@ -208,16 +208,15 @@ class Training:
         )
 
     def train_epoch(self, pause: Callable[[], bool] = lambda: False) -> float | None:
-        """Train to the end of the current epoch and test nothing: what `run_epoch` does first.
+        """Train to the end of the current epoch, without a test: the first half of `run_epoch`.
 
-        It neither counts the epoch nor begins the next one, so it suits whoever times steps and throws the
-        training away.
+        The epoch is not counted. Called alone, this times the steps of a training that is then discarded.
 
         Args:
-            pause: Asked after each step; at the last one it no longer pauses.
+            pause: Polled after each step; True pauses the epoch, except at its last step.
 
         Returns:
-            Mean loss over the steps; nothing if it was paused before the end.
+            Mean loss over the steps; None if the epoch was paused.
 
         Raises:
             DivergedError: The loss is not finite.
@@ -225,28 +224,28 @@ class Training:
         """
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        start, clock = time.perf_counter(), WaitingClock(self.device)
+        start, clock = time.perf_counter(), DataTimer(self.device)
         self.model.train()
-        for pixels, labels in clock.around(self._batches()):
+        for pixels, labels in clock.timed(self._batches()):
             self._loss += self._step(pixels, labels)
             self.step += 1
             if pause() and self.step < self.steps:
-                self._count(start, clock)
+                self._add_time(start, clock)
                 self._check_loss(self._loss.item())
                 return None
         loss: float = (self._processes.sum(self._loss) / self._processes.count).item() / self.steps
-        self._count(start, clock)
+        self._add_time(start, clock)
         self._check_loss(loss)
-        self._agree()
+        self._synchronize()
         return loss
 
     def test(self, images: Images, tick: Callable[[], None] = lambda: None) -> tuple[float, float]:
-        """Top-1 and top-5 accuracy on some images, in percent; `tick` is called after each batch."""
+        """Top-1 and top-5 accuracy on images, in percent; `tick` is called after each batch."""
         return accuracy(self.tested, images, self.device, self._processes, tick)
 
     def state(self) -> dict[str, Any]:
-        """Everything that going on needs, as tensors and plain values; to be asked for in all processes."""
-        self._agree()
+        """All that is needed to resume, as tensors and plain values; call it in all processes."""
+        self._synchronize()
         return {
             "model": self.model.state_dict(),
             "average": None if self._average is None else self._average.state_dict(),
@@ -259,15 +258,15 @@ class Training:
             "waited": self._waited,
         }
 
-    def _agree(self) -> None:
-        """Make one of what each process has of its own: statistics of batch norm, and the loss."""
+    def _synchronize(self) -> None:
+        """Average over the processes what differs between them: batch norm statistics and loss."""
         self._processes.average([*self.model.buffers(), *self.tested.buffers(), self._loss])
 
-    def take_up(self, state: dict[str, Any]) -> None:
-        """Go on from a state.
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Resume from a result of `state`.
 
         Raises:
-            ValueError: It is not that of such a training.
+            ValueError: The state is not of a training like this one.
         """
         fresh = self.state()
         check_alike(state, fresh)
@@ -279,10 +278,10 @@ class Training:
         for group, before in zip(
             self._optimizer.param_groups, fresh["optimizer"]["param_groups"], strict=True
         ):
-            if lost := before.keys() - group.keys():
-                raise ValueError(f"the optimiser has no {lost.pop()}")
-        for parameter, known in self._optimizer.state.items():
-            for name, value in known.items():
+            if missing := before.keys() - group.keys():
+                raise ValueError(f"the optimiser has no {missing.pop()}")
+        for parameter, buffers in self._optimizer.state.items():
+            for name, value in buffers.items():
                 if not (isinstance(value, Tensor) and value.shape in (parameter.shape, torch.Size())):
                     raise ValueError(f"{name} of the optimiser is {shown(value)}")
         self.epoch, self.step = state["epoch"], state["step"]
@@ -290,15 +289,15 @@ class Training:
         self._seconds, self._waited = state["seconds"], state["waited"]
 
     def _batches(self) -> Iterator[Batch]:
-        """The batches still to come in the current epoch; of several processes, the part of each."""
+        """The part of the remaining batches of the current epoch for this process."""
         seed = derive_seed(self.seed, self.epoch)
         order = torch.randperm(len(self._train), generator=torch.Generator().manual_seed(seed))
         each = self.recipe.batch_size // self._processes.count
-        left = self._processes.shard(order, self.recipe.batch_size)[self.step * each :]
-        return self._train.batches(left, each, self._augment, seed)
+        remaining = self._processes.shard(order, self.recipe.batch_size)[self.step * each :]
+        return self._train.batches(remaining, each, self._augment, seed)
 
     def _step(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        _seed(derive_seed(self.seed, self.epoch, self.step, self._processes.rank), self.device)
+        _seed_device(derive_seed(self.seed, self.epoch, self.step, self._processes.rank), self.device)
         inputs, targets = _scaled(pixels, self._layout), labels
         if self._mix is not None:
             inputs, targets = self._mix(inputs, targets)
@@ -334,7 +333,7 @@ class Training:
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss} in epoch {self.epoch + 1}; try a smaller lr")
 
-    def _count(self, start: float, clock: WaitingClock) -> None:
+    def _add_time(self, start: float, clock: DataTimer) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         self._seconds += time.perf_counter() - start
@@ -348,7 +347,7 @@ def accuracy(
     processes: Processes = ALONE,
     tick: Callable[[], None] = lambda: None,
 ) -> tuple[float, float]:
-    """Top-1 and top-5 accuracy of a model that takes pixels from 0 to 1, in percent; in float32.
+    """Top-1 and top-5 accuracy of a model from pixels between 0 and 1, in percent; computed in float32.
 
     `tick` is called after each batch.
     """
@@ -357,7 +356,7 @@ def accuracy(
     hits = torch.zeros(2, dtype=torch.long, device=device)
     part = torch.arange(processes.rank, len(images), processes.count)
     with torch.no_grad():
-        for pixels, labels in images.batches(part, _TESTED_AT_ONCE):
+        for pixels, labels in images.batches(part, _TEST_BATCH):
             logits = model(_scaled(pixels, layout))
             ranks = logits.topk(min(5, logits.shape[1])).indices == labels[:, None]
             hits += torch.stack([ranks[:, 0].sum(), ranks.sum()])
@@ -371,8 +370,8 @@ def _scaled(pixels: Tensor, layout: torch.memory_format) -> Tensor:
     return pixels.to(memory_format=layout).float() / 255
 
 
-def _seed(seed: int, device: torch.device) -> None:
-    """Seed the device alone: torch.manual_seed queues a call, each step, for every kind that is not there."""
+def _seed_device(seed: int, device: torch.device) -> None:
+    """Seed one device; torch.manual_seed would also queue a call for each absent kind, at every step."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
@@ -384,30 +383,30 @@ def _autocast(device: torch.device, precision: Precision) -> torch.autocast:
 
 
 def _memory_format(model: nn.Module, device: torch.device) -> torch.memory_format:
-    """Channels last, but for cells that pick channels on a CPU: their channels are best kept apart."""
-    picks = any(isinstance(module, DenseCell) for module in model.modules())
-    return torch.contiguous_format if picks and device.type == "cpu" else torch.channels_last
+    """Channels last, except for DenseNet cells on a CPU: they index channels, faster with channels first."""
+    indexes = any(isinstance(module, DenseCell) for module in model.modules())
+    return torch.contiguous_format if indexes and device.type == "cpu" else torch.channels_last
 
 
 def _memory(device: torch.device) -> float | None:
     return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
 
 
-def _moving(decay: float) -> Any:
+def _moving_average(decay: float) -> Any:
     average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     def update(averaged: Any, current: Any, count: Tensor) -> None:
         if averaged[0].is_floating_point():
             average(averaged, current, count)
-        else:  # Whole numbers, such as which channels a cell links: their average could be rounded to others.
-            for mine, theirs in zip(averaged, current, strict=True):
-                mine.copy_(theirs)
+        else:  # integers, such as channel indices, are copied: an average of them makes no sense
+            for target, source in zip(averaged, current, strict=True):
+                target.copy_(source)
 
     return update
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameters that decay, and those that do not: norms and biases."""
+    """Parameter groups with and without weight decay: norms and biases have none."""
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]

@@ -1,4 +1,4 @@
-"""Several jobs side by side, each in a process with a device of its own."""
+"""Training of several jobs in parallel, each in a worker process with its own device."""
 
 from __future__ import annotations
 
@@ -22,12 +22,10 @@ from nas.train.runtime import Execution, OnStep, Report, train
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Event
 
-_ASKED_EVERY = 0.2
-"""Seconds between two looks at whether to stop."""
-
-
-_REPORTED_EVERY = 1.0
-"""Seconds between two messages on how far an epoch is."""
+_POLL_SECONDS = 0.2
+"""Interval of polling `stop`."""
+_REPORT_SECONDS = 1.0
+"""Interval of messages on the progress of an epoch."""
 
 
 @dataclass
@@ -35,20 +33,23 @@ class _Worker:
     """A process that trains one job after another on a device.
 
     Attributes:
-        job: What it trains now.
-        outcome: How far that has come.
+        device: Its device.
+        process: The process.
+        connection: This end of the pipe to it.
+        job: Its current job; None without one.
+        outcome: State of that job.
     """
 
     device: torch.device
     process: BaseProcess
-    ours: Connection
+    connection: Connection
     job: Job | None = None
     outcome: JobState = field(default_factory=JobState)
 
 
-def train_side_by_side(
+def train_in_parallel(
     jobs: Sequence[Job],
-    order: TrainConfig,
+    config: TrainConfig,
     folder: TrainFolder,
     execution: Execution,
     devices: Sequence[torch.device],
@@ -59,88 +60,87 @@ def train_side_by_side(
 ) -> None:
     """Train jobs, as many at a time as there are devices.
 
-    A process that dies takes only its own job with it, which ends as failed.
+    If a worker process dies, only its current job fails.
 
     Args:
-        jobs: What to train.
-        order: How, and on what data: each process reads them for itself.
-        folder: Where checkpoints are.
-        execution: Execution settings except the device; on a CPU with the number of threads per process.
-        devices: One for each process; the same may be given several times.
-        workers: Processes that read images for each of them; its share of the processors if not given.
-        stop: Asked several times a second.
-        report: Called with a job's outcome after each epoch and at its end.
+        jobs: The jobs.
+        config: Configuration of the training; each worker loads the data itself.
+        folder: Folder of the run, for the checkpoints.
+        execution: Execution settings except the device; on a CPU with the number of threads per worker.
+        devices: The device of each worker; a device may be given several times.
+        workers: Processes that read images, per device; the processors divided evenly if not given.
+        stop: Polled several times a second.
+        report: Called with the state of a job after each epoch and at its end.
         on_step: Called with the progress of a job, about once a second.
     """
-    # Forked from a process that has imported what they need and has not touched a GPU.
+    # The fork server has imported the modules, and has not initialised CUDA.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     stopping = context.Event()
     readers = workers or max((os.cpu_count() or 1) // len(devices), 1)
 
-    def started(device: torch.device) -> _Worker:
-        ours, theirs = context.Pipe()
-        here = replace(execution, device=device)
-        given = (theirs, order, folder, here, readers, stopping)
-        process = context.Process(target=_work, args=given)
+    def start(device: torch.device) -> _Worker:
+        connection, remote = context.Pipe()
+        arguments = (remote, config, folder, replace(execution, device=device), readers, stopping)
+        process = context.Process(target=_run_worker, args=arguments)
         process.start()
-        theirs.close()
-        return _Worker(device, process, ours)
+        remote.close()
+        return _Worker(device, process, connection)
 
-    waiting, busy = list(jobs), [started(device) for device in devices[: len(jobs)]]
+    pending, busy = list(jobs), [start(device) for device in devices[: len(jobs)]]
     for worker in busy:
-        _give(worker, waiting)
+        _send_next(worker, pending)
     while busy:
         if stop():
             stopping.set()
-            waiting.clear()
-        for connection in wait([worker.ours for worker in busy], timeout=_ASKED_EVERY):
-            worker = next(worker for worker in busy if worker.ours is connection)
+            pending.clear()
+        for connection in wait([worker.connection for worker in busy], timeout=_POLL_SECONDS):
+            worker = next(worker for worker in busy if worker.connection is connection)
             try:
-                ended, news = worker.ours.recv()
+                done, message = worker.connection.recv()
                 assert worker.job is not None
-                if isinstance(news, JobState):
-                    worker.outcome = news
-                    report(worker.job, news)
+                if isinstance(message, JobState):
+                    worker.outcome = message
+                    report(worker.job, message)
                 else:
-                    on_step(worker.job, news)
+                    on_step(worker.job, message)
             except (EOFError, ConnectionError):
                 worker.process.join()
                 if worker.job is not None:
                     reason = f"its process ended with exit code {worker.process.exitcode}"
-                    report(worker.job, worker.outcome.ended(FAILED, reason))
+                    report(worker.job, worker.outcome.with_status(FAILED, reason))
                 busy.remove(worker)
-                if waiting:
-                    busy.append(started(worker.device))
-                    _give(busy[-1], waiting)
+                if pending:
+                    busy.append(start(worker.device))
+                    _send_next(busy[-1], pending)
             else:
-                if ended:
-                    _give(worker, waiting)
+                if done:
+                    _send_next(worker, pending)
 
 
-def _give(worker: _Worker, waiting: list[Job]) -> None:
-    """Give a worker the next job; without one it ends."""
-    worker.job, worker.outcome = (waiting.pop(0) if waiting else None), JobState(WAITING)
-    worker.ours.send(worker.job)
+def _send_next(worker: _Worker, pending: list[Job]) -> None:
+    """Send the next job to a worker, or None, which ends it."""
+    worker.job, worker.outcome = (pending.pop(0) if pending else None), JobState(WAITING)
+    worker.connection.send(worker.job)
 
 
-def _work(
-    ours: Connection,
-    order: TrainConfig,
+def _run_worker(
+    connection: Connection,
+    config: TrainConfig,
     folder: TrainFolder,
     execution: Execution,
     workers: int,
     stopping: Event,
 ) -> None:
-    """Train the jobs that come, until none does or the parent is gone."""
-    from nas.train.data import loaded
+    """Train the jobs received, until None arrives or the parent process ends."""
+    from nas.train.data import load_for
 
     if execution.device.type == "cpu":
         assert execution.threads is not None
         torch.set_num_threads(execution.threads)
     else:
         torch.cuda.set_device(execution.device)
-    data = loaded(order, workers=workers).to(execution.device)
+    data = load_for(config, workers=workers).to(execution.device)
     parent = os.getppid()
     with interruptions() as interrupted:
 
@@ -151,20 +151,20 @@ def _work(
 
         def on_step(job: Job, epochs: float) -> None:
             nonlocal reported
-            if time.monotonic() - reported > _REPORTED_EVERY or epochs == int(epochs):
+            if time.monotonic() - reported > _REPORT_SECONDS or epochs == int(epochs):
                 reported = time.monotonic()
-                ours.send((False, epochs))
+                connection.send((False, epochs))
 
-        while (job := ours.recv()) is not None:
+        while (job := connection.recv()) is not None:
             path = folder.checkpoint(job.name)
             outcome = train(
                 job,
                 data,
-                order.values,
+                config.values,
                 path,
                 execution,
                 stop,
-                lambda job, outcome: ours.send((False, outcome)),
+                lambda job, outcome: connection.send((False, outcome)),
                 on_step,
             )
-            ours.send((True, outcome))
+            connection.send((True, outcome))

@@ -1,4 +1,4 @@
-"""What a caller of `nas.train` or `nas.study` asks for, as values of Python: checked, and made a training."""
+"""Checks of the arguments of `nas.train` and `nas.study`, and the configuration made from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import search_spaces
 from nas.networks import Many, One, listed
 from nas.options import options_of
-from nas.train.config import Recipe, TrainConfig, check_there, from_table, recipe
+from nas.train.config import Recipe, TrainConfig, check_present, from_table, recipe
 from nas.train.session import Hardware
 from search_spaces import RequestError
 from search_spaces.errors import checked_kind, checked_path, checked_whole, did_you_mean, shown
@@ -20,16 +20,16 @@ _MOST_SEED = 2**63 - 1
 
 
 def specs(name: str, networks: One | Many | Path, top: int | None) -> tuple[str, ...]:
-    """The specs of some networks, or of those in a CSV; each stands for an architecture.
+    """The specs of networks, or of those in a CSV; all are valid.
 
     Args:
-        name: What errors call the argument.
+        name: Name of the argument, for error messages.
         networks: The networks, or the path of a table.
-        top: Take the first so many.
+        top: Number of networks, from the first; all if not given.
 
     Raises:
-        RequestError: There are none, or not so many.
-        TypeError: It is of another kind.
+        RequestError: There are none, or fewer than `top`.
+        TypeError: An argument has the wrong type.
     """
     top = None if top is None else checked_whole("top", top, 1)
     if isinstance(networks, str) and ("/" in networks or ":" not in networks):
@@ -48,20 +48,20 @@ def specs(name: str, networks: One | Many | Path, top: int | None) -> tuple[str,
 
 
 def hardware(given: Mapping[str, Any]) -> Hardware:
-    """Execution settings of a training.
+    """The hardware settings among the given values.
 
     Args:
-        given: Values of a `Hardware` by name; others are left alone.
+        given: Values of `Hardware` by name; others are ignored.
 
     Raises:
         RequestError: A number is out of range.
-        TypeError: A value is of another kind.
+        TypeError: A value has the wrong type.
     """
     names = options_of(Hardware)
     return Hardware(**{name: value for name, value in given.items() if name in names})
 
 
-def order(
+def train_config(
     archs: tuple[str, ...],
     dataset: str,
     data: str | Path,
@@ -69,20 +69,20 @@ def order(
     seeds: object,
     given: Mapping[str, Any],
 ) -> TrainConfig:
-    """A training of some networks.
+    """The configuration of a training.
 
     Args:
-        archs: Their specs.
+        archs: Specs of the networks.
         dataset: Name of the data set.
-        data: Where it is.
+        data: Folder of the data set.
         recipe_name: Name of the recipe.
-        seeds: One, or a list.
+        seeds: A seed, or a list of them.
         given: val_fraction, image_size, images, stem_stride and cache; and values of the recipe by name.
-            Those of a `Hardware` are left alone.
+            Those of `Hardware` are ignored.
 
     Raises:
-        RequestError: There is no such data set, recipe or value.
-        TypeError: A value is of another kind.
+        RequestError: A data set, recipe or value is unknown or out of range.
+        TypeError: A value has the wrong type.
     """
     checked_path("data", data)
     checked_kind("recipe", recipe_name, str, "the name of a recipe")
@@ -100,11 +100,11 @@ def order(
 
 
 def checked_seeds(name: str, seeds: object) -> tuple[int, ...]:
-    """Seeds, each once, given as one or as a list.
+    """Distinct seeds, from one seed or a list.
 
     Raises:
-        RequestError: There are none, or one is too small or too large, or given twice.
-        TypeError: One is no whole number.
+        RequestError: The list is empty, or a seed is out of range or repeated.
+        TypeError: A seed is not a whole number.
 
     >>> checked_seeds("seeds", 3), checked_seeds("seeds", [1, 0])
     ((3,), (1, 0))
@@ -119,13 +119,14 @@ def checked_seeds(name: str, seeds: object) -> tuple[int, ...]:
 
 
 def check_names(function: Callable[..., object], values: Iterable[str]) -> None:
-    """Check the names of further arguments: values of the recipe, of the data or of the hardware.
+    """Check the names of further keyword arguments: values of the recipe, the data or the hardware.
 
     Args:
         function: The function that takes them; its own arguments are among the hints.
+        values: The names.
 
     Raises:
-        TypeError: There is no such argument.
+        TypeError: A name is unknown.
     """
     further = [name for kind in (Recipe, TrainConfig, Hardware) for name in options_of(kind)]
     for name in Recipe.upgraded(dict.fromkeys(values)):
@@ -135,27 +136,27 @@ def check_names(function: Callable[..., object], values: Iterable[str]) -> None:
             raise TypeError(f"{function.__name__}() has no argument {name}{hint}")
 
 
-def check_data(order: TrainConfig, hardware: Hardware) -> None:
-    """Check, in no time, that the data set is there, or may be downloaded.
+def check_data(config: TrainConfig, hardware: Hardware) -> None:
+    """Check that the folder of the data set exists, unless it may be downloaded.
 
     Raises:
-        RequestError: It is not.
+        RequestError: The folder does not exist.
     """
     if not hardware.download:
-        check_there(order.dataset, Path(order.data))
+        check_present(config.dataset, Path(config.data))
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # too long, or with a NUL
+    except (OSError, ValueError):  # too long, or with a NUL character
         return False
 
 
 def _text(name: str, value: object) -> str:
-    """A value of a recipe as the command line writes it."""
+    """The text of a value of a recipe, as on the command line."""
     checked_kind(name, value, (bool, str, Real), "a value of the recipe, such as epochs=30")
     try:
         return str(value)
-    except ValueError:  # of a number with thousands of digits
+    except ValueError:  # a number of thousands of digits
         raise RequestError(f"{name} is {shown(value)}, which is too large") from None

@@ -1,4 +1,4 @@
-"""A training run: its jobs one after another or side by side, its tables and its figure."""
+"""A training run: runs its jobs in sequence or in parallel, and writes its tables and plot."""
 
 from __future__ import annotations
 
@@ -19,108 +19,108 @@ from nas.train import job
 from nas.train.config import TrainConfig
 from nas.train.data import Data, all_fitted
 from nas.train.folder import TrainFolder
-from nas.train.job import DONE, FAILED, INTERRUPTED, Guess, Job, JobState, called
+from nas.train.job import DONE, FAILED, INTERRUPTED, ChanceLevel, Job, JobState, display_name
 from nas.train.model import Checkpoint
 from nas.train.progress import TensorBoardLogger
-from nas.train.runtime import Execution, OnStep, Report, settle, train
+from nas.train.runtime import Execution, OnStep, Report, set_threads, train
 from search_spaces import RequestError
 from search_spaces.errors import shortened
 
-_NAMED_AT_MOST = 12
-_NAME = 60
-"""Characters of a name; longer ones are cut in the middle."""
+_MAX_LEGEND = 12
+"""Largest number of curves with a legend."""
+_MAX_NAME = 60
+"""Largest number of characters of a name; longer ones are shortened in the middle."""
 
 
 def draw(curves: pd.DataFrame, names: Mapping[Any, str], path: Path) -> None:
-    """Draw the rows of curves.csv, where matplotlib is installed and there is something to draw.
+    """Plot the rows of curves.csv, if there are any and matplotlib is installed.
 
     Args:
         curves: The rows.
-        names: What the network of each row is called.
-        path: Of the PNG.
+        names: Name of the network of each row.
+        path: Path of the PNG.
     """
     if curves.empty or not importlib.util.find_spec("matplotlib"):
         return
     from matplotlib.figure import Figure
 
     jobs = curves.groupby(["row", "seed"], sort=False)
-    lines = -(-len(jobs) // 2) if len(jobs) <= _NAMED_AT_MOST else 0
+    lines = -(-len(jobs) // 2) if len(jobs) <= _MAX_LEGEND else 0
     figure = Figure(figsize=(9, 3.6 + 0.2 * lines), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
     several = len(jobs) > curves["row"].nunique()
     for (row, seed), epochs in jobs:
-        label = shortened(names[row], _NAME) + (f", seed {seed}" if several else "")
+        label = shortened(names[row], _MAX_NAME) + (f", seed {seed}" if several else "")
         loss.plot(epochs["number"], epochs["train_loss"], marker=".", linewidth=1.2, label=label)
         accuracy.plot(epochs["number"], epochs["top1"], marker=".", linewidth=1.2, label=label)
     loss.set(xlabel=column("number").label(), ylabel=column("train_loss").label())
-    where = "held-out images" if (curves["tested_on"] == "held_out").any() else "test set"
-    accuracy.set(xlabel=column("number").label(), ylabel=column("top1").label(f"on the {where}"))
+    images = "held-out images" if (curves["tested_on"] == "held_out").any() else "test set"
+    accuracy.set(xlabel=column("number").label(), ylabel=column("top1").label(f"on the {images}"))
     for axes in (loss, accuracy):
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    if len(jobs) <= _NAMED_AT_MOST:
+    if len(jobs) <= _MAX_LEGEND:
         handles, labels = accuracy.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     write_whole(path, as_png(figure, dpi=120))
 
 
 class TrainRun:
-    """Networks being trained.
+    """A training run.
 
     Attributes:
-        order: What was asked for.
-        folder: Where everything is kept.
-        outcomes: Each job with how far it has come.
-        unsaved: Why the tables could not be written the last time, if so.
+        config: Its configuration.
+        outcomes: The state of each job.
+        unsaved: Why the tables could not be written the last time; empty if they were.
     """
 
-    def __init__(self, order: TrainConfig, data: Data, execution: Execution) -> None:
-        execution.processes.check(order.values.batch_size, len(data.train))
-        self.order, self._execution, self.unsaved = order, execution, ""
+    def __init__(self, config: TrainConfig, data: Data, execution: Execution) -> None:
+        execution.processes.check(config.values.batch_size, len(data.train))
+        self.config, self._execution, self.unsaved = config, execution, ""
         self._data = data
-        self._guess = Guess.of(data)
+        self._chance = ChanceLevel.of(data)
         self.outcomes = {
             Job(row, architecture, seed): JobState()
-            for row, architecture in enumerate(all_fitted(order, data), 1)
-            for seed in order.seeds_of(row)
+            for row, architecture in enumerate(all_fitted(config, data), 1)
+            for seed in config.seeds_of(row)
         }
         self._kept: dict[Job, dict[str, Any]] = {}
-        self._settled = False
+        self._threads_set = False
 
     @property
     def table(self) -> pd.DataFrame:
-        """The table so far."""
+        """The current rows of trained.csv."""
         count = self._execution.processes.count
         device = f"{count} x {self._execution.device.type}" if count > 1 else str(self._execution.device)
         setting = {
-            "dataset": self.order.dataset,
-            "recipe": self.order.recipe,
+            "dataset": self.config.dataset,
+            "recipe": self.config.recipe,
             "device": device,
             "threads": self._execution.threads,
         }
-        return job.table(self.outcomes, setting, self._guess, self._kept)
+        return job.table(self.outcomes, setting, self._chance, self._kept)
 
-    def settle_threads(self, folder: TrainFolder, at_a_time: int = 1) -> None:
-        """Set how many threads torch computes with, once; see `nas.train.runtime`.
+    def set_threads(self, folder: TrainFolder, at_a_time: int = 1) -> None:
+        """Set the number of threads of torch, once; see `nas.train.runtime.set_threads`.
 
         Args:
-            folder: Where an earlier part of the run is.
-            at_a_time: Networks trained side by side.
+            folder: Folder of the run; it stores the number.
+            at_a_time: Number of networks trained in parallel.
         """
-        if self._settled:
+        if self._threads_set:
             return
-        threads = settle(
+        threads = set_threads(
             self._execution.threads,
             (one.architecture for one, outcome in self.outcomes.items() if outcome.status != DONE),
             self._data,
-            self.order.values,
+            self.config.values,
             self._execution.device,
             self._execution.processes,
             at_a_time,
             folder.threads,
         )
-        self._execution, self._settled = replace(self._execution, threads=threads), True
+        self._execution, self._threads_set = replace(self._execution, threads=threads), True
         folder.threads = threads
 
     def run(
@@ -132,23 +132,23 @@ class TrainRun:
         devices: list[torch.device] | None = None,
         workers: int | None = None,
     ) -> None:
-        """Train what is not done; where all is, nothing is written.
+        """Train all unfinished jobs; if there are none, nothing is written.
 
         Args:
-            folder: Where everything is kept.
-            stop: Asked after each step; what was done until then is kept.
-            report: Called with a job's outcome after each epoch and at its end.
-            on_step: Called after each step; about once per second where jobs run in parallel.
-            devices: Run a job on each of these at a time; one may be named several times.
-            workers: Processes that read images for each device.
+            folder: Folder of the run.
+            stop: Polled after each step; the progress is saved.
+            report: Called with the state of a job after each epoch and at its end.
+            on_step: Called after each step; about once per second if jobs run in parallel.
+            devices: Train one job on each of these at a time; a device may be given several times.
+            workers: Processes that read images, per device.
 
         Raises:
-            RequestError: What is in the folder is damaged, of another training, or in use by another command;
-                or it cannot be written.
+            RequestError: The folder is damaged, of another training, in use by another command, or cannot be
+                written.
         """
         finished = folder.finished
         with nullcontext() if finished else folder.locked(self._execution.processes):
-            self._take_up(folder)
+            self._restore(folder)
             if not finished:
                 self._train(folder, stop, report, on_step, devices, workers)
 
@@ -161,7 +161,7 @@ class TrainRun:
         devices: list[torch.device] | None,
         workers: int | None,
     ) -> None:
-        self.settle_threads(folder, len(devices or (self._execution.device,)))
+        self.set_threads(folder, len(devices or (self._execution.device,)))
         if self._execution.processes.is_main:
             with writing(folder.path):
                 (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
@@ -175,33 +175,33 @@ class TrainRun:
                 board.add(one, outcome.epochs[-1])
             report(one, outcome)
 
-        left = [one for one, outcome in self.outcomes.items() if outcome.status != DONE]
+        remaining = [one for one, outcome in self.outcomes.items() if outcome.status != DONE]
         if devices:
-            from nas.train.parallel import train_side_by_side
+            from nas.train.parallel import train_in_parallel
 
-            train_side_by_side(
-                left, self.order, folder, self._execution, devices, workers, stop, note, on_step
+            train_in_parallel(
+                remaining, self.config, folder, self._execution, devices, workers, stop, note, on_step
             )
         else:
             data = self._data.to(self._execution.device)
-            for one in left:
+            for one in remaining:
                 if self._execution.processes.any(stop()):
                     break
                 path = folder.checkpoint(one.name)
-                note(one, train(one, data, self.order.values, path, self._execution, stop, note, on_step))
+                note(one, train(one, data, self.config.values, path, self._execution, stop, note, on_step))
         ended = all(outcome.status in (DONE, FAILED) for outcome in self.outcomes.values())
         if self._execution.processes.is_main:
             self._save_tables(folder)
             try:
-                names = {one.row: called(one.architecture) for one in self.outcomes}
+                names = {one.row: display_name(one.architecture) for one in self.outcomes}
                 with writing(folder.path / "curves.png"):
                     draw(job.curves(self.outcomes), names, folder.path / "curves.png")
                 folder.save_state("finished" if ended else "interrupted")
             except RequestError as error:
                 self.unsaved = str(error)
 
-    def _take_up(self, folder: TrainFolder) -> None:
-        """Learn from the folder how far each job has come; what is done there stays as it is."""
+    def _restore(self, folder: TrainFolder) -> None:
+        """Restore the state of each job from the folder; rows of finished jobs stay unchanged."""
         rows, epochs = folder.rows(), folder.epochs()
         for one in self.outcomes:
             key, path = (one.row, one.seed), folder.checkpoint(one.name)
@@ -212,17 +212,17 @@ class TrainRun:
                     f" {one.architecture}; start a new run"
                 )
             if path.exists():
-                kept = Checkpoint.load(path)
-                kept.check(path, one, self.order.values, self._data)
-                outcome = kept.so_far()
-                self.outcomes[one] = outcome if outcome.status == DONE else outcome.ended(INTERRUPTED)
+                checkpoint = Checkpoint.load(path)
+                checkpoint.check(path, one, self.config.values, self._data)
+                outcome = checkpoint.job_state()
+                self.outcomes[one] = outcome if outcome.status == DONE else outcome.with_status(INTERRUPTED)
             done = self.outcomes[one].status == DONE
             if row and row["status"] == DONE:
                 self._kept[one] = row
                 if not done:
                     self.outcomes[one] = JobState.of_table(epochs.get(key, ()))
             elif row and row["status"] == FAILED and not done:
-                self.outcomes[one] = self.outcomes[one].ended(FAILED, row["reason"])
+                self.outcomes[one] = self.outcomes[one].with_status(FAILED, row["reason"])
 
     def _save_tables(self, folder: TrainFolder) -> None:
         if not self._execution.processes.is_main:
@@ -234,5 +234,5 @@ class TrainRun:
             folder.save(folder.curves, job.curves(self.outcomes))
             self.unsaved = ""
         except RequestError as error:
-            # The network in training is not to blame: it goes on, and the next table may be written again.
+            # The training continues, and the next write may succeed.
             self.unsaved = str(error)

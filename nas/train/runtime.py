@@ -1,8 +1,8 @@
-"""How a job is run: on which device, with how many threads, from its checkpoint to its end.
+"""Execution of a job: number of threads, checkpoints, and errors that end one network.
 
-All cores are often not the fastest: where other programs run, the threads of one operation wait for the
-slowest of them, and small operations gain nothing by more. With another number sums are added up in another
-order, so weights are the same to the last bit only with the same one.
+All cores are often not the fastest: next to other programs the threads of an operation wait for the slowest
+of them, and small operations gain nothing from more threads. The number of threads changes the order of
+summation, so weights are equal to the last bit only with the same number.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from nas.train.distributed import ALONE, Processes
 from nas.train.images import DataError, InMemory
 from nas.train.job import DONE, FAILED, INTERRUPTED, RUNNING, Accuracy, Job, JobState
 from nas.train.loop import DivergedError, Training
-from nas.train.model import Checkpoint, damaged
+from nas.train.model import Checkpoint, damaged_checkpoint
 from search_spaces import Architecture
 
 _STEPS = 3
-"""Timed for each number, after a first one that is not."""
-_LONG_ENOUGH = 0.5
-"""Seconds of timed steps after which a number has had its turn."""
-_MACS_A_STEP, _IMAGES_A_STEP = 0.3e9, 512
-"""Multiply-adds, forward, and images of a measured step at most: a whole batch can take a minute."""
-_AS_FAST = 1.05
-"""Fewer threads are taken if more are not faster than by this."""
-_MUCH_FASTER = 1.5
-"""A training that goes on changes its number only to one so much faster: that changes the last bits."""
+"""Timed steps for each number of threads, after one for warm-up."""
+_TIME_LIMIT = 0.5
+"""Seconds after which no further step is timed for a number of threads."""
+_MAX_MACS, _MAX_IMAGES = 0.3e9, 512
+"""Largest multiply-adds of the forward pass, and images, of a timed step: a whole batch can take a minute."""
+_TOLERANCE = 1.05
+"""Fewer threads are chosen unless more are faster by this factor."""
+_SWITCH_FACTOR = 1.5
+"""A resumed training changes its number of threads only for this speed-up: the last bits change."""
 
 
-def settle(
-    asked: int | None,
+def set_threads(
+    requested: int | None,
     networks: Iterable[Architecture],
     data: Data,
     recipe: Recipe,
@@ -50,41 +50,46 @@ def settle(
     at_a_time: int = 1,
     before: int | None = None,
 ) -> int:
-    """Set the number of threads of this process, and of those that train together with it.
+    """Set the number of threads of torch in all processes of the group.
 
-    On a GPU torch's own number is kept.
+    On a CPU the fastest number is measured unless one is requested; on a GPU torch's default is kept.
 
     Args:
-        asked: The number, if it is given.
-        networks: To be trained, fitted to the data; the one of most multiply-adds is measured.
+        requested: The requested number, if any.
+        networks: The networks, fitted to the data; the one with the most multiply-adds is measured.
         data: The data set; its images are not read.
-        recipe: How they are trained.
-        device: Where.
-        processes: The process group; each process has its part of the cores.
-        at_a_time: Networks trained side by side, each in a process with its share of the cores.
-        before: The number with which an earlier part of the run was trained.
+        recipe: The recipe of the training.
+        device: The device of the training.
+        processes: The process group; each process uses an equal part of the cores.
+        at_a_time: Number of networks trained in parallel, each with an equal part of the cores.
+        before: The number of threads of an earlier part of the run.
 
     Returns:
-        The number, from 1.
+        The number of threads.
     """
-    number: int = asked or torch.get_num_threads()
-    if not asked and device.type == "cpu":
+    number: int = requested or torch.get_num_threads()
+    if not requested and device.type == "cpu":
         if processes.is_main:
             most = max(torch.get_num_threads() // (processes.count * at_a_time), 1)
-            number = _chosen(networks, data, recipe, processes.count, most, before)
+            number = _choose_threads(networks, data, recipe, processes.count, most, before)
         number = processes.broadcast(number)
     torch.set_num_threads(number)
     if before not in (None, number) and device.type == "cpu" and processes.is_main:
         print(
             f"note: this run was trained with {before} threads and goes on with {number}: results may differ"
-            f" in their last bits from those of an unbroken training; --threads {before} keeps them",
+            f" in the last bits from those of an uninterrupted training; --threads {before} keeps them",
             file=sys.stderr,
         )
     return number
 
 
-def _chosen(
-    networks: Iterable[Architecture], data: Data, recipe: Recipe, share: int, most: int, before: int | None
+def _choose_threads(
+    networks: Iterable[Architecture],
+    data: Data,
+    recipe: Recipe,
+    processes: int,
+    most: int,
+    before: int | None,
 ) -> int:
     numbers = sorted({1, *(1 << power for power in range(most.bit_length())), most, before or 1})
     if len(numbers) == 1:
@@ -92,7 +97,7 @@ def _chosen(
     largest = max(dict.fromkeys(networks), key=_macs, default=None)
     if largest is None:
         return before or most
-    return fastest(seconds_a_step(largest, data, recipe, share, numbers), before)
+    return fastest(seconds_per_step(largest, data, recipe, processes, numbers), before)
 
 
 def _macs(network: Architecture) -> int:
@@ -100,77 +105,80 @@ def _macs(network: Architecture) -> int:
 
 
 def fastest(seconds: dict[int, float], before: int | None = None) -> int:
-    """The least number that is nearly as fast as the fastest; the one before, unless it is much slower.
+    """The smallest number of threads that is nearly the fastest; `before`, unless it is much slower.
 
     >>> fastest({1: 1.02, 2: 1.0, 4: 3.0}), fastest({1: 2.0, 2: 1.0}), fastest({1: 1.4, 2: 1.0}, before=1)
     (1, 2, 1)
     """
     best = min(seconds.values())
-    if before is not None and seconds[before] <= _MUCH_FASTER * best:
+    if before is not None and seconds[before] <= _SWITCH_FACTOR * best:
         return before
-    return min(number for number, taken in seconds.items() if taken <= _AS_FAST * best)
+    return min(number for number, time in seconds.items() if time <= _TOLERANCE * best)
 
 
-def seconds_a_step(
-    network: Architecture, data: Data, recipe: Recipe, share: int, numbers: Sequence[int]
+def seconds_per_step(
+    network: Architecture, data: Data, recipe: Recipe, processes: int, numbers: Sequence[int]
 ) -> dict[int, float]:
-    """Seconds that a step of training takes on the CPU with each number of threads: the shortest of a few.
+    """Time of a training step on the CPU for several numbers of threads, in seconds: the minimum of a few.
 
-    The steps are of a batch, or of a part of one that does not take long, of made-up images. No random number
-    of this process is used, and its number of threads is as before.
+    A step trains on a batch of synthetic images, reduced in size if a full batch takes long. The random state
+    and the number of threads of this process stay unchanged.
 
     Args:
-        network: Fitted to the data.
-        data: The data set, of which only the shape of images is looked at.
-        recipe: How the network is trained.
-        share: Processes that share a batch.
-        numbers: Of threads.
+        network: The network, fitted to the data.
+        data: The data set; only the shape of its images is used.
+        recipe: The recipe of the training.
+        processes: Number of processes among which a batch is divided.
+        numbers: Numbers of threads.
+
+    Returns:
+        The time for each number; infinite if the training failed.
     """
     before = torch.get_num_threads()
-    affordable = int(_MACS_A_STEP / max(_macs(network), 1))
-    batch = max(min(recipe.batch_size // share, affordable, _IMAGES_A_STEP), 2)
+    affordable = int(_MAX_MACS / max(_macs(network), 1))
+    batch = max(min(recipe.batch_size // processes, affordable, _MAX_IMAGES), 2)
     images = (_STEPS + 1) * len(numbers) * batch
     pixels = torch.arange(256, dtype=torch.uint8).repeat(-(-data.channels * data.side**2 // 256))
-    one = pixels[: data.channels * data.side**2].view(1, data.channels, data.side, data.side)
-    made_up = InMemory(one.repeat(images, 1, 1, 1), torch.arange(images) % len(data.classes))
+    image = pixels[: data.channels * data.side**2].view(1, data.channels, data.side, data.side)
+    synthetic = InMemory(image.repeat(images, 1, 1, 1), torch.arange(images) % len(data.classes))
     seconds: dict[int, float] = {}
-    turn: list[int] = list(numbers)
+    pending = list(numbers)
     marks: list[float] = []
 
-    def note() -> bool:
-        """Asked after each step: mark the time, and have the next number begin when this one is done."""
+    def after_step() -> bool:
+        """Record the time; switch to the next number when enough steps are timed; True after the last."""
         marks.append(time.perf_counter())
-        taken = [later - earlier for earlier, later in pairwise(marks)]
-        if taken:
-            seconds[turn[0]] = min(taken)
-        if len(taken) == _STEPS or sum(taken) > _LONG_ENOUGH:
-            turn.pop(0)
+        times = [later - earlier for earlier, later in pairwise(marks)]
+        if times:
+            seconds[pending[0]] = min(times)
+        if len(times) == _STEPS or sum(times) > _TIME_LIMIT:
+            pending.pop(0)
             marks.clear()
-            if turn:
-                torch.set_num_threads(turn[0])
-        return not turn
+            if pending:
+                torch.set_num_threads(pending[0])
+        return not pending
 
-    still = replace(recipe, epochs=1, batch_size=batch, lr=0.0)
+    timing = replace(recipe, epochs=1, batch_size=batch, lr=0.0)
     try:
         with torch.random.fork_rng(devices=[]):
-            torch.set_num_threads(turn[0])
+            torch.set_num_threads(pending[0])
             training = Training(
                 network,
-                replace(data, train=made_up, held_out=None),
-                still,
+                replace(data, train=synthetic, held_out=None),
+                timing,
                 0,
                 torch.device("cpu"),
             )
-            training.train_epoch(note)
+            training.train_epoch(after_step)
     except (DivergedError, RuntimeError):
-        pass  # errors of the network, such as memory, are reported where it is trained
+        pass  # the training of the network reports its errors, such as out of memory
     finally:
         torch.set_num_threads(before)
     return {number: seconds.get(number, float("inf")) for number in numbers}
 
 
 Report: TypeAlias = Callable[[Job, JobState], None]
-"""Called with a job's outcome after each epoch and at its end."""
+"""Called with the state of a job after each epoch and at its end."""
 OnStep: TypeAlias = Callable[[Job, float], None]
 """Called after each step of a job with the epochs done, including the fraction of the current one."""
 
@@ -183,8 +191,8 @@ class Execution:
         device: The device of this process.
         processes: The process group.
         compiling: Whether to use torch.compile.
-        minutes: Checkpoints are no further apart than this.
-        threads: Of torch on the CPU; chosen by a measurement if not given.
+        minutes: Longest time between checkpoints.
+        threads: Threads of torch on the CPU; measured if not given.
     """
 
     device: torch.device
@@ -204,56 +212,68 @@ def train(
     report: Report,
     on_step: OnStep = lambda job, epochs: None,
 ) -> JobState:
-    """Train a job and keep it at `path`.
+    """Train a job, from its checkpoint if there is one, and save it.
 
     Args:
-        job: What to train.
-        data: On the device.
-        recipe: How.
-        path: Its checkpoint, resumed from if it exists.
+        job: The job.
+        data: The data set, on the device.
+        recipe: The recipe.
+        path: Path of the checkpoint.
         execution: Execution settings.
-        stop: Polled after each step; what was done so far is kept.
-        report: Called after each epoch.
-        on_step: Called after each step.
+        stop: Polled after each step; the progress is saved.
+        report: Called with the state of the job after each epoch.
+        on_step: Called with the progress of the job after each step.
+
+    Returns:
+        The state of the job: done, failed or interrupted.
 
     Raises:
         RequestError: The checkpoint is of another network, recipe or data set, or damaged.
     """
-    kept = Checkpoint.load(path) if path.exists() else None
-    if kept is not None:
-        kept.check(path, job, recipe, data)
-        if kept.so_far().status == DONE:
-            return kept.so_far()
-    one = _One(job, data, recipe, path, execution, kept)
+    checkpoint = Checkpoint.load(path) if path.exists() else None
+    if checkpoint is not None:
+        checkpoint.check(path, job, recipe, data)
+        if checkpoint.job_state().status == DONE:
+            return checkpoint.job_state()
+    runner = _JobRunner(job, data, recipe, path, execution, checkpoint)
     try:
         with torch.backends.cudnn.flags(enabled=True, benchmark=True):
-            return one.train(stop, report, on_step)
+            return runner.train(stop, report, on_step)
     except (DivergedError, OSError) as error:
-        return one.outcome.ended(FAILED, str(error))
+        return runner.outcome.with_status(FAILED, str(error))
     except (DataError, RuntimeError) as error:
-        # Of several processes the others do not know of it, and would wait: torchrun ends them all.
-        if execution.processes.count > 1 or not _of_this_network(error):
+        # The other processes of a group would wait for this one, so torchrun has to end them all.
+        if execution.processes.count > 1 or not _fails_one_network(error):
             raise
-        return one.outcome.ended(FAILED, str(error))
+        return runner.outcome.with_status(FAILED, str(error))
 
 
-def _of_this_network(error: Exception) -> bool:
-    """Whether an error ends one network and not the run: its memory, its images, or who reads them."""
-    known = isinstance(error, DataError | torch.OutOfMemoryError)
-    # torch's loader raises a plain RuntimeError, wherever the program is, when one of its workers dies.
-    return known or "DataLoader worker" in str(error)
+def _fails_one_network(error: Exception) -> bool:
+    """Whether an error fails one network and not the run: out of memory, a bad image, or a dead reader."""
+    # torch's loader raises a plain RuntimeError, at any point of the program, when one of its workers dies.
+    return isinstance(error, DataError | torch.OutOfMemoryError) or "DataLoader worker" in str(error)
 
 
-class _One:
-    """A job being trained."""
+class _JobRunner:
+    """Trains a job and saves its checkpoints.
+
+    Attributes:
+        outcome: The state of the job.
+    """
 
     def __init__(
-        self, job: Job, data: Data, recipe: Recipe, path: Path, execution: Execution, kept: Checkpoint | None
+        self,
+        job: Job,
+        data: Data,
+        recipe: Recipe,
+        path: Path,
+        execution: Execution,
+        checkpoint: Checkpoint | None,
     ) -> None:
         self._job, self._data, self._recipe, self._path, self._execution = job, data, recipe, path, execution
-        self.outcome = kept.so_far() if kept else JobState()
-        self._kept = kept
-        self._best: dict[str, Tensor] | None = kept.best if kept else None
+        self.outcome = checkpoint.job_state() if checkpoint else JobState()
+        self._resumed_from = checkpoint.training if checkpoint else None
+        self._best: dict[str, Tensor] | None = checkpoint.best if checkpoint else None
 
     def train(self, stop: Callable[[], bool], report: Report, on_step: OnStep) -> JobState:
         execution, epochs = self._execution, self._recipe.epochs
@@ -266,19 +286,19 @@ class _One:
             execution.processes,
             execution.compiling,
         )
-        if self._kept is not None and self._kept.training is not None:
+        if self._resumed_from is not None:
             try:
-                training.take_up(self._kept.training)
+                training.load_state(self._resumed_from)
                 if training.epoch >= epochs or training.step >= training.steps:
                     raise ValueError(f"epoch {training.epoch}, step {training.step}")
             except torch.OutOfMemoryError:
                 raise
             except (RuntimeError, ValueError, TypeError, LookupError, AttributeError) as error:
-                raise damaged(self._path, error) from None
-        self._kept = None
+                raise damaged_checkpoint(self._path, error) from None
+        self._resumed_from = None  # frees its memory
         forward = training.forward
         compiled = "yes" if forward.compiled else forward.failure and f"failed: {forward.failure}"
-        self.outcome = dataclasses.replace(self.outcome, compiled=compiled).ended(RUNNING)
+        self.outcome = dataclasses.replace(self.outcome, compiled=compiled).with_status(RUNNING)
         saved = time.monotonic()
 
         def pause() -> bool:
@@ -288,12 +308,12 @@ class _One:
         while training.epoch < epochs:
             epoch = training.run_epoch(pause)
             if epoch is not None:
-                self.outcome = self.outcome.after(epoch)
+                self.outcome = self.outcome.with_epoch(epoch)
                 if self._data.held_out is not None and self.outcome.best == epoch:
                     self._best = _copied(training.tested.state_dict())
             stopped = execution.processes.any(stop()) and training.epoch < epochs
             if stopped:
-                self.outcome = self.outcome.ended(INTERRUPTED)
+                self.outcome = self.outcome.with_status(INTERRUPTED)
             if training.epoch < epochs:
                 self._save(training.state())
             saved = time.monotonic()
@@ -304,7 +324,7 @@ class _One:
         return self._finish()
 
     def _finish(self) -> JobState:
-        """Touch the test set, if others were held out, and keep the weights."""
+        """Test the last and the best weights, if validation images were held out, and save the job."""
         if self._data.held_out is not None:
             model = self._training.tested
             last = _copied(model.state_dict())
@@ -313,7 +333,7 @@ class _One:
             best = Accuracy(*self._training.test(self._data.test))
             model.load_state_dict(last)
             self.outcome = dataclasses.replace(self.outcome, test=test, best_test=best)
-        outcome, self.outcome = self.outcome, self.outcome.ended(DONE)
+        outcome, self.outcome = self.outcome, self.outcome.with_status(DONE)
         try:
             self._save(None)
         except OSError:
@@ -322,7 +342,7 @@ class _One:
         return self.outcome
 
     def _save(self, training: dict[str, object] | None) -> None:
-        """Write the checkpoint, in the first process; if that fails, it fails in all of them."""
+        """Write the checkpoint in the main process; a failure is raised in all processes."""
         failure = ""
         if self._execution.processes.is_main:
             model = self._training.tested

@@ -1,6 +1,6 @@
-"""A training from what is asked for to its end: device, processes, data and folder.
+"""A training session: selects devices and processes, loads the data, creates the folder, runs the training.
 
-The command `nas train` and the function `nas.train` differ only in how they are asked, and in what they show.
+The command `nas train` and the function `nas.train` both call `run_training`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _PROCESSES = Range(1, MOST_PROCESSES)
 @documented
 @dataclass(frozen=True)
 class Hardware:
-    """Execution settings of a training: they affect its speed, not its results, apart from rounding."""
+    """Hardware settings of a training: they affect its speed, not its results, except for rounding."""
 
     device: str | None = option("cpu, cuda, cuda:1, ...", default=None, usual="cuda if there is one")
     parallel: int | None = option(
-        "train N networks at a time", default=None, range=_PROCESSES, const=0, usual="one a GPU"
+        "train N networks at a time", default=None, range=_PROCESSES, const=0, usual="one per GPU"
     )
     threads: int | None = option(
         "threads of torch on a CPU",
@@ -48,7 +48,7 @@ class Hardware:
     )
     compile: bool = option("use torch.compile", default=False)
     workers: int | None = option(
-        "processes that load images", default=None, range=_PROCESSES, usual="one a processor"
+        "processes that load images", default=None, range=_PROCESSES, usual="one per processor"
     )
     checkpoint_minutes: float = option(
         "minutes between checkpoints within an epoch",
@@ -56,35 +56,35 @@ class Hardware:
         range=Range(1e-6, 1e6, unit="of minutes"),
         metavar="N",
     )
-    download: bool = option("let torchvision download what is missing", default=False)
+    download: bool = option("let torchvision download missing files", default=False)
 
     def __post_init__(self) -> None:
         check(self)
 
 
 @contextmanager
-def started(device: str | None) -> Iterator[tuple[torch.device, Processes]]:
-    """The device of this process, and the processes that torchrun has started, until a block ends.
+def process_group(device: str | None) -> Iterator[tuple[torch.device, Processes]]:
+    """The device of this process and the process group of torchrun, joined for the duration of a block.
 
     Raises:
-        RequestError: The device is not there.
+        RequestError: The device does not exist.
     """
     import torch
 
     from nas.train.distributed import Processes
 
-    found = device_of(device)
-    processes = Processes.started(found)
+    own = choose_device(device)
+    processes = Processes.join(own)
     try:
-        yield found, processes
+        yield own, processes
     finally:
         if processes.count > 1:
             torch.distributed.destroy_process_group()
 
 
 @contextmanager
-def threads_kept() -> Iterator[None]:
-    """Give a caller's process back with the number of threads that torch had."""
+def preserve_threads() -> Iterator[None]:
+    """Restore torch's number of threads at the end of a block."""
     import torch
 
     before = torch.get_num_threads()
@@ -94,88 +94,88 @@ def threads_kept() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def trained(
-    order: TrainConfig,
-    kept: TrainFolder | None,
+def run_training(
+    config: TrainConfig,
+    resumed: TrainFolder | None,
     out: Path | None,
     hardware: Hardware,
     device: torch.device,
     processes: Processes,
     interrupted: Callable[[], bool],
 ) -> tuple[TrainRun, TrainFolder]:
-    """Train networks until all are done or it is interrupted; all that was done is kept in a folder.
+    """Train networks until all are done or the run is interrupted; results are saved in a folder.
 
     Args:
-        order: What is asked for.
-        kept: The folder of an earlier run, to go on in.
-        out: Where else to make a new one.
-        hardware: Execution settings.
+        config: Configuration of the training.
+        resumed: Folder of an earlier run to resume, if any.
+        out: Path of a new folder; by default one under results/trained.
+        hardware: Hardware settings.
         device: The device of this process.
         processes: The process group.
-        interrupted: Asked after each step.
+        interrupted: Polled after each step.
 
     Raises:
-        RequestError: The data set is not there or not whole, or the folder cannot be used or written.
+        RequestError: The data set is missing or incomplete, or the folder cannot be used or written.
     """
-    from nas.train.data import shrunk
-    from nas.train.progress import shown as progress_shown
+    from nas.train.data import resolution_note
+    from nas.train.progress import progress_display
     from nas.train.run import TrainRun
     from nas.train.runtime import Execution
 
-    with kept.locked(processes) if kept else nullcontext():
-        devices = devices_of(hardware.parallel, device, processes)
-        # Where networks have processes of their own, those read the images.
-        data = loaded(replace(order, cache="disk") if devices else order, hardware, processes)
+    with resumed.locked(processes) if resumed else nullcontext():
+        devices = parallel_devices(hardware.parallel, device, processes)
+        # Networks trained in parallel have their own processes, which read the images.
+        data = load_data(replace(config, cache="disk") if devices else config, hardware, processes)
         minutes, threads = hardware.checkpoint_minutes, hardware.threads
         execution = Execution(device, processes, hardware.compile, minutes, threads)
-        training = TrainRun(order, data, execution)
-        if processes.is_main and (note := shrunk(order, data)):
+        training = TrainRun(config, data, execution)
+        if processes.is_main and (note := resolution_note(config, data)):
             print(f"note: {note}", file=sys.stderr)
-        folder = kept or _created(order, out, processes)
-        folder.request = order  # the data may be elsewhere now
-        with progress_shown(order.values.epochs, quiet=not processes.is_main) as progress:
+        folder = resumed or _create_folder(config, out, processes)
+        folder.request = config  # --data may have changed
+        with progress_display(config.values.epochs, quiet=not processes.is_main) as progress:
             training.run(folder, interrupted, progress.report, progress.on_step, devices, hardware.workers)
     if training.unsaved:
-        raise RequestError(f"{training.unsaved}; mend that, then {folder.resume}")
+        raise RequestError(f"{training.unsaved}; correct this, then run {folder.resume}")
     return training, folder
 
 
-def _created(order: TrainConfig, out: Path | None, processes: Processes) -> TrainFolder:
-    """A new folder, made by the first process and known to all."""
+def _create_folder(config: TrainConfig, out: Path | None, processes: Processes) -> TrainFolder:
+    """Create the folder of a new run in the main process; all processes get its path."""
     path, failure = Path(), ""
     if processes.is_main:
         try:
-            path = TrainFolder.create(order, out).path
+            path = TrainFolder.create(config, out).path
         except RequestError as error:
             failure = str(error)
     path, failure = processes.broadcast((path, failure))
     if failure:
         raise RequestError(failure)
-    return TrainFolder(path, order)
+    return TrainFolder(path, config)
 
 
-def loaded(order: TrainConfig, hardware: Hardware, processes: Processes) -> Data:
-    """The data set; where it may have to be downloaded, the first process is alone with it at first."""
-    from nas.train.data import loaded as read
+def load_data(config: TrainConfig, hardware: Hardware, processes: Processes) -> Data:
+    """Load the data set; only the main process downloads it, before the others load it."""
+    from nas.train.data import load_for
 
     workers = hardware.workers or max(min(16, os.cpu_count() or 1) // processes.count, 1)
     if hardware.download and processes.is_main:
-        read(order, download=True, workers=workers)
+        load_for(config, download=True, workers=workers)
     processes.broadcast(None)
-    return read(order, workers=workers, quiet=not processes.is_main)
+    return load_for(config, workers=workers, quiet=not processes.is_main)
 
 
-def device_of(name: str | None) -> torch.device:
-    """The device of this process.
+def choose_device(name: str | None) -> torch.device:
+    """The device of this process, by name; a GPU by default if there is one.
 
     Raises:
-        RequestError: It is not there.
+        RequestError: The device does not exist.
     """
     import torch
 
-    there = torch.cuda.device_count()
+    count = torch.cuda.device_count()
     if name is None:
-        name = "cuda" if there else "cpu"
+        name = "cuda" if count else "cpu"
     try:
         found = torch.device(name)
     except (RuntimeError, UnicodeError):
@@ -184,18 +184,20 @@ def device_of(name: str | None) -> torch.device:
         raise RequestError(f"--device {shown(name)}: expected cpu, cuda, or cuda:1")
     if found.type == "cuda":
         index = int(os.environ.get("LOCAL_RANK", "0")) if found.index is None else found.index
-        if index >= there:
-            raise RequestError(f"--device {name}: torch sees {there} GPUs here; try --device cpu")
+        if index >= count:
+            raise RequestError(f"--device {name}: torch sees {count} GPUs here; try --device cpu")
         found = torch.device("cuda", index)
         torch.cuda.set_device(found)
     return found
 
 
-def devices_of(parallel: int | None, device: torch.device, processes: Processes) -> list[torch.device] | None:
-    """A device for each network that is trained at a time, if several are asked for.
+def parallel_devices(
+    parallel: int | None, device: torch.device, processes: Processes
+) -> list[torch.device] | None:
+    """One device for each network trained in parallel; None if networks are trained in sequence.
 
     Raises:
-        RequestError: Several are requested under torchrun, or on a CPU without a number.
+        RequestError: --parallel is combined with torchrun, or has no number on a CPU.
     """
     if parallel is None:
         return None
@@ -204,7 +206,7 @@ def devices_of(parallel: int | None, device: torch.device, processes: Processes)
     if processes.count > 1:
         raise RequestError("--parallel starts its own processes; leave out torchrun")
     if device.type == "cpu" and not parallel:
-        raise RequestError("--parallel: there are no GPUs here; say how many networks, as --parallel 2")
-    there = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
-    kinds = [device] if device.type == "cpu" else there
-    return [kinds[index % len(kinds)] for index in range(parallel or len(kinds))]
+        raise RequestError("--parallel: there are no GPUs here; give the number of networks, as --parallel 2")
+    gpus = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
+    devices = [device] if device.type == "cpu" else gpus
+    return [devices[index % len(devices)] for index in range(parallel or len(devices))]

@@ -1,4 +1,4 @@
-"""Torchvision's small data sets: fetched over https alone, and read without running what they hold."""
+"""Small data sets of torchvision: downloaded over https only, and unpickled without running code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from search_spaces import RequestError
 
 _MIRRORS = {
     "mnist": ("https://ossci-datasets.s3.amazonaws.com/mnist/",),
-    # The authors' own repository, and the copy that Keras reads; torchvision's mirror speaks plain http.
+    # The authors' repository, and the copy of Keras; torchvision's mirror uses plain http.
     "fashionmnist": (
         "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
@@ -40,15 +40,17 @@ def small_set(name: str, folder: Path, train: bool, download: bool) -> SmallSet:
     """A part of "cifar10", "cifar100", "mnist" or "fashionmnist"; torchvision checks the files' MD5.
 
     Raises:
-        RuntimeError: It is not there, or a download failed.
-        OSError: It cannot be read, or cannot be fetched.
-        RequestError: Its files hold something else.
+        RuntimeError: A file is missing, or a download failed.
+        OSError: A file cannot be read or downloaded.
+        RequestError: A file has unexpected contents.
     """
     from torchvision import datasets
 
     if name in _MIRRORS:
         base = {"mnist": datasets.MNIST, "fashionmnist": datasets.FashionMNIST}[name]
-        kind = type(base.__name__, (base,), {"mirrors": list(_MIRRORS[name])})  # its name is its folder's
+        kind = type(
+            base.__name__, (base,), {"mirrors": list(_MIRRORS[name])}
+        )  # torchvision names the folder after the class
         grey = kind(folder, train=train, download=download)
         return SmallSet(
             torch.as_tensor(grey.data)[:, None], torch.as_tensor(grey.targets), tuple(base.classes)
@@ -57,7 +59,7 @@ def small_set(name: str, folder: Path, train: bool, download: bool) -> SmallSet:
 
 
 def _cifar(kind: Any, folder: Path, train: bool, download: bool) -> SmallSet:
-    """CIFAR, without torchvision's constructor, which unpickles whatever its files hold."""
+    """CIFAR without torchvision's constructor, whose unpickling could run code."""
     files = kind.__new__(kind)
     files.root = folder
     if download:
@@ -75,17 +77,17 @@ def _cifar(kind: Any, folder: Path, train: bool, download: bool) -> SmallSet:
             raise ValueError("its arrays do not fit")
         return SmallSet(torch.from_numpy(pixels), torch.tensor(labels, dtype=torch.long), names)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RequestError(f"{place} holds no images of {kind.__name__}: {error}") from None
+        raise RequestError(f"{place} does not contain images of {kind.__name__}: {error}") from None
 
 
 class _Arrays(pickle.Unpickler):
-    """Reads plain values and numpy's arrays; it calls nothing that a file names but what makes an array."""
+    """Unpickles plain values and numpy arrays only."""
 
     def find_class(self, module: str, name: str, /) -> Any:
-        """One of the three names that a pickled array holds.
+        """One of the three globals in a pickled array.
 
         Raises:
-            pickle.UnpicklingError: It is another.
+            pickle.UnpicklingError: The name is not one of them.
         """
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
             return getattr(np, name)
@@ -95,18 +97,18 @@ class _Arrays(pickle.Unpickler):
 
 
 def _reconstruct(kind: type, shape: tuple[int, ...], code: bytes) -> Any:
-    """What numpy's own function of this name makes of an array: an empty one, to be given its state."""
+    """The empty array that numpy's function of this name makes; unpickling then sets its state."""
     return np.ndarray.__new__(np.ndarray, (0,), "b")
 
 
 def plain_pickle(path: Path) -> Any:
-    """What a pickle of plain values and arrays holds, of Python 2 too.
+    """The contents of a pickle of plain values and arrays, also of Python 2.
 
     Raises:
-        RequestError: It holds anything else, or is damaged; nothing of it was run.
+        RequestError: The file is damaged, or contains anything else; no code of it has run.
     """
     try:
         with path.open("rb") as file:
             return _Arrays(file, encoding="latin1").load()
     except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RequestError(f"{path} is no data set of images ({error}); fetch it again") from None
+        raise RequestError(f"{path} is not a data set of images ({error}); download it again") from None

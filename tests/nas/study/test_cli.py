@@ -77,7 +77,7 @@ def test_torchvision_baselines_in_a_study(
     assert main([*given, "--plan"]) == 0
     planned = capsys.readouterr()
     assert "correlation of log NN-Mass and log params (3 networks with NN-Mass): 0." in planned.out
-    assert "note: 5 of 5 networks were laid out for 224 pixels and are trained at 8: " in planned.err
+    assert "note: 5 of 5 networks were designed for 224 pixels and are trained at 8: " in planned.err
     assert main([*given, "--out", str(tmp_path / "study")]) == 0
     output = capsys.readouterr().out
     assert max(map(len, output.splitlines())) <= 80 or "Kept in" in output.splitlines()[-1]

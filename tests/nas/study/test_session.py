@@ -42,7 +42,7 @@ def test_scores_and_trainings_use_the_threads_measured_once(
         return {1: 1.0, 2: 2.0, 3: 3.0}
 
     proxies.register("threads_of_torch", "network")(lambda subject: torch.get_num_threads())
-    monkeypatch.setattr("nas.train.runtime.seconds_a_step", seconds)
+    monkeypatch.setattr("nas.train.runtime.seconds_per_step", seconds)
     options = ["--arch", "mlp:w8_d3_t2", "mlp:w8_d4_t2", "mlp:w8_d5_t2", "--dataset", "folder"]
     options += ["--data", str(images), "--set", "epochs=1", "batch=12", "--scores", "threads_of_torch"]
     before = torch.get_num_threads()

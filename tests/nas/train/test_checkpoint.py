@@ -118,7 +118,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "zero.pt").symlink_to("/dev/zero")
     (tmp_path / "folder.pt").mkdir()
     for name in ("pipe.pt", "link.pt", "zero.pt", "folder.pt"):
-        with pytest.raises(RequestError, match=rf"{name} is damaged, or no checkpoint of ours"):
+        with pytest.raises(RequestError, match=rf"{name} is damaged, or not a checkpoint of this package"):
             Checkpoint.load(tmp_path / name)
 
 
@@ -136,9 +136,9 @@ def test_a_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
 
     path = tmp_path / "evil.pt"
     path.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
+    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or not a checkpoint"):
         Checkpoint.load(path)
     torch.save({"arch": Evil()}, path)
-    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or no checkpoint"):
+    with pytest.raises(RequestError, match=r"evil\.pt is damaged, or not a checkpoint"):
         Checkpoint.load(path)
     assert not (tmp_path / "ran").exists()

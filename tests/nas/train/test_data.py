@@ -102,11 +102,11 @@ def test_code_in_a_set_is_not_run(target: str, tmp_path: Path, monkeypatch: pyte
     file = write_cifar(tmp_path / "data") / "cifar-10-batches-py" / target
     for content in (pickle.dumps(Evil()), pickle.dumps({"data": Evil()}, 0), b"cos\nsystem\n.", b"", b"."):
         file.write_bytes(content)
-        with pytest.raises(RequestError, match=f"{target} is no data set of images"):
+        with pytest.raises(RequestError, match=f"{target} is not a data set of images"):
             load("cifar10", tmp_path / "data")
     for content in ({"data": np.zeros((5, 3072)), "labels": [0] * 5}, {"data": 1, "labels": []}, []):
         file.write_bytes(pickle.dumps(content, 4))
-        with pytest.raises(RequestError, match="holds no images of CIFAR10"):
+        with pytest.raises(RequestError, match="does not contain images of CIFAR10"):
             load("cifar10", tmp_path / "data")
     assert not (tmp_path / "ran").exists()
 

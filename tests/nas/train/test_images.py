@@ -37,14 +37,14 @@ def test_the_data_are_the_files(data: Data, on_disk: Data) -> None:
     assert data.train.labels.bincount().tolist() == [24, 24, 24] and len(data.test) == 24
     assert isinstance(data.train, InMemory) and not isinstance(on_disk.train, InMemory)
     assert torch.equal(pixels(data.train), pixels(on_disk.train))
-    assert torch.equal(data.spread.mean, on_disk.spread.mean)
+    assert torch.equal(data.normalization.mean, on_disk.normalization.mean)
 
 
 def test_the_spread_is_that_of_the_pixels(data: Data) -> None:
     scaled = pixels(data.train).double() / 255
-    torch.testing.assert_close(data.spread.mean.double(), scaled.mean((0, 2, 3)), atol=1e-6, rtol=0)
+    torch.testing.assert_close(data.normalization.mean.double(), scaled.mean((0, 2, 3)), atol=1e-6, rtol=0)
     torch.testing.assert_close(
-        data.spread.deviation.double(), scaled.std((0, 2, 3), correction=0), atol=1e-6, rtol=0
+        data.normalization.deviation.double(), scaled.std((0, 2, 3), correction=0), atol=1e-6, rtol=0
     )
 
 

@@ -57,7 +57,7 @@ def test_a_stopped_training_goes_on_bit_for_bit(
     torch.save(stopped.state(), tmp_path / "state.pt")
     torch.manual_seed(99)
     resumed = training(data)
-    resumed.take_up(torch.load(tmp_path / "state.pt", weights_only=True))
+    resumed.load_state(torch.load(tmp_path / "state.pt", weights_only=True))
     epochs += run(resumed)
     assert same(weights(resumed), weights(unbroken))
     figures = [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in epochs]

@@ -11,22 +11,24 @@ import pytest
 import search_spaces
 from nas.train import progress
 from nas.train.config import TrainConfig
-from nas.train.data import Data, fitted, shrunk
-from nas.train.job import Job, called
+from nas.train.data import Data, fitted, resolution_note
+from nas.train.job import Job, display_name
 from nas.train.run import draw
 from tests.nas.train.conftest import PLAIN, SMALL
 from tests.processes import PATIENCE
 
 
 @pytest.mark.parametrize(
-    ("reached", "said"),
+    ("reached", "expected"),
     [
         (None, "preparing, "),
         (0.25, "row 1 seed 0 epoch 1/3: 25%"),
         (1.0, "row 1 seed 0 epoch 1/3: testing"),
     ],
 )
-def test_a_long_silence_is_broken(reached: float | None, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_silence_is_broken(
+    reached: float | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Within an epoch, during a test, before the first step: whatever the training is busy with."""
     heard: list[str] = []
     enough = threading.Event()
@@ -37,22 +39,24 @@ def test_a_long_silence_is_broken(reached: float | None, said: str, monkeypatch:
             enough.set()
 
     monkeypatch.setattr(progress, "print", hear, raising=False)
-    with progress.shown(3, every=0.001) as lines:
+    with progress.progress_display(3, every=0.001) as lines:
         if reached is not None:
             lines.on_step(Job(1, SMALL, 0), reached)
             heard.clear()
             enough.clear()  # it may be set by lines from before the step
         assert enough.wait(PATIENCE)
-    assert any(line.startswith(said) for line in heard)
+    assert any(line.startswith(expected) for line in heard)
 
 
 def test_networks_laid_out_for_larger_images_are_named(data: Data) -> None:
     def note(*archs: str, stem_stride: int | None = None) -> str:
-        return shrunk(TrainConfig(archs, "folder", "data", "quick", PLAIN, stem_stride=stem_stride), data)
+        return resolution_note(
+            TrainConfig(archs, "folder", "data", "quick", PLAIN, stem_stride=stem_stride), data
+        )
 
-    said = note("mobilenet:mobilenet_v2", "mlp:mlp_8")
-    assert said.startswith("1 of 2 networks were laid out for 224 pixels and are trained at 8")
-    assert "--stem-stride 1" in said and "--image-size" in said
+    text = note("mobilenet:mobilenet_v2", "mlp:mlp_8")
+    assert text.startswith("1 of 2 networks were designed for 224 pixels and are trained at 8")
+    assert "--stem-stride 1" in text and "--image-size" in text
     assert "--stem-stride" not in note("mobilenet:mobilenet_v2", stem_stride=1)
     assert note("mlp:mlp_8") == note("mobilenet:w1.0_r8") == ""
 
@@ -64,7 +68,7 @@ def test_networks_are_called_by_name_without_what_all_have_in_common(data: Data)
         "mlp:w8_d4_t2": "w8_d4_t2",
         "torchvision:resnet18": "resnet18",
     }.items():
-        assert called(fitted(search_spaces.parse(arch), data)) == name
+        assert display_name(fitted(search_spaces.parse(arch), data)) == name
 
 
 def test_curves_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

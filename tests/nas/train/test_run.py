@@ -1,4 +1,4 @@
-"""A run: its tables, its failures, what is taken up and what is refused."""
+"""Training runs: tables, failures, resuming, and refusals."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from nas.train import job
 from nas.train.cli import main
 from nas.train.cli import main as command
 from nas.train.config import RECIPES, TrainConfig
-from nas.train.data import Data, loaded
+from nas.train.data import Data, load_for
 from nas.train.distributed import Processes
 from nas.train.folder import TrainFolder
 from nas.train.images import Files
-from nas.train.job import Accuracy, Guess, Job, JobState
+from nas.train.job import Accuracy, ChanceLevel, Job, JobState
 from nas.train.loop import Epoch, accuracy
 from nas.train.model import Checkpoint
 from nas.train.run import TrainRun
@@ -37,21 +37,21 @@ from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SIDE, SMALL, same
 EXECUTION = Execution(CPU)
 
 
-def order(images: Path, *archs: str, **changes: object) -> TrainConfig:
-    made = TrainConfig(archs, "folder", str(images), "quick", replace(PLAIN, epochs=2))
-    return replace(made, **changes)  # type: ignore[arg-type]
+def make_config(images: Path, *archs: str, **changes: object) -> TrainConfig:
+    base = TrainConfig(archs, "folder", str(images), "quick", replace(PLAIN, epochs=2))
+    return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def trained(asked: TrainConfig, path: Path, execution: Execution = EXECUTION) -> TrainRun:
-    """A run in a new folder, or the one that is there gone on with."""
-    run = TrainRun(asked, loaded(asked), execution)
-    run.run(TrainFolder.open(path) if path.exists() else TrainFolder.create(asked, path))
+def trained(config: TrainConfig, path: Path, execution: Execution = EXECUTION) -> TrainRun:
+    """Run a training in a new folder, or resume the one there."""
+    run = TrainRun(config, load_for(config), execution)
+    run.run(TrainFolder.open(path) if path.exists() else TrainFolder.create(config, path))
     return run
 
 
 def test_the_table_says_what_was_reached(images: Path, tmp_path: Path) -> None:
-    asked = order(images, str(SMALL), "mlp:mlp_8", seeds=(0, 1))
-    trained(asked, tmp_path / "run")
+    config = make_config(images, str(SMALL), "mlp:mlp_8", seeds=(0, 1))
+    trained(config, tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv")
     assert kept["status"].eq("done").all() and kept["epochs"].eq(2).all()
     assert kept[["row", "seed"]].to_numpy().tolist() == [[1, 0], [1, 1], [2, 0], [2, 1]]
@@ -68,48 +68,50 @@ def test_the_table_says_what_was_reached(images: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert list((tmp_path / "run" / "tensorboard" / "row2-seed1").glob("events*"))
     state = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert state["status"] == "finished" and state["order"]["values"] == dataclasses.asdict(asked.values)
+    assert state["status"] == "finished" and state["order"]["values"] == dataclasses.asdict(config.values)
 
 
 def test_the_stem_that_was_trained_is_the_one_kept(images: Path, tmp_path: Path) -> None:
-    asked = order(images, "mobilenet:w0.35_d1-1-1-1-1-1-1", stem_stride=1, values=replace(PLAIN, epochs=1))
-    trained(asked, tmp_path / "run")
+    config = make_config(
+        images, "mobilenet:w0.35_d1-1-1-1-1-1-1", stem_stride=1, values=replace(PLAIN, epochs=1)
+    )
+    trained(config, tmp_path / "run")
     (kept,) = pd.read_csv(tmp_path / "run" / "trained.csv").to_dict("records")
     assert kept["arch"].endswith(f"_r{SIDE}_c3_s1") and kept["flops"] == nas.score(kept["arch"])["flops"]
-    loaded_again = nas.load(tmp_path / "run")
-    assert str(loaded_again.architecture) == kept["arch"]
-    stem = next(layer for layer in loaded_again.modules() if isinstance(layer, torch.nn.Conv2d))
+    network = nas.load(tmp_path / "run")
+    assert str(network.architecture) == kept["arch"]
+    stem = next(layer for layer in network.modules() if isinstance(layer, torch.nn.Conv2d))
     assert stem.stride == (1, 1)
     opened = TrainFolder.open(tmp_path / "run").request
-    assert opened == asked
-    assert opened.differing(replace(asked, stem_stride=2)) == ["stem_stride 1 and not 2"]
+    assert opened == config
+    assert opened.differences(replace(config, stem_stride=2)) == ["stem_stride 1 and not 2"]
     older = opened.as_json()
     del older["stem_stride"]
-    assert TrainConfig.of_json(older) == replace(asked, stem_stride=None)
+    assert TrainConfig.of_json(older) == replace(config, stem_stride=None)
 
 
 def test_known_networks_are_trained_and_loaded(images: Path, tmp_path: Path) -> None:
     """Also: those without NN-Mass have a mean over their seeds."""
     archs = ("torchvision:mnasnet1_0_w0.25", "torchvision:shufflenet_v2_x0_5", "mlp:mlp_8")
     once = replace(PLAIN, epochs=1)
-    asked = order(images, *archs, values=once, val_fraction=0.25, stem_stride=1, seeds=(0, 1))
-    trained(asked, tmp_path / "run")
+    config = make_config(images, *archs, values=once, val_fraction=0.25, stem_stride=1, seeds=(0, 1))
+    trained(config, tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv")
     assert kept["status"].eq("done").all() and kept["nn_mass"].isna().tolist() == [True] * 4 + [False] * 2
     assert kept["arch"].iloc[0] == f"torchvision:mnasnet1_0_w0.25_r{SIDE}_c3_s1"
     summary = pd.read_csv(tmp_path / "run" / "summary.csv")
     assert summary["row"].tolist() == [1, 2, 3] and summary["seeds"].eq(2).all()
-    data = loaded(asked)
+    data = load_for(config)
     for best, column in ((False, "top1"), (True, "best_top1")):
         again = nas.load(tmp_path / "run", 1, seed=1, best=best)
         assert accuracy(again, data.test, CPU)[0] == pytest.approx(kept[column].iloc[1])
 
 
 def test_the_accuracy_is_that_of_the_loaded_network(images: Path, tmp_path: Path) -> None:
-    asked = order(images, str(SMALL), values=RECIPE, val_fraction=0.25)
-    trained(asked, tmp_path / "run")
+    config = make_config(images, str(SMALL), values=RECIPE, val_fraction=0.25)
+    trained(config, tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv").iloc[0]
-    data = loaded(asked)
+    data = load_for(config)
     last, best = nas.load(tmp_path / "run", 1), nas.load(tmp_path / "run", 1, seed=0, best=True)
     assert accuracy(last, data.test, CPU) == pytest.approx((kept["top1"], kept["top5"]))
     assert accuracy(best, data.test, CPU) == pytest.approx((kept["best_top1"], kept["best_top5"]))
@@ -121,23 +123,23 @@ def test_the_accuracy_is_that_of_the_loaded_network(images: Path, tmp_path: Path
 
 
 def test_what_cannot_be_loaded_is_said(images: Path, tmp_path: Path) -> None:
-    asked = order(images, str(SMALL), "mlp:mlp_8")
-    run, steps = TrainRun(asked, loaded(asked), EXECUTION), iter(range(100))
-    run.run(TrainFolder.create(asked, tmp_path / "run"), stop=lambda: next(steps) >= 8)
-    for arguments, said in (
+    config = make_config(images, str(SMALL), "mlp:mlp_8")
+    run, steps = TrainRun(config, load_for(config), EXECUTION), iter(range(100))
+    run.run(TrainFolder.create(config, tmp_path / "run"), stop=lambda: next(steps) >= 8)
+    for arguments, message in (
         ({"row": 1}, r"row 1 has done 1 of 2 epochs; go on with python -m nas\.train --resume"),
         ({"row": 2}, "row 2 has not been trained"),
         ({"row": 3}, "has rows 1 to 2, not 3"),
         ({"seed": 5}, "has seeds 0, not 5"),
-        ({"best": True}, "no images were held out"),
+        ({"best": True}, "no validation images were held out"),
     ):
-        with pytest.raises(RequestError, match=said):
+        with pytest.raises(RequestError, match=message):
             nas.load(tmp_path / "run", **arguments)  # type: ignore[arg-type]
 
 
 def test_a_diverged_network_is_a_line_in_the_table(images: Path, tmp_path: Path) -> None:
     wild = replace(PLAIN, epochs=1, lr=1e6)
-    trained(order(images, "mlp:w8_d6_t0", values=wild, seeds=(0, 1)), tmp_path / "run")
+    trained(make_config(images, "mlp:w8_d6_t0", values=wild, seeds=(0, 1)), tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv")
     assert kept["status"].tolist() == ["failed"] * 2 and kept["reason"].str.contains("smaller lr").all()
     assert len(kept["arch"].unique()) == 1
@@ -152,7 +154,7 @@ def test_what_is_suspicious_is_marked(
         "wild": replace(PLAIN, epochs=2, lr=40.0),
         "still": replace(PLAIN, epochs=2, lr=0.0),
     }.items():
-        trained(order(images, str(SMALL), values=values), tmp_path / name)
+        trained(make_config(images, str(SMALL), values=values), tmp_path / name)
         (row,) = pd.read_csv(tmp_path / name / "trained.csv").to_dict("records")
         assert row["status"] == "done"
         found[name] = row["warning"]
@@ -164,13 +166,13 @@ def test_what_is_suspicious_is_marked(
 
 def test_a_loss_that_grows_is_marked() -> None:
     epochs = [Epoch(number, 0.5 * number, "test", 80.0, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2)]
-    guess = Guess(classes=10, top1=10.0, images=10_000)
-    assert guess.warning(JobState("done", tuple(epochs))) == "training loss larger than in epoch 1"
-    assert guess.warning(JobState("done", tuple(reversed(epochs)))) == ""
-    assert guess.warning(JobState("running", tuple(epochs))) == ""
+    chance = ChanceLevel(classes=10, top1=10.0, images=10_000)
+    assert chance.warning(JobState("done", tuple(epochs))) == "training loss larger than in epoch 1"
+    assert chance.warning(JobState("done", tuple(reversed(epochs)))) == ""
+    assert chance.warning(JobState("running", tuple(epochs))) == ""
     low = replace(epochs[0], top1=10.5)
-    assert guess.warning(JobState("done", (low,))) == "top-1 within noise of guessing (10.0%)"
-    assert guess.warning(JobState("done", (low,), Accuracy(11.0, 50.0))) == ""
+    assert chance.warning(JobState("done", (low,))) == "top-1 within noise of guessing (10.0%)"
+    assert chance.warning(JobState("done", (low,), Accuracy(11.0, 50.0))) == ""
 
 
 def test_references_keep_their_names(
@@ -185,11 +187,11 @@ def test_references_keep_their_names(
 
 def test_a_file_size_limit_fails_the_large_network_alone(images: Path, tmp_path: Path) -> None:
     """A real limit of the system, that the large checkpoint breaks and the tables do not."""
-    asked = order(images, str(SMALL), "mlp:mlp_8")
+    config = make_config(images, str(SMALL), "mlp:mlp_8")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
     try:
-        run = trained(asked, tmp_path / "run")
+        run = trained(config, tmp_path / "run")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert run.table["status"].tolist() == ["failed", "done"]
@@ -197,34 +199,34 @@ def test_a_file_size_limit_fails_the_large_network_alone(images: Path, tmp_path:
     assert "File too large" in run.table["reason"].iloc[0]
     assert run.table["epochs"].tolist() == [1, 2]
     assert pd.read_csv(tmp_path / "run" / "summary.csv")["row"].tolist() == [2]
-    assert trained(asked, tmp_path / "run").table["status"].tolist() == ["done", "done"]
+    assert trained(config, tmp_path / "run").table["status"].tolist() == ["done", "done"]
 
 
 def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
     images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = order(images, "mlp:mlp_8", cache="disk")
-    data = loaded(asked)
+    config = make_config(images, "mlp:mlp_8", cache="disk")
+    data = load_for(config)
     assert isinstance(data.train, Files)
     gone = replace(data, train=replace(data.train, paths=("gone.png", *data.train.paths[1:])))
-    run = TrainRun(asked, replace(data), EXECUTION)
-    _ = data.spread
-    gone.__dict__["spread"] = data.spread
+    run = TrainRun(config, replace(data), EXECUTION)
+    _ = data.normalization
+    gone.__dict__["normalization"] = data.normalization
     run._data = gone
-    run.run(TrainFolder.create(asked, tmp_path / "gone"))
+    run.run(TrainFolder.create(config, tmp_path / "gone"))
     assert run.table["reason"].tolist() == ["gone.png cannot be read as an image (FileNotFoundError)"]
 
     monkeypatch.setattr("nas.train.images._Reader.__getitem__", lambda *_: os.kill(os.getpid(), 9))
-    run = TrainRun(asked, data, EXECUTION)
-    run.run(TrainFolder.create(asked, tmp_path / "dead"))
+    run = TrainRun(config, data, EXECUTION)
+    run.run(TrainFolder.create(config, tmp_path / "dead"))
     assert run.table["status"].tolist() == ["failed"] and "DataLoader worker" in run.table["reason"].iloc[0]
 
 
 def test_tables_that_cannot_be_written_do_not_end_the_training(images: Path, tmp_path: Path) -> None:
-    asked = order(images, "mlp:mlp_8")
-    folder = TrainFolder.create(asked, tmp_path / "run")
+    config = make_config(images, "mlp:mlp_8")
+    folder = TrainFolder.create(config, tmp_path / "run")
     folder.trained.mkdir()
-    run = TrainRun(asked, loaded(asked), EXECUTION)
+    run = TrainRun(config, load_for(config), EXECUTION)
     run.run(folder)
     assert run.table["status"].tolist() == ["done"] and "trained.csv" in run.unsaved
 
@@ -238,22 +240,22 @@ def test_checkpoints_within_an_epoch(images: Path, tmp_path: Path, monkeypatch: 
         save(self, path)
 
     monkeypatch.setattr(Checkpoint, "save", note)
-    asked = order(images, str(SMALL), values=replace(RECIPE, epochs=2))
-    often = trained(asked, tmp_path / "often", Execution(CPU, minutes=1e-9))
+    config = make_config(images, str(SMALL), values=replace(RECIPE, epochs=2))
+    often = trained(config, tmp_path / "often", Execution(CPU, minutes=1e-9))
     assert saved == [1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, -1]
-    once = trained(asked, tmp_path / "once")
+    once = trained(config, tmp_path / "once")
     timed = ["seconds", "images_per_second", "waiting"]
     pd.testing.assert_frame_equal(once.table.drop(columns=timed), often.table.drop(columns=timed))
 
 
 def test_another_recipe_or_network_is_refused(images: Path, tmp_path: Path) -> None:
-    asked = order(images, "mlp:mlp_8")
-    trained(asked, tmp_path / "run")
+    config = make_config(images, "mlp:mlp_8")
+    trained(config, tmp_path / "run")
     for other in (
-        replace(asked, values=replace(PLAIN, epochs=5)),
-        replace(asked, archs=("mlp:mlp_16",)),
+        replace(config, values=replace(PLAIN, epochs=5)),
+        replace(config, archs=("mlp:mlp_16",)),
     ):
-        run = TrainRun(other, loaded(other), EXECUTION)
+        run = TrainRun(other, load_for(other), EXECUTION)
         with pytest.raises(RequestError, match=r"is of another (recipe|network)"):
             run.run(TrainFolder(tmp_path / "run", other))
 
@@ -265,14 +267,14 @@ def contents(folder: Path) -> dict[Path, bytes]:
 @pytest.fixture(scope="module")
 def whole(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainRun, Path]:
     """A finished run of two networks, and its folder: to be copied."""
-    asked = order(images, "mlp:mlp_8", "mlp:mlp_16", values=replace(PLAIN, epochs=1))
-    run, path = TrainRun(asked, data, EXECUTION), tmp_path_factory.mktemp("whole") / "run"
-    run.run(TrainFolder.create(asked, path))
+    config = make_config(images, "mlp:mlp_8", "mlp:mlp_16", values=replace(PLAIN, epochs=1))
+    run, path = TrainRun(config, data, EXECUTION), tmp_path_factory.mktemp("whole") / "run"
+    run.run(TrainFolder.create(config, path))
     return run, path
 
 
-def gone_on_with(path: Path, data: Data, **settings: object) -> pd.DataFrame:
-    """The table of the run in a folder after going on with it."""
+def resumed(path: Path, data: Data, **settings: object) -> pd.DataFrame:
+    """Resume the run in a folder; its table."""
     folder = TrainFolder.open(path)
     run = TrainRun(folder.request, data, EXECUTION)
     run.run(folder, **settings)  # type: ignore[arg-type]
@@ -293,12 +295,12 @@ def test_nothing_finished_is_written_to(
     for gone in ("curves.png", "checkpoints/row1-seed0.pt", "checkpoints", "curves.csv"):
         (shutil.rmtree if gone == "checkpoints" else os.unlink)(path / gone)
         before = contents(tmp_path)
-        pd.testing.assert_frame_equal(gone_on_with(path, data), run.table)
+        pd.testing.assert_frame_equal(resumed(path, data), run.table)
         assert command(["--resume", str(path), "--data", "nowhere"]) == 0
         assert contents(tmp_path) == before
-    said = capsys.readouterr().out
-    assert said.count("finished: nothing is left to train in ") == 4 and said.count("100.00%") <= 8
-    with pytest.raises(RequestError, match="row 2 is trained, but its weights are not there"):
+    output = capsys.readouterr().out
+    assert output.count("finished: nothing is left to train in ") == 4 and output.count("100.00%") <= 8
+    with pytest.raises(RequestError, match="row 2 is trained, but its checkpoint is missing"):
         nas.load(path, 2)
 
 
@@ -325,7 +327,7 @@ def test_rows_that_are_done_stay_as_they_are(
     points = curves.read_text().splitlines()
     shutil.rmtree(path / "checkpoints")
     for stop, status in ((True, "waiting"), (False, "done")):
-        assert gone_on_with(path, data, stop=lambda stop=stop: stop)["status"].tolist() == ["done", status]
+        assert resumed(path, data, stop=lambda stop=stop: stop)["status"].tolist() == ["done", status]
         assert table.read_text().splitlines()[1] == done
         assert curves.read_text().splitlines()[:2] == points[:2]
     assert pd.read_csv(path / "summary.csv")["row"].tolist() == [1, 2]
@@ -338,7 +340,7 @@ def test_a_done_checkpoint_outweighs_a_failed_row(
     path = shutil.copytree(whole[1], tmp_path / "run")
     table = path / "trained.csv"
     table.write_text(table.read_text().replace("done", "failed"))
-    pd.testing.assert_frame_equal(gone_on_with(path, data), whole[0].table)
+    pd.testing.assert_frame_equal(resumed(path, data), whole[0].table)
 
 
 def test_a_damaged_checkpoint_is_named_and_nothing_lost(
@@ -350,7 +352,7 @@ def test_a_damaged_checkpoint_is_named_and_nothing_lost(
     for content in (b"", before[damaged][:1000], b"PK"):
         damaged.write_bytes(content)
         with pytest.raises(RequestError, match=r"row1-seed0\.pt is damaged.*delete it"):
-            gone_on_with(path, data)
+            resumed(path, data)
     damaged.write_bytes(before[damaged])
     assert contents(path) == before
 
@@ -363,16 +365,16 @@ def test_a_damaged_table_is_named(whole: tuple[TrainRun, Path], data: Data, tmp_
         for damage in (*wrong, content[: len(content) // 2]):
             table.write_bytes(damage)
             with pytest.raises(RequestError, match=r"\.csv is damaged .*; move it away"):
-                gone_on_with(path, data)
+                resumed(path, data)
         table.unlink()
-    pd.testing.assert_frame_equal(gone_on_with(path, data), whole[0].table)
+    pd.testing.assert_frame_equal(resumed(path, data), whole[0].table)
 
 
 def test_a_path_that_is_no_text_will_do(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
     path = shutil.copytree(whole[1], tmp_path / os.fsdecode(b"\xff"))
     (path / "trained.csv").unlink()
     (path / "checkpoints" / "row1-seed0.pt").unlink()
-    assert gone_on_with(path, data)["status"].tolist() == ["done"] * 2
+    assert resumed(path, data)["status"].tolist() == ["done"] * 2
 
 
 def test_a_run_in_use_is_left_alone(
@@ -382,28 +384,28 @@ def test_a_run_in_use_is_left_alone(
     (path / "trained.csv").unlink()
     held, before = hold(path), contents(path)
     with pytest.raises(RequestError, match="is in use by another command"):
-        gone_on_with(path, data)
+        resumed(path, data)
     assert "is in use by another command" in refused(command, ["--resume", str(path)], capsys)
     assert contents(path) == before
     os.close(held)
-    assert gone_on_with(path, data)["status"].tolist() == ["done"] * 2
+    assert resumed(path, data)["status"].tolist() == ["done"] * 2
     assert not (path / ".lock").exists()
 
 
 def test_other_data_are_refused(images: Path, tmp_path: Path) -> None:
-    trained(order(images, "mlp:mlp_8"), tmp_path / "run")
+    trained(make_config(images, "mlp:mlp_8"), tmp_path / "run")
     shutil.copytree(images, tmp_path / "fewer")
     (tmp_path / "fewer" / "train" / "red" / "000.png").unlink()
-    other = order(tmp_path / "fewer", "mlp:mlp_8")
-    run = TrainRun(other, loaded(other), EXECUTION)
+    other = make_config(tmp_path / "fewer", "mlp:mlp_8")
+    run = TrainRun(other, load_for(other), EXECUTION)
     with pytest.raises(RequestError, match="another number of training images: 72, now 71"):
         run.run(TrainFolder.open(tmp_path / "run"))
 
 
 def test_a_batch_needs_images(images: Path) -> None:
-    asked = order(images, "mlp:mlp_8", values=replace(PLAIN, batch_size=73))
+    config = make_config(images, "mlp:mlp_8", values=replace(PLAIN, batch_size=73))
     with pytest.raises(RequestError, match=r"expected 2 to 72; change it with --batch-size"):
-        TrainRun(asked, loaded(asked), EXECUTION)
+        TrainRun(config, load_for(config), EXECUTION)
     with pytest.raises(RequestError, match=r"batch 6 of 72 .* in 4 process\(es\): expected 8 to 72"):
         Processes(count=4).check(6, 72)
     with pytest.raises(RequestError, match="does not divide among 4 processes; try --batch-size 16"):
@@ -427,7 +429,7 @@ def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
         Job(2, small, 0): JobState(),
     }
     setting = {"dataset": "folder", "recipe": "quick", "device": "cuda", "threads": 1}
-    table = job.table(outcomes, setting, Guess(2, 50.0, 100))
+    table = job.table(outcomes, setting, ChanceLevel(2, 50.0, 100))
     assert table["gpu_memory_mb"].iloc[0] == 12.5
     summary = job.summary(table)
     assert summary["seeds"].tolist() == [1] and summary["top1_mean"].tolist() == [50.0]
@@ -436,25 +438,25 @@ def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_orders_survive_being_stored(name: str) -> None:
-    asked = TrainConfig(
+    config = TrainConfig(
         ("mlp:mlp_8",), "folder", "data", name, RECIPES[name], (0, 1), cache="disk", image_size=32
     )
-    assert TrainConfig.of_json(json.loads(json.dumps(asked.as_json()))) == asked
-    assert asked.differing(replace(asked, val_fraction=0.5)) == ["val_fraction 0.0 and not 0.5"]
-    assert asked.differing(asked) == []
+    assert TrainConfig.of_json(json.loads(json.dumps(config.as_json()))) == config
+    assert config.differences(replace(config, val_fraction=0.5)) == ["val_fraction 0.0 and not 0.5"]
+    assert config.differences(config) == []
     more = RECIPES["quick"].override({"epochs": 30})
-    asked = replace(asked, recipe="quick", values=RECIPES["quick"])
-    assert asked.differing(replace(asked, values=more)) == ["epochs 15 and not 30"]
-    assert asked.differing(replace(asked, values=replace(more, warmup=9.0))) == [
+    config = replace(config, recipe="quick", values=RECIPES["quick"])
+    assert config.differences(replace(config, values=more)) == ["epochs 15 and not 30"]
+    assert config.differences(replace(config, values=replace(more, warmup=9.0))) == [
         "epochs 15 and not 30",
         "warmup 2 and not 9.0",
     ]
-    assert asked.differing(replace(asked, recipe="cifar", values=RECIPES["cifar"])) == [
+    assert config.differences(replace(config, recipe="cifar", values=RECIPES["cifar"])) == [
         "recipe quick and not cifar"
     ]
 
 
 def test_loading_gives_the_same_network_every_time(images: Path, tmp_path: Path) -> None:
-    trained(order(images, str(SMALL)), tmp_path / "run")
+    trained(make_config(images, str(SMALL)), tmp_path / "run")
     first, again = (nas.load(tmp_path / "run").state_dict() for _ in range(2))
     assert same(dict(first), dict(again))

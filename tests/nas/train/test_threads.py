@@ -15,7 +15,7 @@ from nas.train.cli import main
 from nas.train.data import Data, fitted
 from nas.train.distributed import ALONE, Processes
 from nas.train.folder import TrainFolder
-from nas.train.runtime import fastest, seconds_a_step, settle
+from nas.train.runtime import fastest, seconds_per_step, set_threads
 from search_spaces import RequestError
 from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL
 
@@ -33,7 +33,7 @@ def four_threads() -> Iterator[None]:
 
 def test_every_number_is_measured_and_nothing_else_changed(data: Data) -> None:
     state = torch.get_rng_state()
-    found = seconds_a_step(fitted(SMALL, data), data, RECIPE, 1, [1, 2])
+    found = seconds_per_step(fitted(SMALL, data), data, RECIPE, 1, [1, 2])
     assert list(found) == [1, 2] and all(0 < taken < 60 for taken in found.values())
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == 4
 
@@ -45,7 +45,7 @@ def test_a_network_that_cannot_be_trained_is_left_to_its_training(
         raise torch.OutOfMemoryError("no memory")
 
     monkeypatch.setattr("nas.train.runtime.Training", full)
-    assert settle(None, [fitted(SMALL, data)], data, PLAIN, CPU) == 1 == torch.get_num_threads()
+    assert set_threads(None, [fitted(SMALL, data)], data, PLAIN, CPU) == 1 == torch.get_num_threads()
 
 
 def test_the_fastest_is_taken_and_a_run_changes_only_for_much() -> None:
@@ -77,17 +77,17 @@ def test_cores_are_shared(
         asked.extend([network, share, given])
         return {number: 1 / number for number in given}
 
-    monkeypatch.setattr("nas.train.runtime.seconds_a_step", measured)
+    monkeypatch.setattr("nas.train.runtime.seconds_per_step", measured)
     networks = [fitted(one, data) for one in (SMALL, WIDE, SMALL)]
-    assert settle(None, networks, data, PLAIN, CPU, processes, at_a_time, before) == numbers[-1]
+    assert set_threads(None, networks, data, PLAIN, CPU, processes, at_a_time, before) == numbers[-1]
     assert asked == [networks[1], 1, numbers] and torch.get_num_threads() == numbers[-1]
-    assert settle(3, networks, data, PLAIN, CPU, before=before) == 3 == torch.get_num_threads()
+    assert set_threads(3, networks, data, PLAIN, CPU, before=before) == 3 == torch.get_num_threads()
     assert ("was trained with 6 threads and goes on with 3" in capsys.readouterr().err) == (before == 6)
 
 
 def test_one_core_leaves_nothing_to_measure(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nas.train.runtime.seconds_a_step", None)
-    assert settle(None, [SMALL], data, PLAIN, CPU, at_a_time=4) == 1
+    monkeypatch.setattr("nas.train.runtime.seconds_per_step", None)
+    assert set_threads(None, [SMALL], data, PLAIN, CPU, at_a_time=4) == 1
 
 
 def test_a_run_writes_down_its_threads_and_keeps_them(
