@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,17 @@ SMALL = DenseNet(width_mult=1, depths=(3, 2, 2), links=(5, 0, 0))
 RECIPE = Recipe(
     epochs=3, batch_size=12, lr=0.05, weight_decay=5e-4, warmup=0.5, mixup=0.2, average=0.9, erase=0.5
 )
-"""A recipe with everything in it."""
+"""A recipe with every feature."""
+FEW: dict[str, Any] = {
+    "dataset": "seg20",
+    "recipe": "mlp",
+    "images": 200,
+    "epochs": 1,
+    "batch_size": 50,
+    "threads": 1,
+    "device": "cpu",
+}
+"""Arguments of a short training on few points."""
 PLAIN = Recipe(epochs=3, batch_size=12, lr=0.05, weight_decay=5e-4)
 
 
@@ -58,7 +69,7 @@ def on_disk(images: Path) -> Data:
 
 
 def training(data: Data, recipe: Recipe = RECIPE, seed: int = 0) -> Training:
-    """The small network about to be trained."""
+    """The training of the small network."""
     return Training(fitted(SMALL, data), data, recipe, seed, CPU)
 
 
@@ -73,6 +84,6 @@ def same(one: object, other: object) -> bool:
     return one == other
 
 
-def weights(made: Training) -> dict[str, object]:
-    """All that a training's future depends on."""
-    return {name: value for name, value in made.state().items() if name not in ("seconds", "waited")}
+def weights(training: Training) -> dict[str, object]:
+    """The state of a training without its times."""
+    return {name: value for name, value in training.state().items() if name not in ("seconds", "waited")}

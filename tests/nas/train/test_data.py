@@ -1,9 +1,8 @@
-"""Data sets: where they come from, what is held out, and what is wrong with them."""
+"""Data sets: folders, generated points, held-out images, and networks fitted to them."""
 
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +12,26 @@ import pytest
 import torch
 
 import search_spaces
-from nas.train.config import TrainConfig
-from nas.train.data import Data, all_fitted, fitted, load
-from nas.train.small_sets import plain_pickle
+from nas.train.cli import main
+from nas.train.config import GENERATED, RECIPES, TrainConfig
+from nas.train.data import (
+    BANDS,
+    TEST,
+    TRAIN,
+    Data,
+    all_fitted,
+    fitted,
+    generated,
+    load,
+    resolution_note,
+)
+from nas.train.loop import Training
 from search_spaces import MLP, MobileNet, RequestError, ResNet
-from tests.nas.train.conftest import RECIPE, SMALL, write_images
+from tests.conftest import refused
+from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL, write_images
 
 
-def test_a_holdout_is_even_and_repeats(data: Data) -> None:
+def test_held_out_images_are_stratified_and_reproducible(data: Data) -> None:
     split = data.hold_out(0.25, seed=0)
     assert split.held_out is not None
     assert split.held_out.labels.bincount().tolist() == [6, 6, 6] and len(split.train) == 54
@@ -29,122 +40,40 @@ def test_a_holdout_is_even_and_repeats(data: Data) -> None:
         data.hold_out(0.001, seed=0)
 
 
-def test_a_limit_keeps_some_and_always_the_same(images: Path) -> None:
+def test_a_limit_takes_a_reproducible_sample(images: Path) -> None:
     first, again = (load("folder", images, limit=10) for _ in range(2))
     assert len(first.train) == len(first.test) == 10
     assert torch.equal(first.train.labels, again.train.labels)
     assert len(load("folder", images, limit=1000).train) == 72
 
 
-def test_networks_are_rebuilt_for_the_data(data: Data) -> None:
+def test_networks_are_fitted_to_the_data(data: Data) -> None:
     assert fitted(SMALL, data).constants() == {"resolution": 8, "num_classes": 3}
     assert fitted(MLP(), data).constants() == {"in_features": 3 * 8 * 8, "num_classes": 3}
     for architecture in (MobileNet(), ResNet()):
         assert fitted(architecture, data).build()(torch.rand(2, 3, 8, 8)).shape == (2, 3)
 
 
-def test_a_stem_is_rebuilt_where_it_is_open(data: Data, images: Path) -> None:
-    """The MLP and the ResNet, whose stems are not, are trained beside the others as they are."""
+def test_the_stem_stride_applies_to_networks_with_that_choice(data: Data, images: Path) -> None:
+    """Networks without the choice, an MLP and a ResNet, stay unchanged."""
     archs = ("mobilenet:w0.5", "mobilenet-wide:mobilenet_v2", "mlp:mlp_8", "resnet:resnet18")
-    order = TrainConfig(archs, "folder", str(images), "quick", RECIPE)
-    stems = {stride: all_fitted(replace(order, stem_stride=stride), data) for stride in (None, 1, 2)}
+    config = TrainConfig(archs, "folder", str(images), "quick", RECIPE)
+    stems = {stride: all_fitted(replace(config, stem_stride=stride), data) for stride in (None, 1, 2)}
     assert stems[None] == stems[2] == [fitted(search_spaces.parse(arch), data) for arch in archs]
     assert [one.constants().get("stem_stride") for one in stems[1]] == [1, 1, None, None]
     assert stems[1][2:] == stems[2][2:]
     assert fitted(MobileNet(stem_stride=1), data).constants()["stem_stride"] == 1
     with pytest.raises(RequestError, match="--stem-stride 1: none of these networks has a stem of another"):
-        replace(order, archs=archs[2:], stem_stride=1)
+        replace(config, archs=archs[2:], stem_stride=1)
 
 
-def test_a_network_too_deep_says_for_what_it_is(tmp_path: Path) -> None:
+def test_images_too_small_for_a_network_are_refused(tmp_path: Path) -> None:
     tiny = load("folder", write_images(tmp_path / "small", each=3, side=4))
     with pytest.raises(RequestError, match="resolution is 4, expected a whole number of at least 5"):
         fitted(SMALL, tiny)
 
 
-def write_cifar(folder: Path) -> Path:
-    """CIFAR-10 in the layout that torchvision reads, of 30 images; its checksums are not the real ones."""
-    batches = folder / "cifar-10-batches-py"
-    batches.mkdir(parents=True)
-    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-    (batches / "batches.meta").write_bytes(pickle.dumps({"label_names": names}, 4))
-    generator = np.random.default_rng(0)
-    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
-        pixels = generator.integers(0, 256, (5, 3072), np.uint8)
-        (batches / name).write_bytes(pickle.dumps({"data": pixels, "labels": [0, 1, 2, 3, 4]}, 4))
-    return folder
-
-
-def test_torchvisions_sets_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.datasets import CIFAR10
-
-    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
-    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *given: True)
-    data = load("cifar10", write_cifar(tmp_path))
-    assert (len(data.train), len(data.test), data.channels, data.side) == (25, 5, 3, 32)
-    assert len(data.classes) == 10 and data.train.labels[:5].tolist() == [0, 1, 2, 3, 4]
-    for train, ours in ((True, data.train), (False, data.test)):
-        theirs = CIFAR10(tmp_path, train=train)
-        pixels, labels = next(ours.batches(torch.arange(len(ours)), len(ours)))
-        assert torch.equal(pixels, torch.from_numpy(theirs.data).permute(0, 3, 1, 2))
-        assert labels.tolist() == theirs.targets
-
-
-@pytest.mark.parametrize("target", ["data_batch_3", "test_batch", "batches.meta"])
-def test_code_in_a_set_is_not_run(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchvision.datasets import CIFAR10
-
-    class Evil:
-        def __reduce__(self) -> tuple[object, ...]:
-            return (os.system, (f"touch {tmp_path / 'ran'}",))
-
-    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
-    file = write_cifar(tmp_path / "data") / "cifar-10-batches-py" / target
-    for content in (pickle.dumps(Evil()), pickle.dumps({"data": Evil()}, 0), b"cos\nsystem\n.", b"", b"."):
-        file.write_bytes(content)
-        with pytest.raises(RequestError, match=f"{target} is not a data set of images"):
-            load("cifar10", tmp_path / "data")
-    for content in ({"data": np.zeros((5, 3072)), "labels": [0] * 5}, {"data": 1, "labels": []}, []):
-        file.write_bytes(pickle.dumps(content, 4))
-        with pytest.raises(RequestError, match="does not contain images of CIFAR10"):
-            load("cifar10", tmp_path / "data")
-    assert not (tmp_path / "ran").exists()
-
-
-def test_arrays_that_python_2_pickled_are_read(tmp_path: Path) -> None:
-    """Byte for byte as CIFAR's own files have them."""
-    (tmp_path / "old").write_bytes(
-        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x02K\x02\x86"
-        b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-        b"\x89U\x04\x00\x01\xfe\xfftb."
-    )
-    found = plain_pickle(tmp_path / "old")
-    assert found.dtype == np.uint8 and found.tolist() == [[0, 1], [254, 255]]
-
-
-def test_sets_are_fetched_over_https_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every address that a download would try."""
-    tried: list[str] = []
-
-    def fetch(url: str, *given: object, **more: object) -> None:
-        tried.append(url)
-        raise RuntimeError("no network here")
-
-    for module in ("mnist", "cifar"):
-        monkeypatch.setattr(f"torchvision.datasets.{module}.download_and_extract_archive", fetch)
-    for name in ("cifar10", "cifar100", "mnist", "fashionmnist"):
-        with pytest.raises(RequestError, match=f"(?s){name} in .*no network here.*try again"):
-            load(name, tmp_path / name, download=True)
-    assert len(tried) == 5 and all(url.startswith("https://") for url in tried)
-
-
-def test_what_is_not_downloaded_is_said(tmp_path: Path) -> None:
-    for name in ("cifar10", "cifar100", "mnist", "fashionmnist"):
-        with pytest.raises(RequestError, match=f"{name} in .*add --download"):
-            load(name, tmp_path)
-
-
-def test_grey_images_suit_every_family(tmp_path: Path) -> None:
+def test_every_family_accepts_grey_images(tmp_path: Path) -> None:
     """Files in the layout of MNIST, grey, 28 pixels wide."""
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -163,7 +92,7 @@ def test_grey_images_suit_every_family(tmp_path: Path) -> None:
         assert model(model.example()).shape == (2, 10) and model.example().shape == (2, 1, 28, 28)
 
 
-def test_what_is_wrong_with_a_folder_is_named(images: Path, tmp_path: Path) -> None:
+def test_an_invalid_folder_is_refused(images: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(images, broken)
     shutil.rmtree(broken / "test" / "red")
@@ -176,8 +105,8 @@ def test_what_is_wrong_with_a_folder_is_named(images: Path, tmp_path: Path) -> N
     assert len(load("folder", broken).test) == 24
 
 
-def test_links_that_lead_back_and_pipes_are_refused(tmp_path: Path) -> None:
-    """Two links that lead back would be followed for ever, and a pipe waited for."""
+def test_cyclic_links_and_pipes_are_refused(tmp_path: Path) -> None:
+    """Otherwise the links would be followed, and the pipe read, for ever."""
     folder = write_images(tmp_path / "colours", each=1)
     inside = folder / "train" / "red"
     for name in ("a", "b"):
@@ -189,3 +118,70 @@ def test_links_that_lead_back_and_pipes_are_refused(tmp_path: Path) -> None:
     os.mkfifo(inside / "0.png")
     with pytest.raises(RequestError, match=r"0\.png is no regular file; remove it"):
         load("folder", folder)
+
+
+def test_a_note_names_networks_designed_for_larger_images(data: Data) -> None:
+    def note(*archs: str, stem_stride: int | None = None) -> str:
+        return resolution_note(
+            TrainConfig(archs, "folder", "data", "quick", PLAIN, stem_stride=stem_stride), data
+        )
+
+    text = note("mobilenet:mobilenet_v2", "mlp:mlp_8")
+    assert text.startswith("1 of 2 networks were designed for 224 pixels and are trained at 8")
+    assert "--stem-stride 1" in text and "--image-size" in text
+    assert "--stem-stride" not in note("mobilenet:mobilenet_v2", stem_stride=1)
+    assert note("mlp:mlp_8") == note("mobilenet:w1.0_r8") == ""
+
+
+@pytest.mark.parametrize("task", GENERATED)
+def test_generated_points_are_reproducible_and_the_parts_differ(task: str) -> None:
+    train, test = generated(task)
+    again, _ = generated(task)
+    assert torch.equal(train.pixels, again.pixels) and not torch.equal(train.pixels[:TEST], test.pixels)
+    assert (len(train), len(test)) == (TRAIN, TEST)
+    for part in (train, test):
+        assert part.pixels.min() >= 0 and part.pixels.max() <= 255
+        assert part.labels.bincount().tolist() == [len(part) / 2] * 2
+
+
+def test_the_class_is_the_parity_of_the_segment() -> None:
+    train, _ = generated("seg20")
+    first, second = (train.pixels / 255).flatten(1).T
+    assert torch.equal(first, second)
+    inside = (first * BANDS).frac().sub(0.5).abs() < 0.499  # rounding may move a point over an edge
+    assert inside.float().mean() > 0.99
+    assert torch.equal((first * BANDS).floor()[inside].long() % 2, train.labels[inside])
+
+
+def test_the_class_is_the_parity_of_the_ring() -> None:
+    train, _ = generated("circle20")
+    points = (train.pixels / 255).flatten(1).double() * 2 - 1
+    radius = points.norm(dim=1)
+    inside = (radius * BANDS).frac().sub(0.5).abs() < 0.499
+    assert inside.float().mean() > 0.99
+    assert torch.equal((radius * BANDS).floor()[inside].long() % 2, train.labels[inside])
+    # Standard deviation: 0.540 of a normal distribution truncated at 1, 0.577 of a uniform one.
+    within = ((radius * BANDS).frac() - 0.5) * 2
+    assert within.std() == pytest.approx(0.5396, abs=0.01) and within.mean() == pytest.approx(0, abs=0.02)
+    angle = torch.atan2(points[:, 1], points[:, 0])
+    assert angle.cos().mean() == pytest.approx(0, abs=0.03) == angle.sin().mean()
+
+
+def test_a_network_learns_seg20() -> None:
+    data = load("seg20", folder=Path("nowhere"), limit=2000)
+    assert (len(data.train), data.channels, data.side) == (2000, 2, 1)
+    network = fitted(MLP(width=32, depth=4, links=0), data)
+    assert str(network).endswith("_i2_c2")
+    training = Training(network, data, replace(RECIPES["mlp"], epochs=20, batch_size=100), 0, CPU)
+    epochs = [training.run_epoch() for _ in range(20)]
+    assert epochs[-1] is not None and epochs[-1].top1 > 60  # chance level: 50
+
+
+@pytest.mark.parametrize("task", GENERATED)
+@pytest.mark.parametrize("arch", ["mobilenet:mobilenet_v2", "torchvision:resnet18", "densenet:cells_13"])
+def test_networks_for_images_are_refused_for_points(
+    task: str, arch: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    message = refused(main, ["--arch", "mlp:mlp_8", arch, "--dataset", task, "--out", str(out)], capsys)
+    assert "points of 2 numbers; train networks of mlp" in message and not out.exists()

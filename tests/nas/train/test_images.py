@@ -32,7 +32,7 @@ def pixels(images: object, **arguments: object) -> torch.Tensor:
     return torch.cat([batch for batch, _ in images.batches(order, 7, **arguments)])  # type: ignore
 
 
-def test_the_data_are_the_files(data: Data, on_disk: Data) -> None:
+def test_images_in_memory_equal_those_on_disk(data: Data, on_disk: Data) -> None:
     assert data.classes == CLASSES and (data.side, data.channels) == (SIDE, 3)
     assert data.train.labels.bincount().tolist() == [24, 24, 24] and len(data.test) == 24
     assert isinstance(data.train, InMemory) and not isinstance(on_disk.train, InMemory)
@@ -40,7 +40,7 @@ def test_the_data_are_the_files(data: Data, on_disk: Data) -> None:
     assert torch.equal(data.normalization.mean, on_disk.normalization.mean)
 
 
-def test_the_spread_is_that_of_the_pixels(data: Data) -> None:
+def test_normalization_is_that_of_the_pixels(data: Data) -> None:
     scaled = pixels(data.train).double() / 255
     torch.testing.assert_close(data.normalization.mean.double(), scaled.mean((0, 2, 3)), atol=1e-6, rtol=0)
     torch.testing.assert_close(
@@ -57,7 +57,7 @@ def test_batches_follow_the_order(order: list[int], size: int) -> None:
 
 
 @pytest.mark.parametrize("kept", ["data", "on_disk"])
-def test_augmentation_follows_from_its_seed(kept: str, request: pytest.FixtureRequest) -> None:
+def test_augmentation_depends_on_its_seed_only(kept: str, request: pytest.FixtureRequest) -> None:
     images = request.getfixturevalue(kept).train
     augment = augmentation(RECIPE)
     before = torch.get_rng_state()
@@ -66,7 +66,7 @@ def test_augmentation_follows_from_its_seed(kept: str, request: pytest.FixtureRe
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_each_image_is_augmented_on_its_own() -> None:
+def test_images_are_augmented_independently() -> None:
     images = InMemory(torch.arange(64, dtype=torch.uint8).expand(4096, 1, 8, 64)[..., :8], torch.zeros(4096))
     augmented = pixels(images, augment=augmentation(replace(PLAIN, crop="pad")), seed=0)
     kinds = {tuple(image.flatten().tolist()) for image in augmented[:64]}
@@ -74,7 +74,7 @@ def test_each_image_is_augmented_on_its_own() -> None:
 
 
 @pytest.mark.parametrize("crop", ["pad", "none"])
-def test_images_are_augmented_alike_in_memory_and_on_disk(data: Data, on_disk: Data, crop: Crop) -> None:
+def test_augmentation_is_equal_in_memory_and_on_disk(data: Data, on_disk: Data, crop: Crop) -> None:
     augment = augmentation(replace(PLAIN, crop=crop, erase=0.5))
     kept, read = (pixels(images.train, augment=augment, seed=3) for images in (data, on_disk))
     assert torch.equal(kept, read) and not torch.equal(kept, pixels(data.train))
@@ -134,16 +134,16 @@ def test_augmentation_keeps_what_it_should() -> None:
     assert (erased(images, erased.numbers(4, 0)) == 0).sum() == 4 * 3 * (SIDE // 2) ** 2
 
 
-def test_mixing_makes_shares_of_classes() -> None:
+def test_mixing_gives_class_probabilities() -> None:
     for recipe in (replace(PLAIN, mixup=0.5), replace(PLAIN, cutmix=0.5), replace(PLAIN, mixup=1, cutmix=1)):
         mix = mixing(recipe, 5)
         assert mix is not None
-        _, shares = mix(torch.rand(6, 3, SIDE, SIDE), torch.arange(6) % 5)
-        assert shares.shape == (6, 5) and torch.allclose(shares.sum(1), torch.ones(6))
+        _, probabilities = mix(torch.rand(6, 3, SIDE, SIDE), torch.arange(6) % 5)
+        assert probabilities.shape == (6, 5) and torch.allclose(probabilities.sum(1), torch.ones(6))
     assert mixing(PLAIN, 5) is None
 
 
-def test_a_crop_out_of_large_files_sees_more_than_the_middle(tmp_path: Path) -> None:
+def test_resized_crops_use_the_whole_file(tmp_path: Path) -> None:
     folder = write_images(tmp_path / "large", each=3, side=40)
     images = load("imagenet", folder, side=SIDE, cache="disk", workers=1).train
     augment = augmentation(RECIPES["imagenet"])
@@ -151,7 +151,7 @@ def test_a_crop_out_of_large_files_sees_more_than_the_middle(tmp_path: Path) -> 
     assert pixels(images).shape == pixels(images, augment=augment).shape == (9, 3, SIDE, SIDE)
 
 
-def test_a_file_that_is_no_image_is_named(images: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_image_is_refused(images: Path, tmp_path: Path) -> None:
     folder = write_images(tmp_path / "broken", each=3)
     (folder / "train" / "red" / "001.png").write_bytes(b"not an image")
     with pytest.raises(RequestError, match=r"red/001\.png cannot be read as an image"):
@@ -167,7 +167,7 @@ def test_a_file_that_is_no_image_is_named(images: Path, tmp_path: Path) -> None:
     assert load("folder", folder, side=SIDE).side == SIDE
 
 
-def test_long_reading_tells_how_far_it_is(
+def test_reading_images_shows_progress(
     images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("nas.train.data.progress", partial(progress, every=0.001))
@@ -180,14 +180,14 @@ def test_long_reading_tells_how_far_it_is(
     assert len(counted) == 24
 
 
-def test_torchvision_is_not_imported_to_leave_images_as_they_are() -> None:
+def test_no_augmentation_imports_no_torchvision() -> None:
     code = "import sys; from nas.train import config, images; plain = config.RECIPES['mlp']"
     code += "; assert images.augmentation(plain) is images.mixing(plain, 2) is None"
     code += "; assert 'torchvision' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True, timeout=PATIENCE)
 
 
-def test_a_dead_reader_is_noticed(on_disk: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_reader_raises_an_error(on_disk: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     dead = "nas.train.images._Reader.__getitem__"
     monkeypatch.setattr(dead, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     with pytest.raises(RuntimeError, match="DataLoader worker"):

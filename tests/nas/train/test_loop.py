@@ -44,7 +44,7 @@ def test_a_network_learns(data: Data) -> None:
         pytest.param("on_disk", 6, marks=pytest.mark.slow),
     ],
 )
-def test_a_stopped_training_goes_on_bit_for_bit(
+def test_a_resumed_training_is_equal_bit_for_bit(
     kept: str, stop_after: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data: Data = request.getfixturevalue(kept)
@@ -60,8 +60,8 @@ def test_a_stopped_training_goes_on_bit_for_bit(
     resumed.load_state(torch.load(tmp_path / "state.pt", weights_only=True))
     epochs += run(resumed)
     assert same(weights(resumed), weights(unbroken))
-    figures = [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in epochs]
-    assert figures == [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in expected]
+    results = [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in epochs]
+    assert results == [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in expected]
 
 
 def test_a_pause_changes_nothing(data: Data) -> None:
@@ -96,14 +96,14 @@ def test_an_epoch_can_be_trained_without_a_test(data: Data) -> None:
     assert same(made.model.state_dict(), whole.model.state_dict())
 
 
-def test_seeds_differ_and_repeat(data: Data) -> None:
+def test_results_depend_on_the_seed_only(data: Data) -> None:
     first, again, other = (training(data, seed=seed) for seed in (0, 0, 1))
     for made in (first, again, other):
         made.run_epoch()
     assert same(weights(first), weights(again)) and not same(weights(first), weights(other))
 
 
-def test_what_other_programs_draw_changes_nothing(data: Data) -> None:
+def test_the_global_random_state_has_no_effect(data: Data) -> None:
     alone, disturbed = training(data), training(data)
     run(alone)
 
@@ -116,7 +116,7 @@ def test_what_other_programs_draw_changes_nothing(data: Data) -> None:
     assert same(weights(alone), weights(disturbed))
 
 
-def test_averaged_weights_link_the_same_channels(data: Data) -> None:
+def test_averaged_weights_keep_the_channel_indices(data: Data) -> None:
     made = training(data, replace(RECIPE, average=0.9))
     picked = {name: value.clone() for name, value in made.model.named_buffers() if "picked" in name}
     assert sum(map(len, picked.values())) == 5
@@ -132,7 +132,7 @@ def test_an_average_lies_between_the_first_and_the_last_weights(data: Data) -> N
     assert not torch.equal(first, made.model.network[-1][-1].weight)  # type: ignore[index, union-attr]
 
 
-def test_a_loss_that_is_no_number_ends_the_training(data: Data) -> None:
+def test_a_loss_that_is_not_finite_ends_the_training(data: Data) -> None:
     wild = replace(RECIPE, lr=1e6, warmup=0, epochs=1)
     with pytest.raises(DivergedError, match="in epoch 1; try a smaller lr"):
         Training(fitted(MLP(depth=6), data), data, wild, 0, CPU).run_epoch()
@@ -153,7 +153,7 @@ def test_the_learning_rate_rises_and_falls(data: Data) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_warm_up_is_a_share_of_the_training(name: str) -> None:
+def test_warm_up_scales_with_the_epochs(name: str) -> None:
     recipe = RECIPES[name]
     assert recipe.override({}) == recipe.override({"epochs": str(recipe.epochs)}) == recipe
     shorter = recipe.override({"epochs": "2"})
@@ -162,7 +162,7 @@ def test_warm_up_is_a_share_of_the_training(name: str) -> None:
     assert shorter.override({"epochs": "2"}) == shorter
 
 
-def test_a_short_training_cools_down_too(data: Data) -> None:
+def test_the_learning_rate_of_a_short_training_falls(data: Data) -> None:
     made = training(data, replace(PLAIN, epochs=1, warmup=2))
     made.run_epoch()
     assert made._optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
@@ -177,7 +177,7 @@ def test_norms_and_biases_do_not_decay(data: Data) -> None:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipes_are_whole(name: str, data: Data) -> None:
+def test_every_recipe_trains(name: str, data: Data) -> None:
     assert training(data, replace(RECIPES[name], epochs=1, batch_size=24)).run_epoch() is not None
 
 
@@ -190,7 +190,7 @@ def test_every_space_trains(space: str, data: Data) -> None:
     assert epoch is not None and made.model(made.model.example()).shape == (2, 3)
 
 
-def test_compiling_leaves_no_trace_however_many(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_changes_no_result(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """More networks than torch.compile takes of one class; with a compiler that takes no half minute each."""
     graphs = []
 
@@ -208,7 +208,7 @@ def test_compiling_leaves_no_trace_however_many(data: Data, monkeypatch: pytest.
     assert made.run_epoch() is not None
 
 
-def test_where_compiling_fails_training_goes_on_without(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_compilation_falls_back_to_eager(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken(torch.nn.Module):
         def __init__(self, model: torch.nn.Module) -> None:
             super().__init__()

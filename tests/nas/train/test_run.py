@@ -16,18 +16,15 @@ import torch
 
 import nas
 import search_spaces
-from nas.train import job
 from nas.train.cli import main
-from nas.train.cli import main as command
-from nas.train.config import RECIPES, TrainConfig
+from nas.train.config import TrainConfig
 from nas.train.data import Data, load_for
 from nas.train.distributed import Processes
 from nas.train.folder import TrainFolder
 from nas.train.images import Files
-from nas.train.job import Accuracy, ChanceLevel, Job, JobState
-from nas.train.loop import Epoch, accuracy
+from nas.train.loop import accuracy
 from nas.train.model import Checkpoint
-from nas.train.run import TrainRun
+from nas.train.run import TrainRun, draw
 from nas.train.runtime import Execution
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, refused
@@ -49,7 +46,7 @@ def trained(config: TrainConfig, path: Path, execution: Execution = EXECUTION) -
     return run
 
 
-def test_the_table_says_what_was_reached(images: Path, tmp_path: Path) -> None:
+def test_tables_hold_the_results(images: Path, tmp_path: Path) -> None:
     config = make_config(images, str(SMALL), "mlp:mlp_8", seeds=(0, 1))
     trained(config, tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv")
@@ -71,7 +68,7 @@ def test_the_table_says_what_was_reached(images: Path, tmp_path: Path) -> None:
     assert state["status"] == "finished" and state["order"]["values"] == dataclasses.asdict(config.values)
 
 
-def test_the_stem_that_was_trained_is_the_one_kept(images: Path, tmp_path: Path) -> None:
+def test_the_stem_stride_is_saved(images: Path, tmp_path: Path) -> None:
     config = make_config(
         images, "mobilenet:w0.35_d1-1-1-1-1-1-1", stem_stride=1, values=replace(PLAIN, epochs=1)
     )
@@ -90,8 +87,8 @@ def test_the_stem_that_was_trained_is_the_one_kept(images: Path, tmp_path: Path)
     assert TrainConfig.of_json(older) == replace(config, stem_stride=None)
 
 
-def test_known_networks_are_trained_and_loaded(images: Path, tmp_path: Path) -> None:
-    """Also: those without NN-Mass have a mean over their seeds."""
+def test_torchvision_baselines_are_trained_and_loaded(images: Path, tmp_path: Path) -> None:
+    """The summary includes them, although they have no NN-Mass."""
     archs = ("torchvision:mnasnet1_0_w0.25", "torchvision:shufflenet_v2_x0_5", "mlp:mlp_8")
     once = replace(PLAIN, epochs=1)
     config = make_config(images, *archs, values=once, val_fraction=0.25, stem_stride=1, seeds=(0, 1))
@@ -107,7 +104,7 @@ def test_known_networks_are_trained_and_loaded(images: Path, tmp_path: Path) -> 
         assert accuracy(again, data.test, CPU)[0] == pytest.approx(kept[column].iloc[1])
 
 
-def test_the_accuracy_is_that_of_the_loaded_network(images: Path, tmp_path: Path) -> None:
+def test_a_loaded_network_has_the_accuracy_of_the_table(images: Path, tmp_path: Path) -> None:
     config = make_config(images, str(SMALL), values=RECIPE, val_fraction=0.25)
     trained(config, tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv").iloc[0]
@@ -122,7 +119,7 @@ def test_the_accuracy_is_that_of_the_loaded_network(images: Path, tmp_path: Path
     assert last.classes == data.classes and not last.training
 
 
-def test_what_cannot_be_loaded_is_said(images: Path, tmp_path: Path) -> None:
+def test_networks_that_cannot_be_loaded_are_refused(images: Path, tmp_path: Path) -> None:
     config = make_config(images, str(SMALL), "mlp:mlp_8")
     run, steps = TrainRun(config, load_for(config), EXECUTION), iter(range(100))
     run.run(TrainFolder.create(config, tmp_path / "run"), stop=lambda: next(steps) >= 8)
@@ -137,42 +134,31 @@ def test_what_cannot_be_loaded_is_said(images: Path, tmp_path: Path) -> None:
             nas.load(tmp_path / "run", **arguments)  # type: ignore[arg-type]
 
 
-def test_a_diverged_network_is_a_line_in_the_table(images: Path, tmp_path: Path) -> None:
-    wild = replace(PLAIN, epochs=1, lr=1e6)
-    trained(make_config(images, "mlp:w8_d6_t0", values=wild, seeds=(0, 1)), tmp_path / "run")
+def test_a_diverged_network_fails(images: Path, tmp_path: Path) -> None:
+    diverging = replace(PLAIN, epochs=1, lr=1e6)
+    trained(make_config(images, "mlp:w8_d6_t0", values=diverging, seeds=(0, 1)), tmp_path / "run")
     kept = pd.read_csv(tmp_path / "run" / "trained.csv")
     assert kept["status"].tolist() == ["failed"] * 2 and kept["reason"].str.contains("smaller lr").all()
     assert len(kept["arch"].unique()) == 1
 
 
-def test_what_is_suspicious_is_marked(
+def test_warnings_are_stored_and_printed(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Real trainings: one whose loss grows, and one that does not learn."""
     found = {}
     for name, values in {
-        "wild": replace(PLAIN, epochs=2, lr=40.0),
-        "still": replace(PLAIN, epochs=2, lr=0.0),
+        "diverging": replace(PLAIN, epochs=2, lr=40.0),
+        "untrained": replace(PLAIN, epochs=2, lr=0.0),
     }.items():
         trained(make_config(images, str(SMALL), values=values), tmp_path / name)
         (row,) = pd.read_csv(tmp_path / name / "trained.csv").to_dict("records")
         assert row["status"] == "done"
         found[name] = row["warning"]
-    assert "training loss above that of guessing (1.10)" in found["wild"]
-    assert "top-1 within noise of guessing (33.3%)" in found["still"]
-    assert main(["--resume", str(tmp_path / "wild")]) == 0
+    assert "training loss above that of guessing (1.10)" in found["diverging"]
+    assert "top-1 within noise of guessing (33.3%)" in found["untrained"]
+    assert main(["--resume", str(tmp_path / "diverging")]) == 0
     assert "warning: training loss above that of guessing (1.10): row 1 (seed 0)" in capsys.readouterr().out
-
-
-def test_a_loss_that_grows_is_marked() -> None:
-    epochs = [Epoch(number, 0.5 * number, "test", 80.0, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2)]
-    chance = ChanceLevel(classes=10, top1=10.0, images=10_000)
-    assert chance.warning(JobState("done", tuple(epochs))) == "training loss larger than in epoch 1"
-    assert chance.warning(JobState("done", tuple(reversed(epochs)))) == ""
-    assert chance.warning(JobState("running", tuple(epochs))) == ""
-    low = replace(epochs[0], top1=10.5)
-    assert chance.warning(JobState("done", (low,))) == "top-1 within noise of guessing (10.0%)"
-    assert chance.warning(JobState("done", (low,), Accuracy(11.0, 50.0))) == ""
 
 
 def test_references_keep_their_names(
@@ -185,8 +171,8 @@ def test_references_keep_their_names(
     assert "mlp_8 = " in capsys.readouterr().out
 
 
-def test_a_file_size_limit_fails_the_large_network_alone(images: Path, tmp_path: Path) -> None:
-    """A real limit of the system, that the large checkpoint breaks and the tables do not."""
+def test_a_file_size_limit_fails_only_the_large_network(images: Path, tmp_path: Path) -> None:
+    """The large checkpoint exceeds the limit of the system; the tables do not."""
     config = make_config(images, str(SMALL), "mlp:mlp_8")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
@@ -222,7 +208,7 @@ def test_an_unreadable_image_or_a_dead_reader_fails_the_network(
     assert run.table["status"].tolist() == ["failed"] and "DataLoader worker" in run.table["reason"].iloc[0]
 
 
-def test_tables_that_cannot_be_written_do_not_end_the_training(images: Path, tmp_path: Path) -> None:
+def test_a_failed_write_of_the_tables_does_not_end_the_training(images: Path, tmp_path: Path) -> None:
     config = make_config(images, "mlp:mlp_8")
     folder = TrainFolder.create(config, tmp_path / "run")
     folder.trained.mkdir()
@@ -231,7 +217,9 @@ def test_tables_that_cannot_be_written_do_not_end_the_training(images: Path, tmp
     assert run.table["status"].tolist() == ["done"] and "trained.csv" in run.unsaved
 
 
-def test_checkpoints_within_an_epoch(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_are_saved_within_an_epoch(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     saved: list[int] = []
     save = Checkpoint.save
 
@@ -266,7 +254,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 @pytest.fixture(scope="module")
 def whole(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainRun, Path]:
-    """A finished run of two networks, and its folder: to be copied."""
+    """A finished run of two networks, and its folder, for copies."""
     config = make_config(images, "mlp:mlp_8", "mlp:mlp_16", values=replace(PLAIN, epochs=1))
     run, path = TrainRun(config, data, EXECUTION), tmp_path_factory.mktemp("whole") / "run"
     run.run(TrainFolder.create(config, path))
@@ -281,14 +269,14 @@ def resumed(path: Path, data: Data, **settings: object) -> pd.DataFrame:
     return run.table
 
 
-def test_nothing_finished_is_written_to(
+def test_resuming_a_finished_run_writes_nothing(
     whole: tuple[TrainRun, Path],
     data: Data,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With its checkpoints, without one or all of them, and without the data."""
+    """With all checkpoints, without some or all of them, and without the data."""
     run, path = whole
     path = shutil.copytree(path, tmp_path / "run")
     monkeypatch.setattr("nas.train.runtime.Training", None)
@@ -296,7 +284,7 @@ def test_nothing_finished_is_written_to(
         (shutil.rmtree if gone == "checkpoints" else os.unlink)(path / gone)
         before = contents(tmp_path)
         pd.testing.assert_frame_equal(resumed(path, data), run.table)
-        assert command(["--resume", str(path), "--data", "nowhere"]) == 0
+        assert main(["--resume", str(path), "--data", "nowhere"]) == 0
         assert contents(tmp_path) == before
     output = capsys.readouterr().out
     assert output.count("finished: nothing is left to train in ") == 4 and output.count("100.00%") <= 8
@@ -304,19 +292,17 @@ def test_nothing_finished_is_written_to(
         nas.load(path, 2)
 
 
-def test_results_that_came_without_checkpoints_stay(
+def test_finished_results_without_checkpoints_stay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = shutil.copytree(REPOSITORY / "results/gradient_flow/mlp-w8/training", tmp_path / "run")
     before = contents(path)
-    assert command(["--resume", str(path)]) == 0
+    assert main(["--resume", str(path)]) == 0
     assert capsys.readouterr().out.count(" done\n") == 90 and contents(path) == before
 
 
-def test_rows_that_are_done_stay_as_they_are(
-    whole: tuple[TrainRun, Path], data: Data, tmp_path: Path
-) -> None:
-    """Whatever became of their checkpoints, also where the others are interrupted or go on."""
+def test_finished_rows_stay_unchanged(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
+    """Without checkpoints, while other jobs are interrupted or resumed."""
     path = shutil.copytree(whole[1], tmp_path / "run")
     table, curves = (path / name for name in ("trained.csv", "curves.csv"))
     done, other = table.read_text().splitlines()[1:]
@@ -334,7 +320,7 @@ def test_rows_that_are_done_stay_as_they_are(
     assert len(curves.read_text().splitlines()) == 3
 
 
-def test_a_done_checkpoint_outweighs_a_failed_row(
+def test_a_finished_checkpoint_overrides_a_failed_row(
     whole: tuple[TrainRun, Path], data: Data, tmp_path: Path
 ) -> None:
     path = shutil.copytree(whole[1], tmp_path / "run")
@@ -343,7 +329,7 @@ def test_a_done_checkpoint_outweighs_a_failed_row(
     pd.testing.assert_frame_equal(resumed(path, data), whole[0].table)
 
 
-def test_a_damaged_checkpoint_is_named_and_nothing_lost(
+def test_a_damaged_checkpoint_is_refused_and_nothing_is_lost(
     whole: tuple[TrainRun, Path], data: Data, tmp_path: Path
 ) -> None:
     path = shutil.copytree(whole[1], tmp_path / "run")
@@ -357,7 +343,7 @@ def test_a_damaged_checkpoint_is_named_and_nothing_lost(
     assert contents(path) == before
 
 
-def test_a_damaged_table_is_named(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
+def test_a_damaged_table_is_refused(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
     path = shutil.copytree(whole[1], tmp_path / "run")
     for table in (path / "trained.csv", path / "curves.csv"):
         content = table.read_bytes()
@@ -370,14 +356,14 @@ def test_a_damaged_table_is_named(whole: tuple[TrainRun, Path], data: Data, tmp_
     pd.testing.assert_frame_equal(resumed(path, data), whole[0].table)
 
 
-def test_a_path_that_is_no_text_will_do(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
+def test_a_path_may_be_invalid_utf_8(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
     path = shutil.copytree(whole[1], tmp_path / os.fsdecode(b"\xff"))
     (path / "trained.csv").unlink()
     (path / "checkpoints" / "row1-seed0.pt").unlink()
     assert resumed(path, data)["status"].tolist() == ["done"] * 2
 
 
-def test_a_run_in_use_is_left_alone(
+def test_a_run_in_use_is_refused(
     whole: tuple[TrainRun, Path], data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = shutil.copytree(whole[1], tmp_path / "run")
@@ -385,7 +371,7 @@ def test_a_run_in_use_is_left_alone(
     held, before = hold(path), contents(path)
     with pytest.raises(RequestError, match="is in use by another command"):
         resumed(path, data)
-    assert "is in use by another command" in refused(command, ["--resume", str(path)], capsys)
+    assert "is in use by another command" in refused(main, ["--resume", str(path)], capsys)
     assert contents(path) == before
     os.close(held)
     assert resumed(path, data)["status"].tolist() == ["done"] * 2
@@ -412,51 +398,31 @@ def test_a_batch_needs_images(images: Path) -> None:
         Processes(count=4).check(13, 72)
 
 
-def test_outcomes_survive_being_stored() -> None:
-    epochs = tuple(Epoch(number, 1.5, "test", 10.0 * number, 90.0, 2.0, 50.0, 0.1, None) for number in (1, 2))
-    outcome = JobState("done", epochs, Accuracy(1.0, 2.0), Accuracy(3.0, 4.0), "yes", "")
-    assert JobState.of_values(json.loads(json.dumps(outcome.as_values()))) == outcome
-    assert JobState.of_values(JobState().as_values()) == JobState()
-    assert outcome.best == epochs[1]
-
-
-def test_a_summary_counts_only_what_was_trained_to_the_end() -> None:
-    small = search_spaces.parse("mlp:mlp_8")
-    epoch = Epoch(1, 1.5, "test", 50.0, 90.0, 2.0, 50.0, 0.1, 12.5)
-    outcomes = {
-        Job(1, small, 0): JobState("done", (epoch,)),
-        Job(1, small, 1): JobState("failed", (epoch,), reason="no"),
-        Job(2, small, 0): JobState(),
-    }
-    setting = {"dataset": "folder", "recipe": "quick", "device": "cuda", "threads": 1}
-    table = job.table(outcomes, setting, ChanceLevel(2, 50.0, 100))
-    assert table["gpu_memory_mb"].iloc[0] == 12.5
-    summary = job.summary(table)
-    assert summary["seeds"].tolist() == [1] and summary["top1_mean"].tolist() == [50.0]
-    assert job.summary(table.iloc[1:]).empty
-
-
-@pytest.mark.parametrize("name", RECIPES)
-def test_orders_survive_being_stored(name: str) -> None:
-    config = TrainConfig(
-        ("mlp:mlp_8",), "folder", "data", name, RECIPES[name], (0, 1), cache="disk", image_size=32
-    )
-    assert TrainConfig.of_json(json.loads(json.dumps(config.as_json()))) == config
-    assert config.differences(replace(config, val_fraction=0.5)) == ["val_fraction 0.0 and not 0.5"]
-    assert config.differences(config) == []
-    more = RECIPES["quick"].override({"epochs": 30})
-    config = replace(config, recipe="quick", values=RECIPES["quick"])
-    assert config.differences(replace(config, values=more)) == ["epochs 15 and not 30"]
-    assert config.differences(replace(config, values=replace(more, warmup=9.0))) == [
-        "epochs 15 and not 30",
-        "warmup 2 and not 9.0",
-    ]
-    assert config.differences(replace(config, recipe="cifar", values=RECIPES["cifar"])) == [
-        "recipe quick and not cifar"
-    ]
-
-
-def test_loading_gives_the_same_network_every_time(images: Path, tmp_path: Path) -> None:
+def test_loading_is_deterministic(images: Path, tmp_path: Path) -> None:
     trained(make_config(images, str(SMALL)), tmp_path / "run")
     first, again = (nas.load(tmp_path / "run").state_dict() for _ in range(2))
     assert same(dict(first), dict(again))
+
+
+def test_curves_have_the_names_of_networks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    labels: list[str] = []
+    real = Figure.legend
+
+    def legend(self: Figure, handles: object, given: list[str], **more: object) -> object:
+        labels.extend(given)
+        return real(self, handles, given, **more)
+
+    monkeypatch.setattr(Figure, "legend", legend)
+    columns = ["row", "seed", "number", "train_loss", "tested_on", "top1"]
+    rows = [[row, seed, number, 2 / number, "test", 30.0 * number] for row in (1, 2) for seed in (0, 1)
+            for number in (1, 2, 3)]  # fmt: skip
+    names = {1: "mobilenet_v2", 2: "w0.85_d2-1-2-6-5-5-3" * 5}
+    curves = pd.DataFrame(rows, columns=columns)
+    draw(curves, names, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert labels[:2] == ["mobilenet_v2, seed 0", "mobilenet_v2, seed 1"] and max(map(len, labels)) < 70
+    labels.clear()
+    draw(curves[curves["seed"] == 0], names, tmp_path / "curves.png")
+    assert labels[0] == "mobilenet_v2"

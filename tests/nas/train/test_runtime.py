@@ -1,4 +1,4 @@
-"""How many threads a training computes with: what is measured, what is kept, what is written down."""
+"""Execution of jobs: the number of threads is measured, stored and kept."""
 
 from __future__ import annotations
 
@@ -24,31 +24,29 @@ WIDE = replace(SMALL, width_mult=2)
 
 @pytest.fixture(autouse=True)
 def four_threads() -> Iterator[None]:
-    """A machine of which torch takes four cores."""
+    """Torch uses four threads, as on a machine with four cores."""
     before = torch.get_num_threads()
     torch.set_num_threads(4)
     yield
     torch.set_num_threads(before)
 
 
-def test_every_number_is_measured_and_nothing_else_changed(data: Data) -> None:
+def test_timing_leaves_the_random_state_and_threads_unchanged(data: Data) -> None:
     state = torch.get_rng_state()
     found = seconds_per_step(fitted(SMALL, data), data, RECIPE, 1, [1, 2])
-    assert list(found) == [1, 2] and all(0 < taken < 60 for taken in found.values())
+    assert list(found) == [1, 2] and all(0 < value < 60 for value in found.values())
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == 4
 
 
-def test_a_network_that_cannot_be_trained_is_left_to_its_training(
-    data: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*given: object, **more: object) -> None:
+def test_timing_ignores_errors_of_the_network(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object, **more: object) -> None:
         raise torch.OutOfMemoryError("no memory")
 
-    monkeypatch.setattr("nas.train.runtime.Training", full)
+    monkeypatch.setattr("nas.train.runtime.Training", fail)
     assert set_threads(None, [fitted(SMALL, data)], data, PLAIN, CPU) == 1 == torch.get_num_threads()
 
 
-def test_the_fastest_is_taken_and_a_run_changes_only_for_much() -> None:
+def test_a_resumed_run_switches_only_to_a_much_faster_number() -> None:
     assert fastest({1: 3.0, 2: 2.0, 4: 1.0}) == 4
     assert fastest({1: 3.0, 2: 1.04, 4: 1.0}) == 2
     assert fastest({1: 1.0, 2: 1.4, 4: 9.0}, before=2) == 2
@@ -59,7 +57,7 @@ def test_the_fastest_is_taken_and_a_run_changes_only_for_much() -> None:
     ("processes", "at_a_time", "before", "numbers"),
     [(ALONE, 1, None, [1, 2, 4]), (ALONE, 2, None, [1, 2]), (ALONE, 1, 6, [1, 2, 4, 6])],
 )
-def test_cores_are_shared(
+def test_parallel_networks_divide_the_cores(
     processes: Processes,
     at_a_time: int,
     before: int | None,
@@ -68,29 +66,29 @@ def test_cores_are_shared(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The largest network is measured, with no more threads than its share."""
-    asked: list[object] = []
+    """The largest network is timed, with at most its part of the cores."""
+    calls: list[object] = []
 
     def measured(
-        network: object, data: Data, recipe: object, share: int, given: list[int]
+        network: object, data: Data, recipe: object, count: int, given: list[int]
     ) -> dict[int, float]:
-        asked.extend([network, share, given])
+        calls.extend([network, count, given])
         return {number: 1 / number for number in given}
 
     monkeypatch.setattr("nas.train.runtime.seconds_per_step", measured)
     networks = [fitted(one, data) for one in (SMALL, WIDE, SMALL)]
     assert set_threads(None, networks, data, PLAIN, CPU, processes, at_a_time, before) == numbers[-1]
-    assert asked == [networks[1], 1, numbers] and torch.get_num_threads() == numbers[-1]
+    assert calls == [networks[1], 1, numbers] and torch.get_num_threads() == numbers[-1]
     assert set_threads(3, networks, data, PLAIN, CPU, before=before) == 3 == torch.get_num_threads()
     assert ("was trained with 6 threads and goes on with 3" in capsys.readouterr().err) == (before == 6)
 
 
-def test_one_core_leaves_nothing_to_measure(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_core_needs_no_timing(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nas.train.runtime.seconds_per_step", None)
     assert set_threads(None, [SMALL], data, PLAIN, CPU, at_a_time=4) == 1
 
 
-def test_a_run_writes_down_its_threads_and_keeps_them(
+def test_the_number_of_threads_is_stored(
     images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
@@ -100,7 +98,7 @@ def test_a_run_writes_down_its_threads_and_keeps_them(
     assert pd.read_csv(out / "trained.csv")["threads"].tolist() == [1, 1]
     state = json.loads((out / "run.json").read_text())
     assert state["threads"] == 1 == TrainFolder.open(out).threads
-    # A network that is not done is trained anew, with another number, and the table has both.
+    # The unfinished network is trained anew with another number; the table has both numbers.
     table = pd.read_csv(out / "trained.csv")
     table.assign(status=["done", "waiting"]).to_csv(out / "trained.csv", index=False)
     (out / "checkpoints" / "row2-seed0.pt").unlink()

@@ -1,4 +1,4 @@
-"""Checkpoints that are not as they were written: one line, whatever is wrong with them."""
+"""Checkpoints: any damage is refused with a one-line message."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nas.train.runtime import Execution, train
 from search_spaces import RequestError, parse
 from tests.nas.train.conftest import CPU, PLAIN
 
-ODD: tuple[object, ...] = (
+INVALID: tuple[object, ...] = (
     *(None, True, 5, -1, 10**30, 1.5, math.nan, math.inf, "x", "../../x", [], [1], {}, {"a": 1}),
     *(torch.zeros(2), torch.zeros(()), "mlp:w9_d3_t2_i192_c3", "torchvision:mobilenet_v2_w100"),
 )
@@ -34,28 +34,28 @@ ODD: tuple[object, ...] = (
 
 @pytest.fixture(scope="module")
 def checkpoints(images: Path, data: Data, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A checkpoint of a training that is done, and one of one under way."""
+    """The checkpoint of a finished job, and one of a running job."""
     folder = TrainFolder.create(
         TrainConfig(("mlp:w4_d3_t2",), "folder", str(images), "quick", replace(PLAIN, epochs=2), (0, 1)),
         tmp_path_factory.mktemp("checkpoints") / "run",
     )
     run, steps = TrainRun(folder.request, data, Execution(CPU)), iter(range(100))
     run.run(folder, stop=lambda: next(steps) >= 20)
-    return {"done": folder.checkpoint("row1-seed0"), "under way": folder.checkpoint("row1-seed1")}
+    return {"done": folder.checkpoint("row1-seed0"), "running": folder.checkpoint("row1-seed1")}
 
 
-def used(path: Path, data: Data) -> None:
-    """Load what is at a path, build its network, and go on with the training that it is of."""
-    kept = Checkpoint.load(path)
-    kept.classifier(path)
+def use(path: Path, data: Data) -> None:
+    """Load a checkpoint, build its network, and resume its training."""
+    checkpoint = Checkpoint.load(path)
+    checkpoint.classifier(path)
     job, recipe = Job(1, fitted(parse("mlp:w4_d3_t2"), data), 1), replace(PLAIN, epochs=2)
-    kept.check(path, job, recipe, data)
-    if kept.training is not None:
+    checkpoint.check(path, job, recipe, data)
+    if checkpoint.training is not None:
         train(job, data, recipe, path, Execution(CPU), lambda: True, lambda job, outcome: None)
 
 
 def places(values: Any, depth: int) -> Iterator[list[Any]]:
-    """The keys that lead to each part of nested values, to a depth."""
+    """The path of keys to each part of nested values, up to a depth."""
     parts = (
         values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
     )
@@ -65,32 +65,34 @@ def places(values: Any, depth: int) -> Iterator[list[Any]]:
             yield from ([key, *rest] for rest in places(part, depth - 1))
 
 
-@pytest.mark.parametrize("kind", ["done", "under way"])
-def test_odd_values_get_one_line(kind: str, checkpoints: dict[str, Path], data: Data, tmp_path: Path) -> None:
-    """An odd value, or none, in each place of a checkpoint that is whole otherwise."""
+@pytest.mark.parametrize("kind", ["done", "running"])
+def test_invalid_values_get_one_line(
+    kind: str, checkpoints: dict[str, Path], data: Data, tmp_path: Path
+) -> None:
+    """A checkpoint with an invalid or missing value, in each place."""
     whole = torch.load(checkpoints[kind], weights_only=True)
-    path, chance = tmp_path / "odd.pt", random.Random(0)
+    path, generator = tmp_path / "invalid.pt", random.Random(0)
     refused = 0
-    for way in places(whole, 3):
-        for odd in chance.sample(ODD, 2):
+    for keys in places(whole, 3):
+        for invalid in generator.sample(INVALID, 2):
             values = copy.deepcopy(whole)
             place = values
-            for key in way[:-1]:
+            for key in keys[:-1]:
                 place = place[key]
-            if odd is None and isinstance(place, dict):
-                del place[way[-1]]
+            if invalid is None and isinstance(place, dict):
+                del place[keys[-1]]
             else:
-                place[way[-1]] = odd
+                place[keys[-1]] = invalid
             torch.save(values, path)
             try:
-                used(path, data)
+                use(path, data)
             except RequestError as error:
                 assert "\n" not in str(error) and len(str(error)) < 600
                 refused += 1
     assert refused > 50
 
 
-def test_a_flipped_bit_of_a_weight_is_noticed(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+def test_a_flipped_bit_of_a_weight_is_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
     content, path = bytearray(checkpoints["done"].read_bytes()), tmp_path / "flipped.pt"
     with zipfile.ZipFile(checkpoints["done"]) as archive:
         largest = max(archive.infolist(), key=lambda part: part.file_size)
@@ -101,18 +103,18 @@ def test_a_flipped_bit_of_a_weight_is_noticed(checkpoints: dict[str, Path], tmp_
 
 
 def test_flipped_bits_get_one_line(checkpoints: dict[str, Path], data: Data, tmp_path: Path) -> None:
-    whole, path, chance = checkpoints["under way"].read_bytes(), tmp_path / "flipped.pt", random.Random(0)
+    whole, path, generator = checkpoints["running"].read_bytes(), tmp_path / "flipped.pt", random.Random(0)
     for _ in range(25):
         content = bytearray(whole)
-        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
         path.write_bytes(content)
         try:
-            used(path, data)
+            use(path, data)
         except RequestError as error:
             assert "\n" not in str(error)
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_special_files_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pt")
     (tmp_path / "link.pt").symlink_to("pipe.pt")
     (tmp_path / "zero.pt").symlink_to("/dev/zero")
@@ -122,11 +124,11 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             Checkpoint.load(tmp_path / name)
 
 
-def test_weights_that_are_no_numbers_are_not_loaded(checkpoints: dict[str, Path], tmp_path: Path) -> None:
-    kept = Checkpoint.load(checkpoints["done"])
-    kept.weights["mean"].fill_(math.nan)
+def test_weights_that_are_not_finite_are_refused(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    checkpoint = Checkpoint.load(checkpoints["done"])
+    checkpoint.weights["mean"].fill_(math.nan)
     with pytest.raises(RequestError, match="mean is not finite: the training diverged"):
-        kept.classifier(tmp_path / "c.pt")
+        checkpoint.classifier(tmp_path / "c.pt")
 
 
 def test_a_checkpoint_with_code_is_refused(tmp_path: Path) -> None:

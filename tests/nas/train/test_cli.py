@@ -1,4 +1,4 @@
-"""The command as users run it: alone, interrupted, side by side, data-parallel, asked for nonsense."""
+"""The command `nas train`: interrupted, resumed, in parallel, data-parallel, and with invalid requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def weights(folder: Path, job: str) -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def whole(begin: Begin, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that nothing has broken, of rows of a table."""
+    """The folder of an uninterrupted run of rows of a table."""
     folder = tmp_path_factory.mktemp("whole")
     pd.DataFrame({"rank": [1, 2, 3], "arch": ["mlp:mlp_16", str(SMALL), "mlp:mlp_8"]}).to_csv(
         folder / "found.csv"
@@ -49,11 +49,11 @@ def whole(begin: Begin, images: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_rows_of_a_table_are_trained(whole: Path) -> None:
     assert trained(whole)["status"].eq("done").all() and trained(whole)["epochs"].eq(12).all()
     assert [arch.partition(":")[0] for arch in trained(whole)["arch"]] == ["densenet", "mlp"]
-    asked = json.loads((whole / "run.json").read_text())["order"]
-    assert asked["values"]["epochs"] == 12 and asked["values"]["momentum"] == 0.9
+    config = json.loads((whole / "run.json").read_text())["order"]
+    assert config["values"]["epochs"] == 12 and config["values"]["momentum"] == 0.9
 
 
-def test_an_interrupted_command_goes_on_to_the_same_table(
+def test_a_resumed_command_gives_the_same_table(
     begin: Begin, command: Command, whole: Path, images: Path, tmp_path: Path
 ) -> None:
     given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
@@ -72,7 +72,7 @@ def test_an_interrupted_command_goes_on_to_the_same_table(
         assert same(weights(whole, job), weights(tmp_path / "run", job))
 
 
-def test_side_by_side_and_a_killed_process(
+def test_a_killed_worker_fails_only_its_job(
     begin: Begin, command: Command, whole: Path, images: Path, tmp_path: Path
 ) -> None:
     long = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
@@ -95,7 +95,7 @@ def test_side_by_side_and_a_killed_process(
     assert same(weights(whole, "row2-seed0"), weights(tmp_path / "run", "row2-seed0"))
 
 
-def test_a_run_of_which_nothing_came_says_so(command: Command, images: Path) -> None:
+def test_a_run_without_results_exits_with_1(command: Command, images: Path) -> None:
     wild = ["--set", "batch=12", "lr=1e6", "epochs=1"]
     done = command("nas.train", "--arch", "mlp:w8_d6_t0", "--dataset", "folder", "--data", str(images), *wild)
     assert done.returncode == 1 and "failed: the loss is" in done.stderr
@@ -103,7 +103,7 @@ def test_a_run_of_which_nothing_came_says_so(command: Command, images: Path) -> 
 
 
 def in_two_processes(begin: Begin, folder: Path, *arguments: str) -> list[Begun]:
-    """One command in two processes, with the environment that torchrun sets."""
+    """A command in two processes, with the environment of torchrun."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     common = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -114,7 +114,7 @@ def in_two_processes(begin: Begin, folder: Path, *arguments: str) -> list[Begun]
 
 
 def compare_with_one_process(whole: Path, run: Path) -> None:
-    """The same batches, so the same weights but for rounding, where no layer looks at the batch."""
+    """Equal weights up to rounding for a network without batch norm, since the batches are equal."""
     one, two = trained(whole), trained(run)
     assert two["device"].tolist() == ["2 x cpu"] * 2 and two["status"].eq("done").all()
     assert two["train_loss"].iloc[1] == pytest.approx(one["train_loss"].iloc[1], rel=1e-3)
@@ -122,7 +122,7 @@ def compare_with_one_process(whole: Path, run: Path) -> None:
     assert two["top1"].iloc[0] == pytest.approx(one["top1"].iloc[0], abs=15)
 
 
-def test_two_processes_train_one_network_and_go_on_after_a_stop(
+def test_two_processes_train_one_network_and_resume(
     begin: Begin, whole: Path, images: Path, tmp_path: Path
 ) -> None:
     given = ["--arch", str(SMALL), "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=12"]
@@ -168,10 +168,8 @@ def test_torchrun_trains_one_network_in_two_processes(whole: Path, images: Path,
 ABSENT = ("optuna", "fvcore", "rich", "matplotlib", "tensorboard")
 
 
-def test_training_needs_neither_optuna_nor_fvcore_nor_what_draws(
-    begin: Begin, images: Path, tmp_path: Path
-) -> None:
-    """Trained in a process in which these packages cannot be imported."""
+def test_training_needs_no_optional_package(begin: Begin, images: Path, tmp_path: Path) -> None:
+    """The packages of `ABSENT` cannot be imported in the process."""
     arguments = ["--arch", "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=1", "--out", "run"]
     done = begin(tmp_path, "nas.train", *arguments, without=ABSENT).ended()
     assert done.returncode == 0, done.stderr
@@ -180,7 +178,7 @@ def test_training_needs_neither_optuna_nor_fvcore_nor_what_draws(
 
 
 @pytest.mark.slow
-def test_a_new_interpreter_trains_without_them(images: Path, tmp_path: Path) -> None:
+def test_a_new_interpreter_needs_no_optional_package(images: Path, tmp_path: Path) -> None:
     arguments = ["--arch", "mlp:mlp_8", "--data", str(images), *ARGUMENTS, "epochs=1", "--out", "run"]
     code = f"import runpy, sys; sys.modules.update(dict.fromkeys({ABSENT!r}))"
     code += "; runpy.run_module('nas.train', run_name='__main__', alter_sys=True)"
@@ -192,90 +190,99 @@ def test_a_new_interpreter_trains_without_them(images: Path, tmp_path: Path) -> 
     assert "w8_d12_t10" in done.stdout and trained(tmp_path / "run")["status"].tolist() == ["done"]
 
 
-HAND = ["--arch", "mlp:mlp_8", "--dataset", "folder"]
-NONSENSE = {
+BASE = ["--arch", "mlp:mlp_8", "--dataset", "folder"]
+INVALID = {
     "nothing to train": (["--dataset", "folder"], "give a table to train rows of, or --arch"),
-    "rows of nothing": ([*HAND, "--top", "3"], "--top and --rows choose rows of a table"),
+    "rows without a table": ([*BASE, "--top", "3"], "--top and --rows choose rows of a table"),
     "no data set": (["--arch", "mlp:mlp_8"], "give --dataset"),
     "unknown data set": (["--arch", "mlp:mlp_8", "--dataset", "cifar"], "(did you mean cifar10?)"),
-    "a cache of no kind": ([*HAND, "--cache", "dsk"], "(did you mean disk?)"),
-    "an option of earlier versions": ([*HAND, "--holdout", "0.1"], "--holdout is --val-fraction now"),
+    "an unknown cache": ([*BASE, "--cache", "dsk"], "(did you mean disk?)"),
+    "an option of earlier versions": ([*BASE, "--holdout", "0.1"], "--holdout is --val-fraction now"),
     "a value given in two ways": (
-        [*HAND, "--epochs", "3", "--set", "epochs=5"],
+        [*BASE, "--epochs", "3", "--set", "epochs=5"],
         "--epochs 3 and --set epochs=5 are the same; give one of them",
     ),
-    "an unknown optimizer": ([*HAND, "--set", "optimizer=adam"], "did you mean adamw?"),
-    "a flip of no kind": ([*HAND, "--set", "flip=yes"], "'yes' is not true or false"),
+    "an unknown optimizer": ([*BASE, "--set", "optimizer=adam"], "did you mean adamw?"),
+    "a flip that is not a boolean": ([*BASE, "--set", "flip=yes"], "'yes' is not true or false"),
     "a network for a table": (["mlp:mlp_8", "--dataset", "seg20"], "give networks by --arch mlp:mlp_8"),
     "no such table": (["none.csv", "--dataset", "folder"], "none.csv: there is no such file"),
-    "unknown recipe": ([*HAND, "--recipe", "quik"], "did you mean quick?"),
-    "unknown value": ([*HAND, "--set", "lrr=1"], "did you mean lr?"),
-    "not a pair": ([*HAND, "--set", "lr"], "is not NAME=VALUE"),
-    "a value out of range": ([*HAND, "--set", "epochs=0"], "epochs: '0' is not a whole number of at least 1"),
-    "no images": ([*HAND, "--data", "."], "expected ./train/CLASS"),
-    "rows of no number": (["t.csv", "--rows", "1,x", "--dataset", "folder"], "'x' is not a whole number"),
+    "unknown recipe": ([*BASE, "--recipe", "quik"], "did you mean quick?"),
+    "unknown value": ([*BASE, "--set", "lrr=1"], "did you mean lr?"),
+    "not a pair": ([*BASE, "--set", "lr"], "is not NAME=VALUE"),
+    "a value out of range": ([*BASE, "--set", "epochs=0"], "epochs: '0' is not a whole number of at least 1"),
+    "no images": ([*BASE, "--data", "."], "expected ./train/CLASS"),
+    "invalid rows": (
+        ["t.csv", "--rows", "1,x", "--dataset", "folder"],
+        "'x' is not a whole number",
+    ),
     "not downloaded": (["--arch", "mlp:mlp_8", "--dataset", "cifar10"], "add --download"),
     "not a run": (["--resume", "nowhere"], "nowhere is not the folder of a training"),
     "a size that is fixed": (
         ["--arch", "mlp:mlp_8", "--dataset", "cifar10", "--image-size", "9"],
         "leave it out",
     ),
-    "no such device": ([*HAND, "--device", "tpu"], "--device 'tpu': expected cpu, cuda"),
-    "a GPU that is not there": ([*HAND, "--device", "cuda:99"], "--device cuda:99: torch sees"),
-    "a seed twice": ([*HAND, "--seeds", "0,0"], "'0,0' repeats a number; give each once"),
-    "a large seed": ([*HAND, "--seeds", "9223372036854775808"], "is too large"),
-    "a value given twice": ([*HAND, "--set", "lr=1", "lr=2"], "--set gives lr twice"),
+    "no such device": ([*BASE, "--device", "tpu"], "--device 'tpu': expected cpu, cuda"),
+    "a GPU that is not there": ([*BASE, "--device", "cuda:99"], "--device cuda:99: torch sees"),
+    "a seed twice": ([*BASE, "--seeds", "0,0"], "'0,0' repeats a number; give each once"),
+    "a large seed": ([*BASE, "--seeds", "9223372036854775808"], "is too large"),
+    "a value given twice": ([*BASE, "--set", "lr=1", "lr=2"], "--set gives lr twice"),
     "a tiny alpha": (
-        [*HAND, "--set", "mixup=1e-300"],
+        [*BASE, "--set", "mixup=1e-300"],
         "mixup: '1e-300' is not 0, or a number from 0.001 to 100",
     ),
-    "a file for a folder": ([*HAND, "--data", __file__], "expected"),
+    "a file for a folder": ([*BASE, "--data", __file__], "expected"),
     "a file for a set": (["--arch", "mlp:mlp_8", "--dataset", "cifar10", "--data", __file__], "cifar10 in"),
-    "no time": ([*HAND, "--checkpoint-minutes", "0"], "'0' is not a number of minutes"),
-    "time without end": ([*HAND, "--checkpoint-minutes", "inf"], "'inf' is not a number of minutes"),
-    "a share of no number": ([*HAND, "--val-fraction", "nan"], "'nan' is not a number from 0 to below 1"),
-    "a share of another script": (
-        [*HAND, "--val-fraction", "\uff10.\uff11"],
+    "zero minutes": ([*BASE, "--checkpoint-minutes", "0"], "'0' is not a number of minutes"),
+    "infinite minutes": ([*BASE, "--checkpoint-minutes", "inf"], "'inf' is not a number of minutes"),
+    "a fraction of nan": (
+        [*BASE, "--val-fraction", "nan"],
+        "'nan' is not a number from 0 to below 1",
+    ),
+    "a fraction in another script": (
+        [*BASE, "--val-fraction", "\uff10.\uff11"],
         "is not a number from 0 to below",
     ),
-    "all images held out": ([*HAND, "--val-fraction", "1"], "'1' is not a number from 0 to below 1"),
-    "a stem of another script": ([*HAND, "--stem-stride", "\uff11"], "is not a whole number"),
-    "a stem of no network": ([*HAND, "--stem-stride", "1"], "none of these networks has a stem of another"),
-    "a stem of stride 3": ([*HAND, "--stem-stride", "3"], "invalid choice: 3"),
-    "too many readers": ([*HAND, "--workers", "1000000"], "'1000000' is too large; the most is 1,024"),
-    "too many at a time": ([*HAND, "--parallel", "1000000"], "'1000000' is too large; the most is 1,024"),
-    "a huge image": ([*HAND, "--image-size", "100000"], "'100000' is too large; the most is 4,096"),
-    "images without end": ([*HAND, "--images", "9" * 30], "is too large"),
-    "a long value": ([*HAND, "--set", "lr=" + "9" * 5000 + "x"], "999…999"),
-    "digits of another script": ([*HAND, "--set", "epochs=\u0663"], "is not a whole number"),
-    "side by side with nothing": ([*HAND, "--parallel", "--device", "cpu"], "as --parallel 2"),
+    "all images held out": ([*BASE, "--val-fraction", "1"], "'1' is not a number from 0 to below 1"),
+    "a stem stride in another script": ([*BASE, "--stem-stride", "\uff11"], "is not a whole number"),
+    "a useless stem stride": (
+        [*BASE, "--stem-stride", "1"],
+        "none of these networks has a stem of another",
+    ),
+    "a stem stride of 3": ([*BASE, "--stem-stride", "3"], "invalid choice: 3"),
+    "too many readers": ([*BASE, "--workers", "1000000"], "'1000000' is too large; the most is 1,024"),
+    "too many at a time": ([*BASE, "--parallel", "1000000"], "'1000000' is too large; the most is 1,024"),
+    "a huge image": ([*BASE, "--image-size", "100000"], "'100000' is too large; the most is 4,096"),
+    "too many images": ([*BASE, "--images", "9" * 30], "is too large"),
+    "a long value": ([*BASE, "--set", "lr=" + "9" * 5000 + "x"], "999…999"),
+    "digits in another script": ([*BASE, "--set", "epochs=\u0663"], "is not a whole number"),
+    "parallel without a number": ([*BASE, "--parallel", "--device", "cpu"], "as --parallel 2"),
 }
 
 
-@pytest.mark.parametrize(("arguments", "said"), NONSENSE.values(), ids=NONSENSE)
-def test_nonsense_gets_one_line(
+@pytest.mark.parametrize(("arguments", "message"), INVALID.values(), ids=INVALID)
+def test_an_invalid_request_gets_one_line(
     arguments: list[str],
-    said: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert said in refused(main, arguments, capsys)
+    assert message in refused(main, arguments, capsys)
 
 
 @pytest.mark.parametrize("dataset", ["folder", "cifar10"])
-def test_the_data_are_looked_for_before_a_large_table_is_read(
+def test_the_data_are_checked_before_a_table_is_parsed(
     dataset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What comes first is what is refused: the specs of the table are none."""
+    """The spec in the table is invalid, but the error is about the data."""
     (tmp_path / "found.csv").write_text("arch\nnone\n")
-    asked = [str(tmp_path / "found.csv"), "--dataset", dataset, "--data", str(tmp_path / "nowhere")]
-    assert str(tmp_path / "nowhere") in refused(main, asked, capsys)
-    assert "'none'" in refused(main, [*asked, "--download"], capsys)
+    words = [str(tmp_path / "found.csv"), "--dataset", dataset, "--data", str(tmp_path / "nowhere")]
+    assert str(tmp_path / "nowhere") in refused(main, words, capsys)
+    assert "'none'" in refused(main, [*words, "--download"], capsys)
 
 
-def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
+def test_an_invalid_request_exits_with_2(command: Command) -> None:
     done = command("nas.train", "--arch", "mlp:mlp_8", "--dataset", "cifar")
     assert done.returncode == 2 and done.stdout == ""
     assert (
@@ -293,24 +300,6 @@ RESUMED = (
 )
 
 
-def test_a_run_goes_on_as_it_was_asked_for(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, said in RESUMED:
-        assert said in refused(main, ["--resume", str(whole), *arguments], capsys)
-
-
-def test_rows_that_a_table_lacks_are_named(tmp_path: Path) -> None:
-    from nas.train.config import from_table
-    from search_spaces import RequestError
-
-    pd.DataFrame({"arch": ["mlp:mlp_8"]}).to_csv(tmp_path / "t.csv")
-    with pytest.raises(RequestError, match="has rows 1 to 1, not row 2"):
-        from_table(tmp_path / "t.csv", None, [2])
-    with pytest.raises(RequestError, match="has rows 1 to 1, not --top 10000000000"):
-        from_table(tmp_path / "t.csv", 10_000_000_000, None)
-    with pytest.raises(RequestError, match="has rows 1 to 1, not row 1"):
-        from_table(tmp_path / "t.csv", None, [0, 1])
-    with pytest.raises(RequestError, match="--top and --rows both"):
-        from_table(tmp_path / "t.csv", 1, [1])
-    (tmp_path / "no.csv").write_bytes(b"\x00\xff\x00")
-    with pytest.raises(RequestError, match=r"no\.csv"):
-        from_table(tmp_path / "no.csv", None, None)
+def test_resuming_with_other_values_is_refused(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, message in RESUMED:
+        assert message in refused(main, ["--resume", str(whole), *arguments], capsys)
