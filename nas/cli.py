@@ -1,4 +1,4 @@
-"""What all commands share: one-line errors, exit codes, numbers and names as people type them."""
+"""The parts common to all commands: parser, one-line errors, exit codes, progress."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
     appendix: Callable[[int], str] = staticmethod(lambda width: "")
     """Further lines of the help, for a terminal of a width."""
     renamed: Mapping[str, str] = MappingProxyType({})
-    """Options of earlier versions, to those of today."""
+    """Options of earlier versions, to their present names."""
 
     def __init__(self, program: str, **settings: Any) -> None:
         super().__init__(program, allow_abbrev=False, **settings)
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         return super().format_help() + (f"\n{further}" if further else "")
 
     def parse_args(self, arguments: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
-        """The arguments; an empty one is an error, as is one that is unknown."""
+        """Parse the arguments; empty and unknown ones are errors."""
         given = list(sys.argv[1:] if arguments is None else arguments)
         for before, argument in zip(["", *given], given, strict=False):
             if not argument or _EMPTY.fullmatch(argument):
@@ -83,12 +83,12 @@ class Parser(argparse.ArgumentParser):
             raise
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line and exit with 2."""
+        """Print the error in one line and exit with 2."""
         self.exit(REQUEST_WRONG, f"{error_line(message)}\n")
 
 
 def _impossible(path: Path) -> str:
-    """Why there can be no file of that name."""
+    """Why a path is invalid; empty if it is valid."""
     try:
         path.stat()
     except OSError as error:

@@ -49,10 +49,10 @@ def main() -> NoReturn:
 
 
 def _overview(arguments: Sequence[str]) -> int:
-    """Show what commands there are.
+    """Print the list of commands.
 
     Raises:
-        RequestError: Another command is asked for.
+        RequestError: The command is unknown.
     """
     if arguments and arguments[0] not in ("-h", "--help"):
         from search_spaces import RequestError

@@ -156,7 +156,7 @@ FORMATS: dict[str, Format] = {
 
 
 _TOLERANCE = 1e-3
-"""Largest difference of logits, as a share of the largest logit: other kernels round differently."""
+"""Largest difference of logits, as a fraction of the largest logit: other kernels round differently."""
 
 
 def export(classifier: Classifier, path: Path, form: str) -> float:

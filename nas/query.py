@@ -70,7 +70,7 @@ class Bound:
         below = 1 - value / self.least if self.least > 0 else -math.inf
         return max(above, below)
 
-    def share(self, values: Any) -> Any:
+    def fraction(self, values: Any) -> Any:
         """A value, or a column, as a fraction of the cap, or of the floor if there is no cap."""
         return values / (self.least if math.isinf(self.most) else self.most)
 
@@ -268,15 +268,15 @@ def _pin(name: object, value: object) -> tuple[str, Value]:
     return str(name), str(value)
 
 
-def with_space(asked: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for, if it names a space.
+def with_space(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a query, which must name a space.
 
     Raises:
-        RequestError: There is none.
+        RequestError: They do not.
     """
-    if "space" not in asked:
+    if "space" not in values:
         raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}")
-    return asked
+    return values
 
 
 @documented

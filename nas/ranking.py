@@ -116,12 +116,12 @@ def _scored(specs: pd.Series[str], goal: Goal, scores: Scores | None) -> dict[st
 
 
 def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
-    shares = {
-        f"{bound.figure}_share": bound.share(table[bound.figure])
+    fractions = {
+        f"{bound.figure}_share": bound.fraction(table[bound.figure])
         for bound in goal.bounds
         if bound.figure in COSTS
     }
-    return table.assign(**shares)
+    return table.assign(**fractions)
 
 
 def sort_keys(table: pd.DataFrame, goal: Goal) -> list[tuple[float | str, ...]]:

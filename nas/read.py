@@ -26,7 +26,7 @@ _KINDS = {
     "comparison": ("networks", "across_nn_mass", "across_params", "pairs"),
 }
 
-_WRITTEN = "expected a table that a command wrote"
+_EXPECTED = "expected a table written by a command"
 
 
 @checked_arguments
@@ -40,8 +40,8 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
         Tables by name. A table that the run has not written yet is left out:
 
         - of a search `candidates` and `references`;
-        - of a training `trained` (a row a network and seed), `summary` (means over seeds) and `curves` (a row
-          an epoch);
+        - of a training `trained` (a row per network and seed), `summary` (means over seeds) and `curves` (a
+          row per epoch);
         - of a study `networks` (scores and accuracies), `scores`, `correlations`, `correlations_drawn`,
           `between`, `bands`, `rules`, `standing`, `pairs` and `latency`; `trained`, `summary` and `curves` of
           its training;
@@ -57,13 +57,13 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
     checked_path("folder", folder)
     path = Path(folder)
     files = {Path(name).name: path / f"{name}.csv" for name in _KINDS[_kind(path)]}
-    return {name: read_csv(file, _WRITTEN) for name, file in files.items() if file.exists()}
+    return {name: read_csv(file, _EXPECTED) for name, file in files.items() if file.exists()}
 
 
 def _kind(path: Path) -> str:
     """The kind of run in a folder, a key of `_KINDS`."""
     from nas.files import read_whole
-    from nas.runs import SHOWN, kind_of, no_run
+    from nas.runs import SHOWN, kind_of, why_no_run
     from search_spaces.errors import printable, shortened
 
     expected = "expected the folder of a search, a training, a study or a comparison"
@@ -73,7 +73,7 @@ def _kind(path: Path) -> str:
     except OSError as error:
         if error.errno == errno.ENOENT and (path / "across_nn_mass.csv").exists():
             return "comparison"
-        raise RequestError(f"folder {where}: {no_run(path, error)}; {expected}") from None
+        raise RequestError(f"folder {where}: {why_no_run(path, error)}; {expected}") from None
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise RequestError(f"{where}: run.json is damaged ({repr(error)[:SHOWN]}); {expected}") from None
 

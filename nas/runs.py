@@ -1,4 +1,4 @@
-"""Folders of runs: created whole, locked, described by their run.json, and opened again."""
+"""Folders of runs: creation, locking, run.json and resuming."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["running", "interrupted", "nothing found", "finished"]
-"""How far a run is, as its run.json says."""
+"""Status of a run in its run.json."""
 CHECKPOINTS = "checkpoints"
-"""The folder in that of a training that holds its checkpoints."""
+"""Name of the folder of checkpoints in the folder of a training."""
 _LOCK = ".lock"
 _FORMAT = 1
-"""Of run.json."""
+"""Version of the format of run.json."""
 SHOWN = 200
-"""Characters of an error that are shown."""
+"""Largest number of characters of an error in a message."""
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-"""How a file system without locks answers; commands work there without."""
+"""Errors of file systems without locks, where commands work without them."""
 
 
 @contextmanager
-def begun(path: Path | None, under: Path, name: str) -> Iterator[Path]:
-    """A new folder for a block to write its run.json to; if the block fails, nothing is left.
+def new_folder(path: Path | None, under: Path, name: str) -> Iterator[Path]:
+    """Create a folder for a block that writes its run.json; if the block fails, the folder is removed.
 
     Args:
-        path: Where it was asked for: there may be nothing, an empty folder, or the rest of a failed start.
-        under: Where folders of its kind are, if no path was asked for; it is named for the time then.
-        name: What it is.
+        path: The requested path, if any; a folder there must be empty, except for the rest of a failed start.
+        under: Parent of a folder without a requested path, which is named after the time.
+        name: Name of the run.
 
     Raises:
-        RequestError: There is something in it already, or it cannot be made.
+        RequestError: The folder is not empty, or cannot be created.
     """
     new = path is None or not path.exists()
     if path is None:
@@ -65,21 +65,21 @@ def begun(path: Path | None, under: Path, name: str) -> Iterator[Path]:
         raise
 
 
-def made(path: Path | None, under: Path, name: str) -> Path:
-    """Make a new folder without a run.json; see `begun`."""
-    with begun(path, under, name) as folder:
+def create_folder(path: Path | None, under: Path, name: str) -> Path:
+    """Create a folder without a run.json; see `new_folder`."""
+    with new_folder(path, under, name) as folder:
         return folder
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other commands out of a folder while a block works in it; blocks of one thread may be nested.
+    """Lock a folder against other commands during a block; blocks of one thread may be nested.
 
-    The system releases the lock of a process that is killed, and what its writers left is removed here. A
-    folder that is not there is not locked: who opens it says so.
+    The system releases the lock of a killed process; its unfinished files are removed here. A folder that
+    does not exist is not locked: opening it raises the error.
 
     Raises:
-        RequestError: Another command is at work in the folder, or it cannot be written.
+        RequestError: Another command works in the folder, or it cannot be written.
     """
     from filelock import FileLock, Timeout
 
@@ -101,46 +101,46 @@ def locked(path: Path) -> Iterator[None]:
     try:
         if outermost:
             with writing(path):
-                file.write_text(json.dumps(_present()))
+                file.write_text(json.dumps(_this_process()))
                 _clear(path)
         yield
     finally:
         if outermost:
             with suppress(OSError):
-                file.unlink()  # while it is held: who has opened it by now finds that it is gone
+                file.unlink()  # before the release: a process that has opened it sees that it is gone
         lock.release()
 
 
-def _present() -> dict[str, str]:
+def _this_process() -> dict[str, str]:
     since = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
     return {"pid": str(os.getpid()), "host": platform.node(), "since": since}
 
 
 def _holder(file: Path) -> str:
-    """Who holds a lock, as its file says."""
+    """The holder of a lock, from the lock file."""
     try:
-        who = json.loads(file.read_bytes())
-        return f"process {who['pid']} on {who['host']} since {who['since']}"
+        holder = json.loads(file.read_bytes())
+        return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another command"
 
 
 def _check_empty(path: Path) -> None:
-    """Check that there is nothing in a folder but what a failed start may have left."""
+    """Check that a folder is empty, except for the rest of a failed start."""
     if not _is_blank(path):
         raise RequestError(f"{path} is not empty; choose another --out, or go on with --resume {path}")
 
 
 def _is_blank(path: Path) -> bool:
-    ours = {path / _LOCK, *leftovers(path)}
+    allowed = {path / _LOCK, *leftovers(path)}
     checkpoints = path / CHECKPOINTS
     if checkpoints.is_dir() and not any(checkpoints.iterdir()):
-        ours.add(checkpoints)
-    return ours.issuperset(path.iterdir())
+        allowed.add(checkpoints)
+    return allowed.issuperset(path.iterdir())
 
 
 def _clear(path: Path) -> None:
-    """Remove unfinished files of writers that were killed."""
+    """Remove unfinished files of killed processes."""
     for folder in (path, path / CHECKPOINTS):
         for file in leftovers(folder):
             file.unlink(missing_ok=True)
@@ -148,7 +148,7 @@ def _clear(path: Path) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the file system refuses into a request error."""
+    """Raise a `RequestError` for an `OSError` in a block."""
     try:
         yield
     except OSError as error:
@@ -156,7 +156,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Of Python and of packages."""
+    """The versions of Python and of packages."""
     found = {"python": platform.python_version()}
     for name in packages:
         try:
@@ -167,7 +167,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 
 
 def _numbered(under: Path, name: str) -> Path:
-    """Make a folder of that name, or of that name and a number where others have it."""
+    """Create a folder by name; a number is appended if the name is taken."""
     with writing(under):
         for number in count(1):
             path = under / (name if number == 1 else f"{name}-{number}")
@@ -178,14 +178,14 @@ def _numbered(under: Path, name: str) -> Path:
 
 
 def processor() -> str:
-    """The processor's name, where the system has it."""
+    """The name of the processor; the machine type if the system does not give it."""
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 
-def no_run(path: Path, error: OSError) -> str:
+def why_no_run(path: Path, error: OSError) -> str:
     """Why the run.json in a folder cannot be read."""
     if path.is_dir():
         return "it has no run.json" if error.errno == errno.ENOENT else f"run.json: {reason(error)}"
@@ -193,13 +193,13 @@ def no_run(path: Path, error: OSError) -> str:
 
 
 def kind_of(state: Mapping[str, Any]) -> str:
-    """Of what kind the run is that wrote a run.json: "search", "training" or "study".
+    """The kind of run that wrote a run.json: "search", "training" or "study".
 
     Args:
-        state: What the run.json holds.
+        state: The contents of the run.json.
 
     Raises:
-        KeyError: It holds no request.
+        KeyError: It has no request.
         TypeError: The request is not an object.
 
     >>> kind_of({"order": {}}), kind_of({"request": {"order": {}}}), kind_of({"request": {"space": "mlp"}})
@@ -210,45 +210,45 @@ def kind_of(state: Mapping[str, Any]) -> str:
     return "study" if "order" in state["request"] else "search"
 
 
-class Asked(Protocol):
-    """What a run was asked for, as its folder needs it; a `nas.schema.Stored` with a name."""
+class Request(Protocol):
+    """The request of a run: a `nas.schema.Stored` with a name."""
 
     def as_json(self) -> dict[str, Any]:
         """The request as plain values."""
 
     @classmethod
     def of_json(cls, values: object) -> Self:
-        """The request that `as_json` gave."""
+        """The inverse of `as_json`."""
 
     def name(self) -> str:
         """A short name for the run's folder."""
 
 
-R = TypeVar("R", bound=Asked)
+R = TypeVar("R", bound=Request)
 
 
 class Folder(Generic[R]):
-    """A run's folder: the request, how far the run is, and its files, each whole at any moment.
+    """The folder of a run: its request, status and files; files are written atomically.
 
     Attributes:
-        path: Where it is.
-        request: What was asked for.
-        state: What its run.json holds.
-        status: How far the run is.
+        path: Path of the folder.
+        request: Request of the run.
+        state: Contents of run.json.
+        status: Status of the run.
     """
 
     request_class: type[R]
-    """Of the request."""
+    """Class of the request."""
     kind: ClassVar[str]
-    """What it is the folder of: "search", "training" or "study"."""
+    """Kind of run: "search", "training" or "study"."""
     module: ClassVar[str]
-    """The command that goes on with it, as Python's -m runs it."""
+    """Module of the command that resumes the run, for `python -m`."""
     under: ClassVar[Path]
-    """Where a folder is created if no path is given."""
+    """Parent of folders created without a path."""
     packages: ClassVar[tuple[str, ...]]
-    """Packages that decide the results."""
+    """Packages whose versions affect the results."""
     key: ClassVar[str] = "request"
-    """What its run.json calls the request."""
+    """Key of the request in run.json."""
 
     def __init__(self, path: Path, request: R, state: Mapping[str, Any] | None = None) -> None:
         self.path, self.request, self.state = path, request, dict(state or {})
@@ -257,38 +257,38 @@ class Folder(Generic[R]):
 
     @classmethod
     def create(cls, request: R, path: Path | None, facts: Mapping[str, Any] | None = None) -> Self:
-        """Make a new folder: at `path`, or one named for the request and the time.
+        """Create the folder of a new run.
 
         Args:
-            request: What is asked for.
-            path: There may be nothing, an empty folder, or the rest of a failed start.
-            facts: Facts for run.json that are known from the start.
+            request: Request of the run.
+            path: A new or empty folder; by default one named after the time and the request.
+            facts: Further facts for run.json.
 
         Raises:
-            RequestError: There is something at `path` already, or it cannot be written.
+            RequestError: The folder is not empty, or cannot be written.
         """
-        with begun(path, cls.under, request.name()) as new:
+        with new_folder(path, cls.under, request.name()) as new:
             folder = cls(new, request, facts)
             folder.save_state("running")
         return folder
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The folder of an earlier run.
+        """Open the folder of an earlier run.
 
         Raises:
-            RequestError: It is not one, or is damaged.
+            RequestError: The folder is not of such a run, or is damaged.
         """
         file = path / "run.json"
         try:
             content = read_whole(file)
         except OSError as error:
             if error.errno == errno.ENOENT and path.is_dir() and _is_blank(path):
-                hint = f"begin one with --out {path}"
-                raise RequestError(f"{path}: no {cls.kind} was begun in it; {hint}") from None
-            why = no_run(path, error)
-            way = f"give one that {cls.module.replace('.', ' ')} made"
-            raise RequestError(f"{path} is not the folder of a {cls.kind}: {why}; {way}") from None
+                hint = f"start one with --out {path}"
+                raise RequestError(f"{path}: no {cls.kind} was started in it; {hint}") from None
+            why = why_no_run(path, error)
+            hint = f"give one created by {cls.module.replace('.', ' ')}"
+            raise RequestError(f"{path} is not the folder of a {cls.kind}: {why}; {hint}") from None
         try:
             state = json.loads(content)
             if state.get("format", _FORMAT) != _FORMAT:
@@ -304,15 +304,15 @@ class Folder(Generic[R]):
         raise RequestError(f"{path} is the folder of a {kind}, expected that of a {cls.kind}")
 
     def fact(self, name: str, kind: Any, default: Any) -> Any:
-        """A fact of run.json, or the default where there is none.
+        """A value of run.json, or the default if it is missing.
 
         Raises:
-            TypeError: It is not of that kind.
+            TypeError: The value has the wrong type.
         """
         return checked(kind, self.state.get(name, default), name)
 
     def facts(self) -> dict[str, Any]:
-        """Facts that run.json holds at any time, apart from those of the base class."""
+        """Further values of run.json, besides those of the base class."""
         return {}
 
     @property
@@ -322,12 +322,12 @@ class Folder(Generic[R]):
 
     @property
     def resume(self) -> str:
-        """The command that goes on with the run."""
+        """The command that resumes the run."""
         return f"python -m {self.module} --resume {shlex.quote(str(self.path))}"
 
     @property
     def changes(self) -> list[str]:
-        """Versions that are not those that the run was opened with, in words."""
+        """Packages whose versions differ from those in run.json, in words."""
         now = versions(self.packages)
         return [
             f"{name} was {then}, is {now.get(name)}"
@@ -336,14 +336,14 @@ class Folder(Generic[R]):
         ]
 
     def locked(self) -> AbstractContextManager[None]:
-        """Keep other commands out while a block works in the folder; see `locked`."""
+        """Lock the folder against other commands during a block; see `locked`."""
         return locked(self.path)
 
     def save_state(self, status: Status, facts: Mapping[str, Any] | None = None) -> None:
         """Write run.json.
 
         Raises:
-            RequestError: It cannot be written.
+            RequestError: The file cannot be written.
         """
         self._write(
             {
@@ -365,7 +365,7 @@ class Folder(Generic[R]):
         """Write a file of the folder, whole or not at all.
 
         Raises:
-            RequestError: It cannot be written.
+            RequestError: The file cannot be written.
         """
         with writing(file):
             write_whole(file, content)

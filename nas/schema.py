@@ -1,4 +1,4 @@
-"""Dataclasses kept as plain values, and such values checked against the annotations of their dataclass."""
+"""Dataclasses from plain values, as in JSON and checkpoints, checked against their annotations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LARGEST = 2**63
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-    """A dataclass that is kept as JSON; values that earlier versions wrote stay readable.
+    """A dataclass stored as JSON; values written by earlier versions stay readable.
 
     >>> @dataclasses.dataclass(frozen=True)
     ... class Step(Stored):
@@ -30,7 +30,7 @@ class Stored:
     """
 
     _OLD_NAMES: ClassVar[Mapping[str, str]] = {}
-    """A renamed field's earlier name, to its name."""
+    """Earlier names of renamed fields, to their names."""
 
     def as_json(self) -> dict[str, Any]:
         """The fields as plain values; the inverse of `of_json`."""
@@ -38,17 +38,17 @@ class Stored:
 
     @classmethod
     def of_json(cls, values: object) -> Self:
-        """What `as_json` gave, of this version or an earlier one.
+        """The inverse of `as_json`, also for values of earlier versions.
 
         Raises:
             TypeError: The values are not those of the class.
-            search_spaces.RequestError: The class refuses them.
+            search_spaces.RequestError: The class rejects a value.
         """
         return built(cls, values)
 
     @classmethod
     def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Values under today's names, from any version; `built` asks at any depth."""
+        """The values of any version, converted to this version; `built` calls it for nested classes, too."""
         renamed = {old: name for old, name in cls._OLD_NAMES.items() if name not in values}
         return {renamed.get(name, name): value for name, value in values.items()}
 
@@ -62,13 +62,13 @@ def _hints(kind: Any) -> dict[str, Any]:
 
 
 def built(kind: type[T], values: object) -> T:
-    """A dataclass, or named tuple, of plain values, as JSON and checkpoints hold them.
+    """A dataclass or named tuple from plain values.
 
-    Numbers must be finite and whole ones below 2**63; lists become tuples where those are expected.
+    Numbers must be finite, and whole numbers below 2**63 in magnitude; lists become tuples if annotated so.
 
     Raises:
         TypeError: A value is missing, unknown, or of another type; the message names it.
-        search_spaces.RequestError: The dataclass refuses it.
+        search_spaces.RequestError: The dataclass rejects a value.
 
     >>> from nas.train.config import Recipe
     >>> built(Recipe, {"epochs": 3, "batch_size": "12", "lr": 0.1, "weight_decay": 0})
@@ -80,10 +80,10 @@ def built(kind: type[T], values: object) -> T:
 
 
 def checked(kind: Any, value: Any, name: str) -> Any:
-    """The value as a type that an annotation may name; lists become tuples, mappings dataclasses, as there.
+    """A value converted to an annotated type: lists become tuples, mappings dataclasses, if annotated so.
 
     Raises:
-        TypeError: It is of another type, or not finite; the message names it.
+        TypeError: The value is of another type, or not finite; the message names it.
     """
     origin, of = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
@@ -104,6 +104,7 @@ def checked(kind: Any, value: Any, name: str) -> Any:
 
 
 def _one_of(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
+    """A value of a union."""
     if value is None and NoneType in kinds:
         return None
     others = [kind for kind in kinds if kind is not NoneType]
@@ -114,6 +115,7 @@ def _one_of(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
 
 
 def _fields(kind: Any, value: Any, name: str) -> Any:
+    """A dataclass or named tuple, from a mapping or, for a named tuple, a list."""
     if isinstance(value, kind):
         return value
     hints = _hints(kind)
@@ -129,6 +131,7 @@ def _fields(kind: Any, value: Any, name: str) -> Any:
 
 
 def _is(kind: Any, value: Any) -> bool:
+    """Whether a value is of a plain type; a number must be finite and not a boolean."""
     if kind in (int, float):
         number = isinstance(value, int | kind) and not isinstance(value, bool)
         return number and (abs(value) < _LARGEST if isinstance(value, int) else math.isfinite(value))
@@ -136,30 +139,30 @@ def _is(kind: Any, value: Any) -> bool:
 
 
 def _name(kind: Any) -> str:
-    """A type as annotations write it, generic ones with what they are of."""
+    """The text of an annotation."""
     return str(kind) if get_args(kind) else kind.__name__
 
 
-def check_alike(kept: Any, fresh: Any, name: str = "state") -> None:
+def check_alike(stored: Any, fresh: Any, name: str = "state") -> None:
     """Check that stored nested values have the types and shapes of fresh ones.
 
-    What only one of two dictionaries has is not looked at: versions differ.
+    Keys in only one of two dictionaries are ignored, since versions differ.
 
     Raises:
-        ValueError: They have not; the message names the part.
+        ValueError: A value differs in type or shape; the message names it.
     """
-    if isinstance(fresh, dict) and isinstance(kept, dict):
-        for key in fresh.keys() & kept.keys():
-            check_alike(kept[key], fresh[key], f"{name}.{key}")
-    elif isinstance(fresh, list | tuple) and isinstance(kept, list | tuple):
-        if len(kept) != len(fresh):
-            raise ValueError(f"{name} has other parts")
+    if isinstance(fresh, dict) and isinstance(stored, dict):
+        for key in fresh.keys() & stored.keys():
+            check_alike(stored[key], fresh[key], f"{name}.{key}")
+    elif isinstance(fresh, list | tuple) and isinstance(stored, list | tuple):
+        if len(stored) != len(fresh):
+            raise ValueError(f"{name} has {len(stored)} items, expected {len(fresh)}")
         for index, part in enumerate(fresh):
-            check_alike(kept[index], part, f"{name}.{index}")
+            check_alike(stored[index], part, f"{name}.{index}")
     elif type(fresh) in (int, float):
-        if not _is(float, kept):
-            raise ValueError(f"{name} is {shown(kept)}, expected a number")
-    elif type(kept) is not type(fresh):
-        raise ValueError(f"{name} is {shown(kept)}, expected {type(fresh).__name__}")
-    elif hasattr(fresh, "shape") and (kept.shape, kept.dtype) != (fresh.shape, fresh.dtype):
-        raise ValueError(f"{name} is of shape {tuple(kept.shape)}, expected {tuple(fresh.shape)}")
+        if not _is(float, stored):
+            raise ValueError(f"{name} is {shown(stored)}, expected a number")
+    elif type(stored) is not type(fresh):
+        raise ValueError(f"{name} is {shown(stored)}, expected {type(fresh).__name__}")
+    elif hasattr(fresh, "shape") and (stored.shape, stored.dtype) != (fresh.shape, fresh.dtype):
+        raise ValueError(f"{name} is of shape {tuple(stored.shape)}, expected {tuple(fresh.shape)}")

@@ -52,37 +52,37 @@ def search(
             as "380M:400M" or a tuple.
         macs: Budget on the multiply-adds of convolutions and linear layers.
         params: Budget on trainable parameters.
-        like: A reference or spec: look for the cheapest architectures of at least its NN-Mass and of its base
+        like: A reference or spec: find the cheapest architectures with at least its NN-Mass and with its base
             width instead.
         minimize: The cost that `like` minimises, FLOPs by default.
-        across_widths: With `like`, let the base width vary, where NN-Mass promises nothing.
-        pareto: A cost: look for the front of NN-Mass, or of `score`, against it instead.
-        score: Name of a registered proxy (`nas.proxies.names()`) to rank by in the place of NN-Mass, in the
-            direction that it calls better. One that looks at networks is measured once on each architecture
-            inside the budgets, as initialised, with normal noise for images and random labels.
-        score_batch: How many images it looks at, 32 by default.
+        across_widths: With `like`, let the base width vary, although NN-Mass does not compare widths.
+        pareto: A cost: find the Pareto front of NN-Mass, or of `score`, against it instead.
+        score: Name of a registered proxy (`nas.proxies.names()`) to rank by instead of NN-Mass. A measured
+            score is computed once for each architecture inside the budgets, at initialisation, on Gaussian
+            noise with random labels.
+        score_batch: Batch size of a measured score, 32 by default.
         fix: Choices to pin and constants to set, by name.
-        sampler: One of nsga2, tpe, random, qmc; by default nsga2, or tpe where the score is measured.
-        trials: How many architectures are proposed: by default 1,000, or 200 where the score is measured.
-        seed: Seed of the sampler, and of the weights and the noise that a score is measured on; the same seed
-            and versions give the same table.
-        warm_start: Begin with a uniform random sample from inside the budgets, where nothing is proven.
-        per_width: Keep so many architectures of each base width at most, with their ranks among all.
-        top: How many of the best rows fvcore recounts, in this process.
-        out: An empty or new folder to keep the run in; by default nothing is written.
+        sampler: One of nsga2, tpe, random, qmc; by default nsga2, or tpe for a measured score.
+        trials: Number of architectures to propose: by default 1,000, or 200 for a measured score.
+        seed: Seed of the sampler, and of the weights and noise of a measured score; the same seed and
+            versions give the same table.
+        warm_start: Begin with a uniform random sample inside the budgets, if nothing can be proven.
+        per_width: Largest number of architectures per base width; ranks are those among all.
+        top: Number of rows that fvcore verifies, from the first.
+        out: An empty or new folder for the run; by default nothing is written.
 
     Returns:
-        Architectures that meet the budgets, best first, none twice: rank, the true one where the score is a
-        sum over stages, missing where it is not known; arch, the score if it is another, nn_mass, flops,
-        macs, params, the share of each budget used, how it was found ("proof", or "trial 7"), and whether it
-        was recounted; with `pareto` front, whether it is on the exact front. In `attrs`: "proof", what is
-        proven; and "evidence", what trainings have shown of first rows, and "scores", how another score was
-        measured, or None.
+        Distinct architectures that meet the budgets, best first: rank, the true one if the score is a sum
+        over stages, missing if unknown; arch, the score if it is not NN-Mass, nn_mass, flops, macs, params,
+        the fraction of each budget used, how it was found ("proof", or "trial 7"), and recounted, whether
+        fvcore verified it; with `pareto` front, whether it is on the exact front. In `attrs`: "proof", what
+        is proven; "evidence", the results of trained top-ranked networks, or None; and "scores", how a score
+        was measured, or None.
 
     Raises:
-        RequestError: The request makes no sense, or no architecture was found that meets it.
-        TypeError: An argument is of another kind.
-        nas.verify.CountMismatchError: fvcore counts otherwise than the closed form.
+        RequestError: The request is invalid, or no architecture was found that meets it.
+        TypeError: An argument has the wrong type or an unknown name.
+        nas.verify.CountMismatchError: The counts of fvcore differ from the closed forms.
         RuntimeError: The score failed on a network.
 
     >>> table = search("mobilenet", flops="400M", trials=50, sampler="random", top=1)
@@ -105,8 +105,8 @@ def search(
     for name, text in (("minimize", minimize), ("pareto", pareto), ("score", score), ("sampler", sampler)):
         checked_kind(name, text, (str, type(None)), "a name or None")
     top = checked_whole("top", top, 0, MOST_ROWS)
-    for name, asked in (("across_widths", across_widths), ("warm_start", warm_start)):
-        checked_kind(name, asked, bool, "True or False")
+    for name, flag in (("across_widths", across_widths), ("warm_start", warm_start)):
+        checked_kind(name, flag, bool, "True or False")
     checked_kind("fix", fix, (Mapping, type(None)), "names with values")
     if out is not None:
         checked_path("out", out)

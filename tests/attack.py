@@ -4,8 +4,8 @@
 
 A wrong request must be refused with exit code 2 and one line, within seconds, and leave nothing behind. A
 command that reads a damaged file must end with 0 or 2 and without a traceback. A run that was killed must go
-on to the tables of an unbroken one. The same seed gives the same cases; each failure is one line that says
-how to repeat it.
+on to the tables of an uninterrupted one. The same seed gives the same cases; each failure is one line with
+the command that repeats it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Commands:
     def running(
         self, folder: Path, words: Sequence[str], constants: Mapping[str, object] = MappingProxyType({})
     ) -> Iterator[Running]:
-        """A command under way in a folder; what its output is written to does not lie there."""
+        """A command running in a folder; its output files are elsewhere."""
         with tempfile.TemporaryDirectory() as kept:
             files = (Path(kept, "stdout"), Path(kept, "stderr"))
             order = Order(
@@ -107,7 +107,7 @@ class Commands:
 
 @dataclass(frozen=True)
 class Running:
-    """A command under way."""
+    """A running command."""
 
     server: Server
     pid: int
@@ -796,8 +796,8 @@ BUSY = ("seconds", "images_per_second", "waiting", "gpu_memory_mb", "recounted")
 COLD = ("nas.search", "nas.train", "nas.exact", "nas.score", "nas.study", "nas.export")
 
 
-class Unbroken:
-    """What runs give that nothing stops, made when they are first asked for."""
+class Uninterrupted:
+    """The results of uninterrupted runs, computed at the first request."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -810,9 +810,9 @@ class Unbroken:
         with self._lock:
             if words[0] not in self._made:
                 start = time.monotonic()
-                ended = commands.run(folder, [*words, "--out", "unbroken"], 300, OFTEN)
+                ended = commands.run(folder, [*words, "--out", "uninterrupted"], 300, OFTEN)
                 assert ended.code == 0, ended
-                self._made[words[0]] = read(folder / "unbroken"), time.monotonic() - start
+                self._made[words[0]] = read(folder / "uninterrupted"), time.monotonic() - start
             return self._made[words[0]]
 
 
@@ -825,21 +825,23 @@ def kills(seed: int, count: int) -> list[Case]:
     one of a command that starts.
     """
     kinds = ("search with trials", "search", "training") * 3 + ("start",)
-    unbroken = Unbroken()
+    uninterrupted = Uninterrupted()
     return [
-        Case(kinds[number % 10], partial(_kill, kinds[number % 10], f"{seed} kills {number}", unbroken))
+        Case(kinds[number % 10], partial(_kill, kinds[number % 10], f"{seed} kills {number}", uninterrupted))
         for number in range(count)
     ]
 
 
-def _kill(kind: str, seed: str, unbroken: Unbroken, commands: Commands, ground: Ground, folder: Path) -> str:
+def _kill(
+    kind: str, seed: str, uninterrupted: Uninterrupted, commands: Commands, ground: Ground, folder: Path
+) -> str:
     chance = random.Random(seed)
     if kind == "start":
         return _killed_at_start(chance, folder)
     training = kind == "training"
     words = ground.training(epochs=3) if training else KILLED_SEARCH
     read = _training_tables if training else _search_tables
-    expected, seconds = unbroken.of(words, read, commands, folder)
+    expected, seconds = uninterrupted.of(words, read, commands, folder)
     run = folder / "run"
     wanted, kills = chance.choice((1, 1, 2)), 0
     for _ in range(20):

@@ -194,7 +194,7 @@ def _forget(*packages: str) -> None:
 
 
 class Begun:
-    """`python -m MODULE ARGUMENTS...` under way in a folder.
+    """`python -m MODULE ARGUMENTS...` running in a folder.
 
     Args:
         extra: What its environment has beyond that of a terminal.

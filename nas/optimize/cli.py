@@ -1,4 +1,4 @@
-"""The command `python -m nas.search`: from a budget to a table of architectures, each recounted by fvcore."""
+"""The command `nas search`: from a budget to a table of architectures, verified by fvcore."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import search_spaces
-from nas.cli import (
-    BUDGETS_NOTE,
-    DONE,
-    FORMATS,
-    Parser,
-    progress,
-    wrapped,
-)
+from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, progress, wrapped
 from nas.exact.problem import Problem
 from nas.latency import LatencyConfig, latency_config
 from nas.optimize.folder import RunFolder
@@ -42,21 +35,21 @@ _STARTED = time.perf_counter()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Search as the arguments say; returns the exit code."""
+    """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     if options.choices:
         if options.resume or options.out:
             raise RequestError("--choices shows a space and stops; leave out --resume and --out")
-        asked = given(options, Query)
-        for cost, written in asked.get("budgets", {}).items():
+        query = given(options, Query)
+        for cost, written in query.get("budgets", {}).items():
             parse_budget(cost, written)
-        _show_choices(search_spaces.get(asked.get("space", "mobilenet")).fix(**asked.get("fix", {})))
+        _show_choices(search_spaces.get(query.get("space", "mobilenet")).fix(**query.get("fix", {})))
         return DONE
-    latency_config(options)  # a device that is not there is found out here, before anything is searched
+    latency_config(options)  # raises an error for a missing device before the search
     with interruptions() as interrupted, ExitStack() as stack:
-        folder = _opened(options, stack) if options.resume else None
+        folder = _open_folder(options, stack) if options.resume else None
         request = folder.request if folder else _request(options)
-        recounter = stack.enter_context(FvcoreVerifier())  # it imports torch while the first rows are proven
+        verifier = stack.enter_context(FvcoreVerifier())  # imports torch during the proof
         from nas.optimize.run import Run
 
         run = Run(request, Problem.of(request), folder)
@@ -65,18 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stack.enter_context(run.folder.locked())
         elif folder.changes:
             changes = "; ".join(folder.changes)
-            print(f"note: {changes}: the table may not be that of an unbroken run", file=sys.stderr)
-        return _search(run, options, recounter, interrupted)
+            print(f"note: {changes}: the table may differ from that of an uninterrupted run", file=sys.stderr)
+        return _search(run, options, verifier, interrupted)
 
 
-def _opened(options: argparse.Namespace, stack: ExitStack) -> RunFolder:
-    """The folder to go on in, kept from other commands unless it holds all that is asked for."""
+def _open_folder(options: argparse.Namespace, stack: ExitStack) -> RunFolder:
+    """The folder of a run to resume; locked unless it already holds all requested trials."""
     folder = RunFolder.open(options.resume)
-    request = _continued(folder.request, options)
+    request = _resumed(folder.request, options)
     if not folder.holds(request):
         stack.enter_context(folder.locked())
-        folder = RunFolder.open(options.resume)  # as it is now that no other command writes to it
-        request = _continued(folder.request, options)
+        folder = RunFolder.open(options.resume)  # another command may have written to it before the lock
+        request = _resumed(folder.request, options)
     folder.request = request
     return folder
 
@@ -90,29 +83,29 @@ def _parser() -> Parser:
     )
     add_options(parser, Request)
     add = parser.add_argument
-    add("--choices", action="store_true", help="show what the space lets vary, and stop")
-    add("--top", type=at_least(1, MOST_ROWS), default=10, help="rows to recount and show (10)")
-    add("--out", type=Path, metavar="FOLDER", help="where to keep the run (results/runs/...)")
-    add("--resume", type=Path, metavar="FOLDER", help="go on with the run in this folder")
+    add("--choices", action="store_true", help="show the choices of the space, and stop")
+    add("--top", type=at_least(1, MOST_ROWS), default=10, help="rows to verify and show (10)")
+    add("--out", type=Path, metavar="FOLDER", help="folder of the run (results/runs/...)")
+    add("--resume", type=Path, metavar="FOLDER", help="continue the run in this folder")
     add("--format", choices=FORMATS, default="table", help="how to print the table")
     add_options(parser, LatencyConfig)
     return parser
 
 
 def _search(
-    run: Run, options: argparse.Namespace, recounter: FvcoreVerifier, interrupted: Callable[[], bool]
+    run: Run, options: argparse.Namespace, verifier: FvcoreVerifier, interrupted: Callable[[], bool]
 ) -> int:
     assert run.folder is not None
     run.prove(options.top)
-    # What is proven is final: it is shown, and counted by fvcore, while Optuna explores beside it.
+    # Proven rows are final: they are shown, and verified by fvcore, while Optuna explores.
     early = run.proof is not None and run.proof.settles(options.top) and latency_config(options) is None
     if early:
         shown = _shown(run, options)
-        recounter.start(shown.to_dict("records"))
+        verifier.start(shown.to_dict("records"))
         if options.format == "table":
             _print_rows(run, shown)
     with run.measured("import"):
-        trials = run.trials  # the first that needs Optuna
+        trials = run.trials  # imports Optuna
     with progress("searching", run.request.trials, trials) as advance:
         run.explore(interrupted, advance)
     if not interrupted() and (latency := latency_config(options)):
@@ -121,13 +114,13 @@ def _search(
     if not interrupted():
         if not early:
             shown = _shown(run, options)
-            recounter.start(shown.to_dict("records"))
+            verifier.start(shown.to_dict("records"))
         _ = run.meeting
         with run.measured("recount"):
-            for _ in recounter.verify():
+            for _ in verifier.verify():
                 if interrupted():
                     break
-    recounter.stop()  # before the figure, so that torch and matplotlib are not in memory together
+    verifier.stop()  # before the plot: torch and matplotlib together need more memory
     if not interrupted():
         run.draw(options.top)
     if not run.finished:
@@ -151,38 +144,38 @@ def _search(
 
 
 def _request(options: argparse.Namespace) -> Request:
-    asked = with_space(given(options, Request))
-    sampler, trials = defaults(asked.get("score", DEFAULT_SCORE))
-    return Request(**{"sampler": sampler, "trials": trials, **asked})
+    values = with_space(given(options, Request))
+    sampler, trials = defaults(values.get("score", DEFAULT_SCORE))
+    return Request(**{"sampler": sampler, "trials": trials, **values})
 
 
-def _continued(request: Request, options: argparse.Namespace) -> Request:
-    """The stored request, with more trials if asked; anything else asked for must be what is stored.
+def _resumed(request: Request, options: argparse.Namespace) -> Request:
+    """The stored request of a run to resume; only the number of trials may grow.
 
     Raises:
-        RequestError: The arguments ask for another search.
+        RequestError: Another argument differs from the stored value.
     """
-    asked = given(options, Request)
-    trials = asked.pop("trials", request.trials)
-    wanted = replace(request, **{**asked, "budgets": {**request.budgets, **asked.pop("budgets", {})}})
+    values = given(options, Request)
+    trials = values.pop("trials", request.trials)
+    budgets = {**request.budgets, **values.pop("budgets", {})}
     if options.out:
-        raise RequestError("--resume goes on in its own folder; leave out --out")
-    if wanted.bounds() != request.bounds() or any(
-        value != getattr(request, name) for name, value in asked.items()
+        raise RequestError("--resume continues in its own folder; leave out --out")
+    if replace(request, **values, budgets=budgets).bounds() != request.bounds() or any(
+        value != getattr(request, name) for name, value in values.items()
     ):
         raise RequestError(
-            f"--resume {options.resume}: that run was asked for as {request.arguments()}; leave out what"
+            f"--resume {options.resume}: the request of that run is {request.arguments()}; leave out what"
             " differs, or start a new run"
         )
     if trials < request.trials:
         raise RequestError(
-            f"--trials {trials}: the total of that run is {request.trials} already; ask for more"
+            f"--trials {trials}: the total of that run is {request.trials} already; request more"
         )
     return replace(request, trials=trials)
 
 
 def _shown(run: Run, options: argparse.Namespace) -> pd.DataFrame:
-    """The rows to show and to recount: the first candidates, but for CSV also the references."""
+    """The rows to show and verify: the first candidates, and except for CSV the references."""
     import pandas as pd
 
     tables = [run.best(options.top), *([] if options.format == "csv" else [run.compared])]
@@ -195,12 +188,12 @@ def _print_rows(run: Run, shown: pd.DataFrame) -> None:
 
     if "name" in shown:
         shown = shown.assign(arch=shown["name"].fillna(shown["arch"]))
-    left_out = ["name", "recounted", "front"]
+    hidden = ["name", "recounted", "front"]
     if shown["found"].dropna().eq(BY_PROOF).all():
-        left_out.append("found")
+        hidden.append("found")
     references = shown["found"].isna()
     show(
-        shown.drop(columns=left_out, errors="ignore"),
+        shown.drop(columns=hidden, errors="ignore"),
         family=run.space.architecture.family,
         break_before=int(references.to_numpy().argmax()) if references.any() else None,
     )
@@ -210,28 +203,28 @@ def _print_rows(run: Run, shown: pd.DataFrame) -> None:
 def _print_notes(run: Run, options: argparse.Namespace) -> None:
     assert run.folder is not None
     best = run.best(options.top)
-    _say(run.sentence(len(best)))
+    _print(run.sentence(len(best)))
     if not run.goal.bounds and run.request.score == DEFAULT_SCORE and not run.request.pareto:
-        _say("No budget was given, so these are the largest networks of the space; add --flops 400M.")
-    elif known := run.request.evidence:
-        _say(known)
+        _print("No budget was given, so these are the largest networks of the space; add --flops 400M.")
+    elif evidence := run.request.evidence:
+        _print(evidence)
     if run.request.pareto:
-        _say("Ranks count along the front, the largest first; -: not on it, or outside the budget.")
+        _print("Ranks count along the front, the largest first; -: not on it, or outside the budget.")
     elif run.compared["rank"].isna().any():
-        _say("Rank -: outside the bounds, or not known.")
+        _print("Rank -: outside the bounds, or not known.")
     if len(best) < min(options.top, run.meeting.networks) and not (run.latency or run.request.pareto):
-        _say(f"No more than these {len(best)} of {options.top} rows are proven or found.")
-    _say(
+        _print(f"No more than these {len(best)} of {options.top} rows are proven or found.")
+    _print(
         "All rows were built and counted by fvcore, equal to the unit. FLOPs: a multiply-add is 1, batch"
         " norm 2 an element; MACs: convolutions and linear layers only."
     )
     if run.latency:
-        _say(run.latency.sentence())
+        _print(run.latency.sentence())
     if run.scores and (measured := run.scores.sentence()):
-        _say(measured)
+        _print(measured)
     elif run.request.score == DEFAULT_SCORE and len(run.widths_of(best)) > 1:
-        _say("NN-Mass compares networks of one base width; these differ in it.")
-    _say(
+        _print("NN-Mass compares networks of one base width; these differ in it.")
+    _print(
         f"Goal: {run.goal}. {run.request.sampler} explored {run.trials:,} trials (seed {run.request.seed});"
         f" {run.seconds['total']:.1f} s."
     )
@@ -281,7 +274,7 @@ def _show_choices(space: Space) -> None:
         {"name": name, "options": f"{value} (a constant; --fix sets it)"} for name, value in constants.items()
     ]
     show(pd.DataFrame(rows))
-    _say(f"{space.name}: {space.size:,} architectures")
+    _print(f"{space.name}: {space.size:,} architectures")
 
 
 def _listed(options: Options) -> str:
@@ -290,7 +283,7 @@ def _listed(options: Options) -> str:
     return f"{options[0]}, {options[1]}, {options[2]}, ... {options[-1]} ({len(options)} options)"
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     """Print a sentence, wrapped to the terminal."""
     from nas.show import rendered
 

@@ -1,4 +1,4 @@
-"""The figure of a search: its score against a cost, for all that was tried, chosen and compared."""
+"""The plot of a search: score against cost of trials, candidates and references."""
 
 from __future__ import annotations
 
@@ -17,26 +17,29 @@ from nas.query import COSTS, Goal
 from search_spaces.cost import Column
 
 _MARKERS = "^vsDPX*<>hp"
-_BEYOND = 1.6
-"""The axis of a cost ends at so many times the budget, or at the largest reference within twice that."""
+_MARGIN = 1.6
+"""The cost axis ends at this multiple of the budget, or at the largest reference within twice that."""
 
 
-def drawn(
+def plotted(
     score: str,
     goal: Goal,
     tried: Mapping[str, Column],
     found: pd.DataFrame,
-    chosen: pd.DataFrame,
+    marked: pd.DataFrame,
     compared: pd.DataFrame,
 ) -> bytes:
-    """A PNG of all trials, the candidates, the chosen and the references.
+    """A PNG of all trials, the candidates and the references.
 
-    The horizontal axis is the first cost that the goal names, FLOPs where it names none.
+    The horizontal axis is the first cost in the goal; FLOPs if there is none.
 
     Args:
-        score: The vertical axis.
-        tried: The figures of all trials; those outside the bounds are plotted if it has their score.
+        score: Name of the score, the vertical axis.
+        goal: The goal of the search.
+        tried: Costs of all trials, and perhaps their scores; then trials outside the bounds are plotted, too.
         found: The candidates.
+        marked: The candidates to mark: the first ones, or the front.
+        compared: The references.
     """
     named = [bound.figure for bound in goal.bounds] + [figure for figure, _ in goal.optimise]
     cost = next(figure for figure in (*named, "flops", "params") if figure in COSTS and figure != score)
@@ -47,8 +50,8 @@ def drawn(
         outside = ~goal.meets(tried) & (tried[cost] <= end)
         axes.scatter(tried[cost][outside], tried[score][outside], s=6, c="0.85",
                      label="trials outside the budget")  # fmt: skip
-    top = f"top {len(chosen)}" if len(goal.optimise) == 1 else "the front"
-    for table, size, color, label in ((found, 6, "0.6", "candidates"), (chosen, 22, "tab:blue", top)):
+    top = f"top {len(marked)}" if len(goal.optimise) == 1 else "the front"
+    for table, size, color, label in ((found, 6, "0.6", "candidates"), (marked, 22, "tab:blue", top)):
         axes.scatter(table[cost], table[score].where(np.isfinite(table[score])), s=size, c=color, label=label)
     compared = compared[np.isfinite(compared[score]) & (compared[cost] <= end)]
     for (_, row), marker in zip(compared.iterrows(), cycle(_MARKERS), strict=False):
@@ -68,8 +71,8 @@ def drawn(
 
 
 def _end(cost: str, goal: Goal, compared: pd.DataFrame) -> float:
-    """Where the axis of a cost ends: some way beyond the budget, so that what meets it fills the figure."""
+    """The end of the cost axis: not far beyond the budget, so that the candidates fill the plot."""
     caps = [bound.most for bound in goal.bounds if bound.figure == cost]
-    end = _BEYOND * min(caps, default=math.inf)
+    end = _MARGIN * min(caps, default=math.inf)
     near = compared[cost][compared[cost] <= 2 * end]
     return max(end, float(near.max()) if len(near) else 0.0)

@@ -11,15 +11,15 @@ from nas.runs import Folder
 
 
 class RunFolder(Folder[Request]):
-    """One search's folder.
+    """The folder of a search.
 
     Attributes:
-        log: The Optuna study, for optuna-dashboard and for going on.
-        candidates: Every architecture found that meets the bounds, best first.
-        references: The space's references, ranked by the same rules.
-        figure: The score against cost.
-        seconds: Wall time spent so far.
-        trials_done: Trials that the log must have.
+        log: Path of the Optuna study, for resuming and for optuna-dashboard.
+        candidates: Path of the table of architectures found inside the bounds, best first.
+        references: Path of the table of references, with their ranks.
+        figure: Path of the plot of score against cost.
+        seconds: Wall time by part.
+        trials_done: Number of trials that the log must contain.
     """
 
     request_class = Request
@@ -38,9 +38,9 @@ class RunFolder(Folder[Request]):
         self.trials_done: int = self.fact("trials_done", int, 0)
 
     def holds(self, request: Request) -> bool:
-        """Whether the run is finished and has all the trials of a request."""
+        """Whether the run is finished and has all trials of a request."""
         return self.finished and self.trials_done >= request.trials
 
     def facts(self) -> dict[str, Any]:
-        """The command that asks for the same run."""
+        """The command of the run."""
         return {"command": f"python -m {self.module} {self.request.arguments()}"}

@@ -1,4 +1,4 @@
-"""Rows beyond the proven top: all networks of a small space in order, and the best of each base width."""
+"""Listings beyond the proven top rows: all networks of a small space, and the best of each base width."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ from search_spaces.architecture import Value
 from search_spaces.cost import in_units
 
 MOST = 1_000_000
-"""Networks of the largest space that is listed."""
-_AT_ONCE = 1 << 16
-"""Networks looked at together, so that what they take does not add up."""
+"""Size of the largest space that is listed."""
+_CHUNK = 1 << 16
+"""Networks scored at a time, which limits memory."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """All networks inside the bounds, in the order of the figure that the goal names first.
+    """All networks inside the bounds, sorted by the first value of the goal.
 
     Attributes:
-        networks: A row of option numbers a network.
-        keys: What ranks them, less before more: a column of whole numbers for each figure that ranks.
+        space: The space.
+        goal: The goal.
+        networks: Option numbers, one row per network.
+        keys: Sort keys, smaller first: whole numbers, one row per network and one column per value.
     """
 
     space: Space
@@ -42,36 +44,36 @@ class Listing:
 
     @classmethod
     def of(cls, problem: Problem) -> Self | None:
-        """List a problem's networks; nothing where there are more than `MOST` or the goal is no sum."""
+        """The networks of a problem; None for more than `MOST`, or if the goal is not a sum over stages."""
         space, goal, tables = problem.space, problem.goal, problem.tables
         if space.size > MOST or any(figure not in FIGURES for figure, _ in goal.optimise):
             return None
         everything = enumerate_all(space)
         rows, keys = [everything[:0]], [np.zeros((0, len(list(_order(goal)))), np.int64)]
-        for start in range(0, len(everything), _AT_ONCE):
-            some = everything[start : start + _AT_ONCE]
-            figures = tables.score(some)
+        for start in range(0, len(everything), _CHUNK):
+            chunk = everything[start : start + _CHUNK]
+            figures = tables.score(chunk)
             inside = goal.meets(figures)
-            inside[inside] = tables.are_canonical(some[inside])
-            rows.append(some[inside])
+            inside[inside] = tables.are_canonical(chunk[inside])
+            rows.append(chunk[inside])
             keys.append(
                 np.column_stack(
                     [_key(figures[name][inside], name, ascends) for name, ascends in _order(goal)]
                 )
             )
-        networks, ranked_by = np.concatenate(rows), np.concatenate(keys)
-        order = np.argsort(ranked_by[:, 0])
-        return cls(space, goal, networks[order], ranked_by[order])
+        networks, sort_keys = np.concatenate(rows), np.concatenate(keys)
+        order = np.argsort(sort_keys[:, 0])
+        return cls(space, goal, networks[order], sort_keys[order])
 
     def __len__(self) -> int:
         return len(self.networks)
 
     def rank(self, figures: Mapping[Any, Any], spec: str) -> int:
-        """The rank of a network among all, from 1; of one outside the space, the rank that it would have.
+        """The rank of a network among all, from 1; a network outside the space gets the rank it would have.
 
         Args:
             figures: nn_mass, flops, macs and params.
-            spec: Its spec, which ranks networks of equal figures.
+            spec: Spec of the network, which breaks ties.
         """
         first, *others = (_key(np.asarray(figures[name]), name, up) for name, up in _order(self.goal))
         low, high = (int(np.searchsorted(self.keys[:, 0], first, side)) for side in ("left", "right"))
@@ -84,7 +86,7 @@ class Listing:
         return 1 + low + int(better.sum()) + sum(other < spec for other in specs)
 
     def first_of_each_base(self, count: int) -> Population:
-        """The first `count` networks of each base width, and those whose figures equal those of the last."""
+        """The first `count` networks of each base width, and those with the same values as the last one."""
         places = [list(self.space.choices).index(name) for name in self.space.base]
         _, base = np.unique(self.networks[:, places], axis=0, return_inverse=True)
         order = np.lexsort((*self.keys.T[::-1], base))
@@ -100,28 +102,29 @@ class Listing:
 
 
 def _order(goal: Goal) -> Iterator[tuple[str, bool]]:
-    """The figures that the goal orders by, and whether each ascends."""
+    """The values by which the goal sorts, and whether each ascends."""
     return ((name, ascends) for name, ascends in goal.order if name in FIGURES)
 
 
 def _key(values: NDArray[Any], name: str, ascends: bool) -> NDArray[np.int64]:
-    """Figures as whole numbers of which less is better."""
+    """Values as whole numbers, smaller is better."""
     whole: NDArray[np.int64] = np.asarray(in_units(values) if name == "nn_mass" else values, np.int64)
     return whole if ascends else -whole
 
 
 _WIDTHS = 200
-"""Base widths that are each asked for their best; of more, the best of all networks are looked through."""
-_LOOKED_THROUGH = 20_000
+"""Largest number of base widths solved one by one; for more, the best of all networks are searched."""
+_MOST_SEARCHED = 20_000
+"""Largest number of best networks searched for base widths."""
 
 
 def first_of_each_width(ranked: pd.DataFrame, space: Space, count: int) -> pd.DataFrame:
-    """The first `count` rows of each base width, in the order that they have.
+    """The first `count` rows of each base width, in the same order.
 
     Args:
-        ranked: arch, best first, as `nas.ranking.candidates` gives.
-        space: The space that they are of.
-        count: How many of each base width.
+        ranked: A table with the column arch, best first.
+        space: The space of the networks.
+        count: Number of rows per base width.
     """
     taken: Counter[tuple[Value, ...]] = Counter()
     kept = []
@@ -135,14 +138,14 @@ def first_of_each_width(ranked: pd.DataFrame, space: Space, count: int) -> pd.Da
 
 
 class BestOfWidths(NamedTuple):
-    """The best networks of base widths.
+    """The best networks of each base width.
 
     Attributes:
-        networks: A row of option numbers a network, shape (networks, choices); of a width there may be more
-            than were asked for, all of equal figures.
-        gap: 0 where they are proven to be the best of their widths, else infinite.
-        complete: Whether no base width that has a network inside the bounds is missing.
-        ranks: Their true ranks among all, where they are known by the way.
+        networks: Option numbers, shape (networks, choices); a width may have more networks than requested, if
+            they are equal to the last one.
+        gap: 0 if the networks are proven to be the best of their widths, else infinite.
+        complete: Whether every base width with a network inside the bounds is included.
+        ranks: True ranks among all networks, if known.
     """
 
     networks: Population
@@ -152,17 +155,17 @@ class BestOfWidths(NamedTuple):
 
 
 def best_of_each_width(
-    question: Query, problem: Problem, count: int, rows: int, listing: Listing | None
+    query: Query, problem: Problem, count: int, rows: int, listing: Listing | None
 ) -> BestOfWidths:
-    """The `count` best of each base width inside the bounds.
+    """The `count` best networks of each base width inside the bounds.
 
-    Where there are more than `_WIDTHS` widths, they are those that the best networks of all have.
+    For more than `_WIDTHS` widths, only those of the best networks of all are included.
 
     Args:
-        question: What the problem asks.
-        problem: A problem of one goal whose figures are sums over stages.
-        count: How many of each base width.
-        rows: Rows that are enough, where there are more than `_WIDTHS` widths.
+        query: The query of the problem.
+        problem: A problem with one goal, a sum over stages.
+        count: Number of networks per base width.
+        rows: Number of networks that suffices for more than `_WIDTHS` widths.
         listing: All networks inside the bounds, if they can be listed.
     """
     if listing is not None:
@@ -175,28 +178,28 @@ def best_of_each_width(
     places = [list(space.choices).index(name) for name in space.base]
     for numbers in product(*options):
         base = {name: space.choices[name][number] for name, number in zip(space.base, numbers, strict=True)}
-        best = proven_best(Problem.of(question, space.fix(**base), feasible=False), count)
+        best = proven_best(Problem.of(query, space.fix(**base), feasible=False), count)
         of_width = best.population.astype(np.uint16)
         of_width[:, places] = numbers
         found.append(of_width)
-        proven &= best.gap == 0  # also where there are fewer, if it is proven that there are no more
+        proven &= best.gap == 0  # fewer networks than `count` are fine if proven complete
     return BestOfWidths(np.concatenate(found), 0.0 if proven else math.inf, complete=proven)
 
 
 def _among_the_best(problem: Problem, count: int, rows: int) -> BestOfWidths:
-    """The first of each base width among ever more of the best networks, until there are enough."""
+    """The first of each base width among the best networks; their number grows until there are `rows`."""
     places = [list(problem.space.choices).index(name) for name in problem.space.base]
-    looked_through = rows
+    searched = rows
     while True:
-        best = proven_best(problem, looked_through)
+        best = proven_best(problem, searched)
         taken: Counter[tuple[int, ...]] = Counter()
         kept = []
         for place, base in enumerate(map(tuple, best.population[: best.certain, places].tolist())):
             taken[base] += 1
             if taken[base] <= count:
                 kept.append(place)
-        all_there_are = best.certain < looked_through
-        if len(kept) >= rows or all_there_are or looked_through >= _LOOKED_THROUGH:
-            complete = bool(all_there_are and best.gap == 0)
+        exhausted = best.certain < searched
+        if len(kept) >= rows or exhausted or searched >= _MOST_SEARCHED:
+            complete = bool(exhausted and best.gap == 0)
             return BestOfWidths(best.population[kept], 0.0, complete, np.array(kept, np.intp) + 1)
-        looked_through = min(4 * looked_through, _LOOKED_THROUGH)
+        searched = min(4 * searched, _MOST_SEARCHED)

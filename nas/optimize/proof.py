@@ -1,4 +1,4 @@
-"""What is proven about a search: the first rows of the true ranking, or the front, and how many there are."""
+"""The proven part of a search: the first rows of the true ranking, or the front; the number of networks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nas.ranking import figures_of, ranked, sort_keys, sorted_by
 from nas.tables import FIGURES, Population
 
 ROWS = 100
-"""Rows of the true ranking that a search proves, where there are so many."""
+"""Number of rows of the true ranking that a search proves, if there are enough networks."""
 BY_PROOF = "proof"
-"""How a proven row was found, in the column `found`."""
+"""Value of the column `found` for proven rows."""
 
 
 class Count(NamedTuple):
-    """How many networks meet the bounds, and the largest share of a budget by which sums were rounded."""
+    """The number of networks inside the bounds, and the largest rounding as a fraction of a budget."""
 
     networks: int
     rounding: float = 0.0
@@ -33,18 +33,18 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True)
 class Proof:
-    """The first rows of the true ranking, or the front, and what is proven of them.
+    """The first rows of the true ranking, or the front, and whether they are proven.
 
     Attributes:
-        problem: What was to be solved.
-        table: rank, arch, figures, shares of budgets and found, best first; of a front its members, with the
-            column front. Of each base width at most `per_width` rows, if that is given.
-        ranking: The first rows of the true ranking, which tell ranks; empty for a front.
-        gap: The largest share by which a network that is not in the table could be better than its last; 0
-            where the table is proven.
-        complete: Whether no other network belongs in the table.
-        per_width: How many rows of each base width were asked for; all if not given.
-        listing: All networks inside the bounds, of a space small enough.
+        problem: The problem.
+        table: rank, arch, values, fractions of budgets and found, best first; for a front its points, with
+            the column front. At most `per_width` rows per base width, if that is given.
+        ranking: The first rows of the true ranking, for ranks; empty for a front.
+        gap: The largest fraction by which a network outside the table could be better than its last row; 0 if
+            the table is proven.
+        complete: Whether the table has all networks that belong in it.
+        per_width: Largest number of rows per base width; no limit if not given.
+        listing: All networks inside the bounds, for a small space.
     """
 
     problem: Problem
@@ -57,13 +57,12 @@ class Proof:
 
     @classmethod
     def of(cls, request: Request, problem: Problem, rows: int = ROWS) -> Proof | None:
-        """Prove what there is to find.
-
-        Nothing is proven of a goal whose figures are no sums over stages, or of a front without NN-Mass.
+        """Solve a problem; None for a goal that is not a sum over stages, and for a front without NN-Mass.
 
         Args:
-            request: What the problem was made from.
-            rows: How many rows to prove.
+            request: The request of the problem.
+            problem: The problem.
+            rows: Number of rows to prove.
         """
         goal = problem.goal
         if any(figure not in FIGURES for figure, _ in goal.optimise):
@@ -71,7 +70,7 @@ class Proof:
         if len(goal.optimise) > 1:
             return cls._of_front(problem) if goal.trades_mass else None
         best, listing = proven_best(problem, rows), Listing.of(problem)
-        # Rows beyond those that are certain are left to be found; where none is, what was found is shown.
+        # Only certain rows are kept, unless there are none.
         certain = best.population[: best.certain] if best.certain else best.population
         ranking = _table(problem, certain)
         gap = 0.0 if best.certain else best.gap
@@ -104,7 +103,7 @@ class Proof:
         return bool(self.gap == 0)
 
     def settles(self, rows: int) -> bool:
-        """Whether the first rows of the candidates are proven, independent of trials."""
+        """Whether the first `rows` candidates are proven, so that trials cannot change them."""
         return self.proven and (self.complete or len(self.table) >= rows)
 
     @property
@@ -113,30 +112,30 @@ class Proof:
         return len(self.problem.goal.optimise) > 1
 
     def ranks(self, table: pd.DataFrame) -> pd.Series[int]:
-        """The true ranks of networks inside the bounds, missing where they are not known.
+        """The true ranks of networks inside the bounds; missing if unknown.
 
         Args:
-            table: arch and figures of networks inside the bounds.
+            table: arch and values of the networks.
         """
         if self.listing is not None:
             found: list[Any] = [self.listing.rank(row, row["arch"]) for row in table.to_dict("records")]
             return pd.Series(found, table.index, dtype="Int64")
         known = sort_keys(self.ranking, self.problem.goal) if self.proven else []
-        all_there_are = self.complete and self.per_width is None and not self.of_front
-        last = len(known) if all_there_are else len(known) - 1
+        all_known = self.complete and self.per_width is None and not self.of_front
+        last = len(known) if all_known else len(known) - 1
         places = (bisect_left(known, key) for key in sort_keys(table, self.problem.goal))
         found = [place + 1 if place <= last else pd.NA for place in places]
         return pd.Series(found, table.index, dtype="Int64")
 
     def with_explored(self, explored: pd.DataFrame) -> pd.DataFrame:
-        """The proven rows, then what trials found beside them.
+        """The proven rows and the networks found by trials.
 
         Args:
-            explored: arch, figures, shares of budgets and found of networks inside the bounds.
+            explored: arch, values, fractions of budgets and found of networks inside the bounds.
 
         Returns:
-            As `explored`, best first, with rank, the true one, missing where it is not known; of a front also
-            front, whether a row is its point. Where nothing is proven, rows are ranked among those here.
+            The rows, best first, with the true rank, missing if unknown; for a front also front, whether the
+            row is a point of it. If nothing is proven, the ranks are those among the rows.
         """
         goal = self.problem.goal
         others = explored[~explored["arch"].isin(self.table["arch"])]
@@ -153,26 +152,26 @@ class Proof:
         return everything.astype({"rank": "Int64"})
 
     def count(self) -> Count:
-        """How many networks meet the bounds."""
+        """The number of networks inside the bounds."""
         if self.listing is not None:
             return Count(len(self.listing))
         if self.complete and self.per_width is None and not self.of_front:
             return Count(len(self.table))
         inside = inside_of(self.problem, ROUGH)
-        return Count(max(inside.count, len(self.table)), inside.rounding)  # rounding may miss the last few
+        return Count(max(inside.count, len(self.table)), inside.rounding)  # rounding may miss a few
 
     def sentence(self, shown: int, count: Count) -> str:
-        """What is proven of the rows shown.
+        """What is proven about the rows shown, in words.
 
         Args:
-            shown: How many rows are shown.
-            count: How many networks meet the bounds.
+            shown: Number of rows shown.
+            count: Number of networks inside the bounds.
         """
         shown = min(shown, len(self.table))
-        of_all = f"of the {shortly(count.networks)} networks {_meeting(self.problem.goal)}"
+        of_all = f"of the {rounded(count.networks)} networks {_meeting(self.problem.goal)}"
         if not self.proven:
-            share = f"; none is better by more than {100 * self.gap:.2g}%" if math.isfinite(self.gap) else ""
-            return f"Not proven: rows are the best that were found {of_all}{share}."
+            limit = f"; none is better by more than {100 * self.gap:.2g}%" if math.isfinite(self.gap) else ""
+            return f"Not proven: rows are the best found {of_all}{limit}."
         if self.of_front:
             return f"Proven: {shown:,} of the {len(self.table):,} points of the exact front {of_all}."
         by = column(self.problem.goal.optimise[0][0]).title
@@ -184,7 +183,7 @@ class Proof:
         return f"Proven: {first} by {by} {of_all}."
 
     def as_json(self, shown: int, count: Count) -> dict[str, Any]:
-        """As plain values."""
+        """The proof as plain values."""
         (figure, _), *_ = self.problem.goal.optimise
         return {
             "sentence": self.sentence(shown, count),
@@ -198,10 +197,10 @@ class Proof:
         }
 
 
-def shortly(count: int) -> str:
+def rounded(count: int) -> str:
     """A count in full up to a million, then with two digits.
 
-    >>> shortly(1_551), shortly(372_108), shortly(396_833_146_141_334)
+    >>> rounded(1_551), rounded(372_108), rounded(396_833_146_141_334)
     ('1,551', '372,108', '4.0e14')
     """
     if count < 1_000_000:
@@ -211,7 +210,7 @@ def shortly(count: int) -> str:
 
 
 def _table(problem: Problem, networks: Population) -> pd.DataFrame:
-    """Networks best first, found by proof."""
+    """The table of proven networks, best first."""
     table = figures_of(problem.space, problem.tables, problem.goal, networks)
     table = ranked(table, problem.goal).drop(columns="front", errors="ignore")
     return table.assign(found=BY_PROOF).astype({"rank": "Int64"})

@@ -1,4 +1,4 @@
-"""A search as it was asked for: a question, and how Optuna is to look for the answer."""
+"""The request of a search: a query, and the settings of Optuna."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from search_spaces import RequestError, Space
 DEFAULT_SCORE = "nn_mass"
 DEFAULT_TRIALS = 1000
 Sampler = Literal["nsga2", "tpe", "random", "qmc"]
-"""Optuna's samplers that search: two that learn, two that do not."""
+"""Samplers of Optuna: the first two learn from earlier trials."""
 DEFAULT_SAMPLER: Sampler = "nsga2"
 MEASURED_TRIALS = 200
 MEASURED_SAMPLER: Sampler = "tpe"
-"""Where a score is measured on networks, which takes long. In so few trials `nsga2` has not begun: its first
-population is random, and enqueued architectures are not part of it."""
+"""Defaults for measured scores, which are slow. In so few trials `nsga2` does not learn: its first population
+is random, and enqueued architectures are not part of it."""
 MOST_TRIALS = 1_000_000
 MOST_IMAGES = 4096
-"""Images that a score may look at."""
+"""Largest batch size of a measured score."""
 MOST_ROWS = 100_000
-"""Rows of a table that one may ask for."""
+"""Largest number of rows of a table."""
 MOST_DRAWN = 1_000_000
 """Largest random sample."""
 MOST_SEED = 2**32 - 1
-"""Every random generator takes it."""
+"""Largest seed that all random generators accept."""
 
 
 def defaults(score: str) -> tuple[Sampler, int]:
-    """The sampler, and how many architectures it proposes, where nobody says.
+    """The default sampler and number of trials for a score.
 
     Raises:
-        RequestError: There is no such score.
+        RequestError: The score is unknown.
     """
     closed = proxies.get(score).closed_form
     return (DEFAULT_SAMPLER, DEFAULT_TRIALS) if closed else (MEASURED_SAMPLER, MEASURED_TRIALS)
@@ -54,7 +54,7 @@ PILOT = {"pilot/equal-cost": -8.2, "pilot/equal-cost-400M": -5.4}
 @documented
 @dataclass(frozen=True)
 class Request(Query, Stored):
-    """Everything that decides a search's result, apart from versions."""
+    """All settings that affect the result of a search."""
 
     sampler: str = option(
         "Optuna's sampler",
@@ -70,7 +70,7 @@ class Request(Query, Stored):
     )
     seed: int = option("seed of the sampler and of measured scores", default=0, range=Range(0, MOST_SEED))
     warm_start: bool = option(
-        "begin with a uniform random sample from inside the budgets, where nothing is proven", default=True
+        "begin with a uniform random sample inside the budgets, if nothing can be proven", default=True
     )
     score: str = option(
         "rank by this score, such as depth, zen or synflow (list: docs/studies.md). Measured scores take"
@@ -99,16 +99,16 @@ class Request(Query, Stored):
             raise RequestError(f"--score {self.score}: the table has a column of that name; register another")
 
     def resolve(self, space: Space | None = None) -> tuple[Space, Goal]:
-        """The space to search and what to look for in it.
+        """The space and the goal of the search.
 
         Raises:
-            RequestError: A part of the request does not make sense.
+            RequestError: A part of the request is invalid.
         """
         space, goal = super().resolve(space)
         proxy = proxies.get(self.score)
         if proxy.closed_form and self.score_batch != BATCH:
             raise RequestError(
-                f"--score-batch {self.score_batch}: {self.score} looks at no images; give another --score"
+                f"--score-batch {self.score_batch}: {self.score} uses no images; give another --score"
             )
         if self.score != DEFAULT_SCORE:
             goal = goal.scored_by(self.score, proxy.more_is_better)
@@ -116,8 +116,8 @@ class Request(Query, Stored):
 
     @classmethod
     def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Values under today's names, from any version."""
-        return super().upgraded({"warm_start": False, **values})  # runs from before there was one
+        """The values of any version, converted to this version."""
+        return super().upgraded({"warm_start": False, **values})  # the first versions had no warm start
 
     def arguments(self) -> str:
         """The request as arguments of the command."""
@@ -125,7 +125,7 @@ class Request(Query, Stored):
 
     def name(self) -> str:
         """A short name for the run's folder."""
-        ends = [
+        bounds = [
             f"{bound.figure}-{exactly(bound.most)}"
             if bound.most < math.inf
             else f"{bound.figure}-from-{exactly(bound.least)}"
@@ -133,11 +133,11 @@ class Request(Query, Stored):
         ]
         score = [self.score] if self.score != DEFAULT_SCORE else []
         aim = [f"pareto-{self.pareto}"] if self.pareto else ["like"] if self.like else []
-        return "-".join([self.space, *score, *aim, *ends]).replace(",", "")
+        return "-".join([self.space, *score, *aim, *bounds]).replace(",", "")
 
     @property
     def evidence(self) -> str | None:
-        """The evidence about the top-ranked row; none where the goal is not the largest NN-Mass."""
+        """The evidence on the top-ranked network; None unless the goal is the largest NN-Mass."""
         if self.score != DEFAULT_SCORE or self.like is not None or self.pareto is not None:
             return None
         if self.space != "mobilenet":

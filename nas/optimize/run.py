@@ -1,4 +1,4 @@
-"""A run of a search, from the request to the tables: prove, explore, save now and then, recount, finish."""
+"""The run of a search: proof, exploration, measurement, and saving of its tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas.exact.feasible_set import ROUGH
 from nas.exact.problem import Problem, inside_of
 from nas.optimize.folder import RunFolder
 from nas.optimize.listing import first_of_each_width
-from nas.optimize.proof import ROWS, Count, Proof, shortly
+from nas.optimize.proof import ROWS, Count, Proof, rounded
 from nas.optimize.request import Request
 from nas.optimize.scores import Scores
 from nas.ranking import candidates, references
@@ -29,26 +29,27 @@ if TYPE_CHECKING:
     from nas.optimize.study import Study
 
 
-_WARM = 100
-"""Largest random sample that a search begins with, where nothing is proven: half a block of trials."""
+_WARM_START = 100
+"""Largest random sample at the start of a search without a proof: half a block of trials."""
 _LEAST_PAUSE = 1.0
+"""Shortest time between saves, in seconds."""
 _PAUSE_RATIO = 20
-"""Saving takes at most about one part in so many of the time."""
+"""The time between saves is at least this multiple of the time of a save."""
 _MEASURED = 100
-"""Candidates that are measured at most to find fast ones, if no more are to be shown."""
+"""Largest number of candidates measured to find fast ones, unless more rows are shown."""
 
 
 class Run:
     """A search, running or finished.
 
     Attributes:
-        proof: The proven rows, once there are, if the goal's figures are sums over stages.
-        found: The candidates so far, best first: the proven rows, and what was explored beside them.
-        explored: What the trials found so far, best first.
-        compared: The references, ranked by the same rules.
-        latency: What was measured of the candidates, if anything was; those too slow are not in `found`.
-        scores: The scores of its networks, if they are not sums over stages.
-        finished: Whether the folder holds all that was asked for: then nothing is written to it.
+        proof: The proven rows; None before `prove`, and if the goal is not a sum over stages.
+        found: The candidates, best first: the proven rows, and the networks found by trials.
+        explored: The networks found by trials, best first.
+        compared: The references, with their ranks.
+        latency: Measured latencies, if any; networks that are too slow are not in `found`.
+        scores: The scores of the networks, if they are not sums over stages.
+        finished: Whether the folder holds all requested trials; then nothing is written to it.
         seconds: Wall time by part.
     """
 
@@ -62,10 +63,10 @@ class Run:
         self.scores = Scores.of(request)
         self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
         self.finished = folder is not None and folder.holds(request)
-        self._recounted: set[str] = set()
+        self._verified: set[str] = set()
         self._shown = 0
         if folder:
-            _ = self._study  # a damaged journal is found out here, before all else
+            _ = self._study  # raises an error for a damaged journal before anything else
         self._kept = self.trials if folder else 0
         if folder and self._kept < folder.trials_done:
             raise RequestError(f"{folder.log} is damaged: it has lost trials; start a new run")
@@ -74,7 +75,7 @@ class Run:
 
     @cached_property
     def _study(self) -> Study:
-        """Optuna's part, which takes as long to import as the proof takes."""
+        """The Optuna study; its import takes as long as the proof."""
         from nas.optimize.study import Journal, Study
 
         self._journal = Journal.load(self.folder.log) if self.folder else Journal()
@@ -83,21 +84,21 @@ class Run:
 
     @property
     def _population(self) -> Population:
-        """The trials so far."""
+        """The networks of all trials."""
         if "_study" in self.__dict__:
             return self._study.population
         return np.zeros((0, len(self.space.choices)), np.uint16)
 
     @property
     def trials(self) -> int:
-        """How many trials there are so far."""
+        """Number of trials done."""
         return len(self._study.rows)
 
     def prove(self, rows: int = ROWS) -> None:
         """Prove the first rows of the table, or the front.
 
         Args:
-            rows: How many rows.
+            rows: Number of rows.
         """
         with self.measured("proof"):
             self.proof = Proof.of(self.request, self.problem, max(rows, ROWS))
@@ -105,7 +106,7 @@ class Run:
 
     @cached_property
     def meeting(self) -> Count:
-        """How many networks meet the bounds."""
+        """The number of networks inside the bounds."""
         with self.measured("count"):
             if self.proof is not None:
                 return self.proof.count()
@@ -115,10 +116,10 @@ class Run:
     def explore(
         self, stop: Callable[[], bool] = lambda: False, on_trial: Callable[[], None] = lambda: None
     ) -> None:
-        """Run the trials that are missing.
+        """Run the remaining trials.
 
         Args:
-            stop: Asked after each trial; what was found until then is kept.
+            stop: Polled after each trial; the results so far are saved.
             on_trial: Called after each trial.
 
         Raises:
@@ -143,18 +144,18 @@ class Run:
         self.save("running")
         if self.found.empty:
             self.save("nothing found")
-            raise RequestError(f"none of {self.trials:,} trials has {self._wanted()}")
+            raise RequestError(f"none of {self.trials:,} trials has {self._unmet()}")
 
     def _first(self) -> Population | None:
-        """A uniform random sample for the first trials, at most half of them, where nothing is proven."""
+        """A uniform random sample for the first trials, at most half of them, if nothing is proven."""
         if self.proof is not None or not self.request.warm_start:
             return None
-        most = min(_WARM, (self.request.trials + 1) // 2)
+        most = min(_WARM_START, (self.request.trials + 1) // 2)
         sample = inside_of(self.problem).sample(most, np.random.default_rng(self.request.seed))
         return self.problem.graph.population(sample)
 
     def _score_references(self, stop: Callable[[], bool]) -> None:
-        """Measure the references that meet the bounds, where scores are measured."""
+        """Measure the scores of references inside the bounds."""
         if self.scores is None:
             return
         named = self._named()
@@ -163,15 +164,17 @@ class Run:
                 if not stop() and all(bound.meets(row[bound.figure]) for bound in self.goal.bounds):
                     self.scores.measure(named[row["name"]])
 
-    def _wanted(self) -> str:
-        """What no trial met, and what to do about it."""
-        wanted = " and ".join(map(str, self.goal.bounds))
-        there_are = f"though {shortly(self.meeting.networks)} networks have"
-        return f"{wanted}, {there_are}; try a wider band or more --trials"
+    def _unmet(self) -> str:
+        """The bounds that no trial met, with a hint."""
+        bounds = " and ".join(map(str, self.goal.bounds))
+        return (
+            f"{bounds}, though {rounded(self.meeting.networks)} networks have; try a wider band or more"
+            " --trials"
+        )
 
     def measure(
         self,
-        wanted: LatencyConfig,
+        config: LatencyConfig,
         top: int,
         stop: Callable[[], bool] = lambda: False,
         on_network: Callable[[], None] = lambda: None,
@@ -179,9 +182,9 @@ class Run:
         """Measure the first `top` candidates, or the first that are fast enough, and the references.
 
         Args:
-            wanted: On what, and how fast they must be.
-            top: How many.
-            stop: Asked before each network; nothing is kept of what was measured until then.
+            config: Device, limit and other settings of the measurement.
+            top: Number of candidates.
+            stop: Polled before each network; measurements so far are discarded.
             on_network: Called after each network.
 
         Raises:
@@ -192,7 +195,7 @@ class Run:
         with self.measured("latency"):
             ranking = self.best(top if self._of_front else max(top, _MEASURED))["arch"]
             try:
-                latency = measure(ranking, wanted, top, self.compared["arch"], stop, on_network)
+                latency = measure(ranking, config, top, self.compared["arch"], stop, on_network)
             except RequestError:
                 self.save("nothing found")
                 raise
@@ -205,7 +208,7 @@ class Run:
         return len(self.goal.optimise) > 1
 
     def best(self, count: int) -> pd.DataFrame:
-        """The first candidates, or so many spread evenly over the front; of those measured, the fast ones."""
+        """The first candidates, or `count` evenly spaced points of the front; only fast ones if measured."""
         found = self.found[self.found["front"]] if "front" in self.found else self.found
         if self.latency:
             found = found[found["arch"].isin(list(self.latency.kept))]
@@ -214,31 +217,31 @@ class Run:
         return found.head(count)
 
     def stop(self) -> None:
-        """Save all as interrupted; a resumed run that has not caught up with what is kept leaves it."""
+        """Save the run as interrupted, unless a resumed run has fewer trials than the folder."""
         if self.trials >= self._kept:
             self._tabulate()
             self.save("interrupted")
 
     def draw(self, top: int) -> None:
-        """Save the figure, with the first `top` candidates marked, or the whole front."""
+        """Save the plot, with the first `top` candidates marked, or the whole front."""
         if self.folder and not self.finished:
             with self.measured("figure"):
-                from nas.optimize.figure import drawn
+                from nas.optimize.figure import plotted
 
                 best = self.best(len(self.found) if self._of_front else top)
                 tried = self.tables.score(self._population)
-                image = drawn(self.request.score, self.goal, tried, self.found, best, self.compared)
+                image = plotted(self.request.score, self.goal, tried, self.found, best, self.compared)
                 self.folder.save(self.folder.figure, image)
 
-    def finish(self, recounted: pd.DataFrame) -> None:
-        """Save all as finished, fvcore having agreed on some of the candidates.
+    def finish(self, verified: pd.DataFrame) -> None:
+        """Save the run as finished.
 
         Args:
-            recounted: arch of these.
+            verified: The candidates verified by fvcore, with the column arch.
         """
-        self._recounted |= set(recounted["arch"])
+        self._verified |= set(verified["arch"])
         self._mark()
-        self._shown = len(recounted)
+        self._shown = len(verified)
         self.save("finished")
 
     @contextmanager
@@ -251,11 +254,11 @@ class Run:
             self.add_seconds(name, time.perf_counter() - start)
 
     def add_seconds(self, name: str, seconds: float) -> None:
-        """Add wall time to what it was spent on, that of earlier parts of a resumed run included."""
+        """Add wall time to a part; a resumed run continues from the stored times."""
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     def save(self, status: Status) -> None:
-        """Write all files of the folder but the figure."""
+        """Write all files of the folder except the plot."""
         if self.folder and not self.finished:
             self.folder.save(self.folder.log, self._journal.text())
             self.folder.save(self.folder.candidates, self.found)
@@ -263,13 +266,13 @@ class Run:
             self.folder.save_state(status, self._facts(status))
 
     def proven(self) -> dict[str, Any] | None:
-        """What is proven of the rows shown, as plain values; nothing where nothing is."""
+        """What is proven about the rows shown, as plain values; None if nothing is."""
         if self.proof is None or self.proof.table.empty:
             return None
         return self.proof.as_json(self._shown, self.meeting) | {"sentence": self.sentence(self._shown)}
 
     def sentence(self, shown: int) -> str:
-        """What is proven of the first rows shown."""
+        """What is proven about the first `shown` rows, in words."""
         if self.proof is not None and len(self.proof.table):
             if self.proof.proven and self.latency and self.latency.slow:
                 return self._ranks_are_proven()
@@ -278,11 +281,11 @@ class Run:
         return f"Nothing is proven: other networks may have a better {name}. Ranks are among those found."
 
     def _ranks_are_proven(self) -> str:
-        """What is proven where slow networks are left out."""
+        """What is proven if slow networks are left out, in words."""
         of = (
             "exact front"
             if self._of_front
-            else f"{shortly(self.meeting.networks)} networks inside the bounds"
+            else f"{rounded(self.meeting.networks)} networks inside the bounds"
         )
         return f"Proven: ranks, in the {of}. Measured: which networks are fast enough."
 
@@ -312,12 +315,12 @@ class Run:
         self._mark()
 
     def widths_of(self, table: pd.DataFrame) -> set[tuple[Value, ...]]:
-        """The base widths of networks of its space."""
-        choices = (self.space.parse(arch).choices() for arch in table["arch"])
-        return {tuple(chosen[name] for name in self.space.base) for chosen in choices}
+        """The base widths of networks of the space."""
+        networks = (self.space.parse(arch).choices() for arch in table["arch"])
+        return {tuple(choices[name] for name in self.space.base) for choices in networks}
 
     def _named(self) -> dict[str, Architecture]:
-        """The architectures to compare with."""
+        """The references by name."""
         named = dict(self.space.references)
         if (
             self.request.like is not None
@@ -327,7 +330,7 @@ class Run:
         return named
 
     def _mark(self) -> None:
-        self.found["recounted"] = self.found["arch"].isin(self._recounted)
+        self.found["recounted"] = self.found["arch"].isin(self._verified)
 
     def _facts(self, status: Status) -> dict[str, Any]:
         return {
@@ -340,7 +343,7 @@ class Run:
             "evidence": self.request.evidence,
             "scores": self.scores.sentence() if self.scores else None,
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
-            "recounted": len(self._recounted),
+            "recounted": len(self._verified),
             **({"latency": self.latency.facts()} if self.latency else {}),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
         }

@@ -1,4 +1,4 @@
-"""The scores of a search that no stage table holds: what a proxy says of networks, each measured once."""
+"""Scores of a search that are not in the stage tables: each network is measured once."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from search_spaces import Architecture, RequestError
 
 @dataclass(frozen=True)
 class Scores:
-    """What a proxy says of networks.
+    """The scores of networks by a proxy.
 
     Attributes:
-        proxy: Who says it.
-        batch: Images that it looks at: normal noise, with random labels.
-        seed: Seed of the weights, of the noise and of the labels.
+        proxy: The proxy.
+        batch: Batch size: images of Gaussian noise, with random labels.
+        seed: Seed of the weights, the noise and the labels.
         known: Scores measured so far, by spec.
     """
 
@@ -31,25 +31,25 @@ class Scores:
 
     @classmethod
     def of(cls, request: Request) -> Self | None:
-        """Those that a request needs; nothing where stage tables hold its score."""
+        """The scores that a request needs; None if the stage tables have its score."""
         if request.score in FIGURES:
             return None
         return cls(proxies.get(request.score), request.score_batch, request.seed)
 
     @property
     def worst(self) -> float:
-        """What nothing is worse than.
+        """The worst possible value.
 
-        It stands for a score that is not a number, and for that of a network outside the bounds, which is not
-        measured: samplers that know constraints do not look at it, and the others learn to keep away.
+        It replaces a score that is nan, and the score of a network outside the bounds, which is not measured:
+        samplers with constraints ignore it, and the others learn to avoid such networks.
         """
         return -math.inf if self.proxy.more_is_better else math.inf
 
     def measure(self, architecture: Architecture) -> float:
-        """What the proxy says of an architecture; measured the first time, then remembered.
+        """The score of an architecture, measured once.
 
         Raises:
-            RuntimeError: The proxy has failed.
+            RuntimeError: The proxy failed.
         """
         spec = str(architecture)
         if spec not in self.known:
@@ -63,14 +63,14 @@ class Scores:
         return self.known[spec]
 
     def sentence(self) -> str | None:
-        """How they were measured; nothing of a closed form."""
+        """How the scores were measured, in words; None for a closed form."""
         if self.proxy.closed_form:
             return None
-        name, seen = self.proxy.name, ", without data"
+        name, inputs = self.proxy.name, ", without data"
         if "images" in self.proxy.needs:
             labels = " with random labels" if "labels" in self.proxy.needs else ""
-            seen = f" on {self.batch} images of normal noise{labels}, not on data"
-        return f"{name} was measured at initialisation (seed {self.seed}){seen}."
+            inputs = f" on {self.batch} images of normal noise{labels}, not on data"
+        return f"{name} was measured at initialisation (seed {self.seed}){inputs}."
 
     def _subject(self, architecture: Architecture) -> Subject:
         if self.proxy.closed_form:

@@ -1,10 +1,10 @@
-"""The Optuna study: samplers by name, trials in blocks, and a log that is saved whole.
+"""The Optuna study: samplers by name, trials in blocks, and a journal that is saved atomically.
 
-Each block starts a new sampler with a random state derived from the seed and the block's number, and what a
-sampler must remember is in the study; so a study cut back to the start of a block goes on as if it had never
-stopped. It lives in Optuna's memory, the fastest of its storages, and each block is copied to the journal
-when it is done: Optuna's own backends write to disk at every step of a trial, which takes longer than the
-trial. The file is what `optuna.storages.journal.JournalFileBackend` and optuna-dashboard read.
+Each block starts a new sampler with a random state derived from the seed and the number of the block, and the
+study stores all other state of the sampler. So a study cut back to the start of a block continues exactly as
+without an interruption. The study is in Optuna's in-memory storage, the fastest, and each finished block is
+copied to the journal: Optuna's own backends write to disk at every step of a trial, which takes longer than
+the trial. `optuna.storages.journal.JournalFileBackend` and optuna-dashboard can read the file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from search_spaces.space import Options
 
 
 def _nsga2(seed: int) -> BaseSampler:
-    """NSGA-II with the population and the crossover that measured best (docs/search.md)."""
+    """NSGA-II with the best population size and crossover of a benchmark (docs/search.md)."""
     return NSGAIISampler(population_size=100, crossover=SBXCrossover(), seed=seed)
 
 
@@ -47,11 +47,11 @@ MAKERS: dict[str, Callable[..., BaseSampler]] = {
     "random": RandomSampler,
     "qmc": QMCSampler,
 }
-"""The samplers of `nas.optimize.request.SAMPLERS`; each takes a seed."""
+"""The samplers by name, as in `nas.optimize.request.Sampler`; each takes a seed."""
 
 
 def make(name: str, seed: int, block: int) -> BaseSampler:
-    """A sampler with the random state that a seed gives to a block of trials."""
+    """The sampler of a block of trials, with a random state derived from the seed and the block."""
     derived = int(np.random.SeedSequence([seed, block]).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -59,7 +59,7 @@ def make(name: str, seed: int, block: int) -> BaseSampler:
 
 
 class Journal(BaseJournalBackend):
-    """A journal in memory.
+    """An Optuna journal in memory.
 
     Attributes:
         logs: The entries, oldest first.
@@ -71,7 +71,7 @@ class Journal(BaseJournalBackend):
 
     @classmethod
     def load(cls, path: Path) -> Journal:
-        """The journal saved in a file; an empty one where there is no file.
+        """The journal of a file; an empty one if the file does not exist.
 
         Raises:
             RequestError: The file is damaged.
@@ -93,7 +93,7 @@ class Journal(BaseJournalBackend):
         return cls(logs)
 
     def text(self) -> str:
-        """All entries, as `load` reads them."""
+        """The contents of the file; the inverse of `load`."""
         return "".join(self._lines)
 
     def cut_from_last(self, attribute: str) -> None:
@@ -103,7 +103,7 @@ class Journal(BaseJournalBackend):
             del self.logs[marks[-1] :], self._lines[marks[-1] :]
 
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
-        """Entries from a number on."""
+        """The entries from a given number on."""
         return self.logs[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
@@ -117,16 +117,17 @@ def _line(log: dict[str, Any]) -> str:
 
 
 BLOCK = 200
-_BLOCK_MARK = "block"
-_ASKED_MARK = "asked"
+"""Trials per block."""
+_BLOCK_ATTRIBUTE = "block"
+_REQUEST_ATTRIBUTE = "asked"
 _NAME = "search"
 
 
 class Study:
-    """A running search.
+    """The trials of a search.
 
     Attributes:
-        rows: For each trial, the number of the option taken for each choice.
+        rows: Option numbers of the network of each trial.
         scoring: Seconds spent on scoring.
     """
 
@@ -147,7 +148,7 @@ class Study:
         }
         choices = {name: list(options) for name, options in space.choices.items()}
         measured = [] if scores is None else [scores.batch]
-        self._asked = json.dumps(
+        self._request = json.dumps(
             [space.name, dict(space.constants), choices, str(goal), sampler, seed, *measured]
         )
         self.rows: list[tuple[int, ...]] = []
@@ -155,7 +156,7 @@ class Study:
         self._open()
 
     def _open(self) -> None:
-        """Take up what the journal holds; an empty one gets a new study."""
+        """Load the study of the journal; create one if the journal is empty."""
         self._memory = InMemoryStorage()
         with _quiet():
             try:
@@ -163,7 +164,7 @@ class Study:
                 if not self._journal.logs:
                     directions = [direction for _, direction in self._goal.optimise]
                     study = optuna.create_study(storage=self._saved, study_name=_NAME, directions=directions)
-                    study.set_user_attr(_ASKED_MARK, self._asked)
+                    study.set_user_attr(_REQUEST_ATTRIBUTE, self._request)
                 optuna.copy_study(
                     from_study_name=_NAME,
                     from_storage=self._saved,
@@ -172,9 +173,9 @@ class Study:
                 )
                 self._study = optuna.load_study(study_name=_NAME, storage=self._memory)
                 self.rows = [self._row(trial.params) for trial in self._completed()]
-                if self._study.user_attrs.get(_ASKED_MARK) != self._asked:
+                if self._study.user_attrs.get(_REQUEST_ATTRIBUTE) != self._request:
                     raise ValueError("it is of another search")
-                self._remember()
+                self._restore_scores()
             except RequestError:
                 raise
             except (LookupError, ValueError, TypeError, AttributeError, AssertionError,
@@ -182,18 +183,18 @@ class Study:
                 raise RequestError(f"the study is damaged ({shown(error)}); start a new run") from None
         self._recorded = len(self.rows)
 
-    def _remember(self) -> None:
-        """Tell the scores what the trials were given, so that nothing is measured twice."""
+    def _restore_scores(self) -> None:
+        """Add the scores of earlier trials to the known scores, so that nothing is measured twice."""
         if self._scores is None or not self.rows:
             return
         meets = self._goal.meets(self._tables.score(self.population))
-        for row, met, trial in zip(self.rows, meets, self._completed(), strict=True):
-            if met:
+        for row, inside, trial in zip(self.rows, meets, self._completed(), strict=True):
+            if inside:
                 self._scores.known[str(self._network(row))] = trial.values[0]
 
     @property
     def population(self) -> Population:
-        """All trials so far, as a population."""
+        """The networks of all trials."""
         return np.array(self.rows, dtype=np.uint16).reshape(len(self.rows), len(self._space.choices))
 
     def run(
@@ -204,16 +205,17 @@ class Study:
         on_block: Callable[[], None] = lambda: None,
         first: Population | None = None,
     ) -> None:
-        """Go on until there are `trials` trials, or `stop` says so.
+        """Run trials until their total is `trials`, or until `stop` returns True.
 
         Args:
-            stop: Asked after each trial.
-            on_trial: Called after each trial; where scores are measured, the trial is in the journal by then.
-            on_block: Called after each block: what is saved now can be resumed without loss.
-            first: Architectures that the first trials take; at most a block of them.
+            trials: Total number of trials.
+            stop: Polled after each trial.
+            on_trial: Called after each trial; if scores are measured, the trial is in the journal already.
+            on_block: Called after each block; a journal saved now is resumed without loss.
+            first: Networks of the first trials; at most a block of them.
         """
         if len(self.rows) < trials and len(self.rows) % BLOCK:
-            self._journal.cut_from_last(_BLOCK_MARK)
+            self._journal.cut_from_last(_BLOCK_ATTRIBUTE)
             self._open()
 
         def after_trial(study: optuna.Study, trial: FrozenTrial) -> None:
@@ -225,15 +227,15 @@ class Study:
 
         with _quiet():
             while len(self.rows) < trials and not stop():
-                block, wanted = len(self.rows) // BLOCK, min(BLOCK, trials - len(self.rows))
-                self._saved.set_study_user_attr(self._study_id(self._saved), _BLOCK_MARK, block)
+                block, count = len(self.rows) // BLOCK, min(BLOCK, trials - len(self.rows))
+                self._saved.set_study_user_attr(self._study_id(self._saved), _BLOCK_ATTRIBUTE, block)
                 self._study.sampler = make(self._sampler, self._seed, block)
                 before = len(self.rows)
                 for row in first if first is not None and not self.rows else ():
                     self._study.enqueue_trial(self._values(row))
-                self._study.optimize(self._try, n_trials=wanted, callbacks=[after_trial])
+                self._study.optimize(self._try, n_trials=count, callbacks=[after_trial])
                 self._record()
-                if len(self.rows) - before < wanted:
+                if len(self.rows) - before < count:
                     break
                 on_block()
 
@@ -242,18 +244,18 @@ class Study:
         return storage.get_study_id_from_name(_NAME)
 
     def _completed(self) -> list[FrozenTrial]:
-        """The trials done; others may wait from a warm start that was broken off."""
+        """The finished trials; others may be waiting after an interrupted warm start."""
         return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
     def _record(self) -> None:
-        """Add the trials since the last time, and what the sampler noted on the study, to the journal."""
+        """Copy new trials and new state of the sampler to the journal."""
         saved = self._study_id(self._saved)
         for trial in self._completed()[self._recorded :]:
             self._saved.create_new_trial(saved, template_trial=trial)
         self._recorded = len(self.rows)
-        known = self._saved.get_study_system_attrs(saved)
+        stored = self._saved.get_study_system_attrs(saved)
         for name, value in self._memory.get_study_system_attrs(self._study_id(self._memory)).items():
-            if known.get(name) != value:
+            if stored.get(name) != value:
                 self._saved.set_study_system_attr(saved, name, value)
 
     def _try(self, trial: Trial) -> tuple[float, ...]:
@@ -277,11 +279,11 @@ class Study:
         return scores.measure(self._network(row))
 
     def _network(self, row: tuple[int, ...]) -> Architecture:
-        """The network of a row; rows that differ in a choice without effect have the same."""
+        """The network of a row; rows that differ only in choices without effect give the same network."""
         return self._space.of_options(self._tables.canonical(np.array([row]))[0])
 
     def _values(self, row: Sequence[int]) -> dict[str, Value]:
-        """The values that a sampler is given for the options of a row; the inverse of `_row`."""
+        """The sampler's values for a row of option numbers; the inverse of `_row`."""
         options = zip(self._space.choices.items(), row, strict=True)
         return {name: choices[number] for (name, choices), number in options if name in self._scales}
 
@@ -294,7 +296,7 @@ class Study:
 
 @dataclass(frozen=True)
 class _Scale:
-    """How a choice is put to a sampler: as a number if its options are evenly spaced, else as categories."""
+    """A choice as a parameter of a sampler: a number if its options are evenly spaced, else categories."""
 
     options: Options
     step: float
@@ -310,14 +312,14 @@ class _Scale:
     def suggest(self, trial: Trial, name: str) -> Value:
         low, high = self.options[0], self.options[-1]
         if not self.step:
-            taken: Value = trial.suggest_categorical(name, list(self.options))  # type: ignore[assignment]
-            return taken
+            value: Value = trial.suggest_categorical(name, list(self.options))  # type: ignore[assignment]
+            return value
         if isinstance(low, int) and isinstance(high, int):
             return trial.suggest_int(name, low, high, step=int(self.step))
         return trial.suggest_float(name, float(low), float(high), step=self.step)
 
     def option(self, value: Value) -> int:
-        """The number of the option that a suggested value means."""
+        """The option number of a suggested value."""
         if not self.step:
             return self.options.index(value)
         number = round((float(value) - float(self.options[0])) / self.step)
@@ -328,14 +330,13 @@ class _Scale:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna from reporting each trial."""
+    """Silence Optuna's messages and warnings during a block."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # samplers that do not use constraints say so each time
+            # Samplers without support for constraints warn in every trial.
+            warnings.simplefilter("ignore", UserWarning)
             yield
     finally:
         optuna.logging.set_verbosity(verbosity)

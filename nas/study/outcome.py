@@ -12,7 +12,7 @@ import pandas as pd
 from nas.cli import progress, wrapped
 from nas.files import write_whole
 from nas.latency import LatencyConfig, Measured, measure
-from nas.runs import made
+from nas.runs import create_folder
 from nas.show import rendered, show
 from nas.study import report
 from nas.study.compare import combined, lines, lines_figure
@@ -134,7 +134,7 @@ def conclude_comparison(folders: Sequence[StudyFolder], path: Path | None) -> No
     linked = table[table["nn_mass"] > 0]
     tables = {score: lines(linked, score) for score in ("nn_mass", "params")}
     dataset = folders[0].request.order.title
-    path = made(path, StudyFolder.under, f"together-{dataset}")
+    path = create_folder(path, StudyFolder.under, f"together-{dataset}")
     write_whole(path / "networks.csv", table)
     title = f"{len(linked)} networks of {len(tables['nn_mass'])} base widths on {dataset}"
     write_whole(path / "across.png", lines_figure(linked, list(tables), title))

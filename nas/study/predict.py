@@ -102,7 +102,7 @@ def _scores(table: pd.DataFrame) -> list[str]:
 def _family_of(
     architectures: Sequence[Architecture], table: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, Value]]:
-    """The study's networks of the architectures' family, and the constants they share."""
+    """The study's networks of the architectures' family, and their common constants."""
     families = dict.fromkeys(one.family for one in architectures if one.family in search_spaces.names())
     if len(families) != 1:
         of = " and ".join(families) or "no space"

@@ -133,7 +133,7 @@ def base_of(arch: str) -> str:
 
 
 def distinguishing(bases: Sequence[str]) -> list[str]:
-    """Base widths in words, without the parts that all of them share.
+    """Base widths in words, without their common parts.
 
     >>> distinguishing(["width_mult 1, op conv3x3", "width_mult 2, op conv3x3"])
     ['width_mult 1', 'width_mult 2']

@@ -1,4 +1,4 @@
-"""What all commands share: numbers as people type them, errors in one line, signals and streams."""
+"""The parts common to all commands: numbers, one-line errors, signals and streams."""
 
 from __future__ import annotations
 

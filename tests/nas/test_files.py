@@ -73,7 +73,7 @@ def test_a_pipe_is_not_a_table(read: Callable[[Path], object], tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", r"t\.csv is not a table: it is empty"),
         (b"arch\n\xff\n", "it is not text in UTF-8"),
@@ -84,9 +84,9 @@ def test_a_pipe_is_not_a_table(read: Callable[[Path], object], tmp_path: Path) -
         (b"arch\nmlp:mlp_8\nmlp:q\n", r"t\.csv, row 2: spec 'mlp:q'"),
     ],
 )
-def test_a_table_of_another_kind_is_described(content: bytes, said: str, tmp_path: Path) -> None:
+def test_a_table_of_another_kind_is_described(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(RequestError, match=said):
+    with pytest.raises(RequestError, match=message):
         from_table(tmp_path / "t.csv", None, None)
 
 

@@ -90,11 +90,11 @@ def test_the_class_refuses_the_numbers_that_the_command_line_refuses(kind: type,
 def test_every_option_says_what_it_means_and_what_is_usual(kind: type) -> None:
     parser = Parser("test")
     add_options(parser, kind)
-    said = " ".join(parser.format_help().split())
+    text = " ".join(parser.format_help().split())
     for each in options_of(kind).values():
         assert each.described() and each.described() == each.described().strip()
         if each.alone and not each.keys:
-            assert each.flags[0] in said
+            assert each.flags[0] in text
     assert len({flag for each in options_of(kind).values() for flag in each.flags}) >= len(options_of(kind))
 
 
@@ -156,10 +156,10 @@ def test_the_help_fits_80_columns_and_has_one_format_of_numbers(
 
 
 def test_the_help_lists_what_set_takes() -> None:
-    said = train_parser().format_help()
+    text = train_parser().format_help()
     for name, each in options_of(Recipe).items():
-        assert f"\n  {name} " in said
-        assert all(word in said for word in each.text().split())
+        assert f"\n  {name} " in text
+        assert all(word in text for word in each.text().split())
 
 
 def test_requests_of_earlier_versions_are_read() -> None:
@@ -192,8 +192,8 @@ def test_one_field_is_all_that_an_option_takes(capsys: pytest.CaptureFixture[str
     assert parsed(Cup, ["--size", "30", "--milk"]) == {"size": 30, "milk": True}
     assert words(Cup(30, "black", True)) == ["--size", "30", "--tea", "black", "--milk"]
     assert read(Cup, "milk", "True") is True
-    for name, text, said in (("siz", "3", "did you mean size"), ("tea", "blak", "did you mean black")):
-        with pytest.raises(RequestError, match=said):
+    for name, text, message in (("siz", "3", "did you mean size"), ("tea", "blak", "did you mean black")):
+        with pytest.raises(RequestError, match=message):
             read(Cup, name, text)
     with pytest.raises(
         RequestError, match=r"tea is 'gren', expected one of green, black \(did you mean green\?\)"

@@ -1,4 +1,4 @@
-"""Folders of runs: new ones apart from old ones, and what is not one is said in a line."""
+"""Folders of runs: creation, locks, run.json, and invalid folders."""
 
 import fcntl
 import json
@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from nas.files import write_whole
-from nas.runs import Folder, begun, locked, made, versions
+from nas.runs import Folder, create_folder, locked, new_folder, versions
 from nas.schema import Stored
 from search_spaces import RequestError
 
 
 @dataclass(frozen=True)
-class Wish(Stored):
+class Example(Stored):
     """A request."""
 
     size: int
@@ -33,60 +33,71 @@ class Wish(Stored):
         return f"size-{self.size}"
 
 
-class WishFolder(Folder[Wish]):
+class ExampleFolder(Folder[Example]):
     """Its folder."""
 
-    request_class = Wish
+    request_class = Example
     kind = "search"
-    module = "nas.wish"
-    under = Path("wishes")
+    module = "nas.example"
+    under = Path("items")
     packages = ("numpy",)
 
     def facts(self) -> dict[str, int]:
-        """How many wishes there are."""
-        return {"wishes": self.fact("wishes", int, 1)}
+        """Number of items."""
+        return {"items": self.fact("items", int, 1)}
 
 
 def test_a_folder_is_created_opened_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = WishFolder.create(Wish(3), None, {"wishes": 2})
-    assert folder.path.parent == Path("wishes") and folder.path.name.endswith("-size-3")
+    folder = ExampleFolder.create(Example(3), None, {"items": 2})
+    assert folder.path.parent == Path("items") and folder.path.name.endswith("-size-3")
     state = json.loads((folder.path / "run.json").read_text())
-    assert list(state) == ["format", "status", "request", "wishes", "versions", "machine"]
-    assert (state["status"], state["request"], state["wishes"]) == ("running", {"size": 3}, 2)
-    again = WishFolder.open(folder.path)
-    assert (again.request, again.state, again.finished) == (Wish(3), state, False)
+    assert list(state) == ["format", "status", "request", "items", "versions", "machine"]
+    assert (state["status"], state["request"], state["items"]) == ("running", {"size": 3}, 2)
+    again = ExampleFolder.open(folder.path)
+    assert (again.request, again.state, again.finished) == (Example(3), state, False)
     again.save_state("finished", {"best": 7})
-    assert again.finished and WishFolder.open(folder.path).state == {**state, "status": "finished", "best": 7}
+    assert again.finished and ExampleFolder.open(folder.path).state == {
+        **state,
+        "status": "finished",
+        "best": 7,
+    }
     again.save(again.path / "table.csv", pd.DataFrame({"a": [1]}))
     assert (again.path / "table.csv").read_text() == "a\n1\n"
     with pytest.raises(RequestError, match=r"cannot write .*none.table\.csv: there is no such file"):
         again.save(again.path / "none" / "table.csv", "")
-    assert WishFolder(Path("a b"), Wish(3)).resume == "python -m nas.wish --resume 'a b'"
+    assert ExampleFolder(Path("a b"), Example(3)).resume == "python -m nas.example --resume 'a b'"
 
 
 def test_versions_that_changed_are_named(tmp_path: Path) -> None:
-    folder = WishFolder.create(Wish(3), tmp_path / "run")
-    assert not WishFolder.open(folder.path).changes
+    folder = ExampleFolder.create(Example(3), tmp_path / "run")
+    assert not ExampleFolder.open(folder.path).changes
     state = {**folder.state, "versions": {**folder.state["versions"], "numpy": "0.1"}}
     (folder.path / "run.json").write_text(json.dumps(state))
-    assert WishFolder.open(folder.path).changes == [f"numpy was 0.1, is {versions(['numpy'])['numpy']}"]
+    assert ExampleFolder.open(folder.path).changes == [f"numpy was 0.1, is {versions(['numpy'])['numpy']}"]
 
 
 def test_folders_of_one_second_are_numbered(tmp_path: Path) -> None:
-    found = {made(None, tmp_path / "runs", "mlp") for _ in range(3)}
+    found = {create_folder(None, tmp_path / "runs", "mlp") for _ in range(3)}
     assert len(found) == 3 and all(path.is_dir() and "-mlp" in path.name for path in found)
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
-    assert made(tmp_path / "new", tmp_path, "x") == made(tmp_path / "new", tmp_path, "x") == tmp_path / "new"
+    assert (
+        create_folder(tmp_path / "new", tmp_path, "x")
+        == create_folder(tmp_path / "new", tmp_path, "x")
+        == tmp_path / "new"
+    )
     (tmp_path / "new" / "file").touch()
     with pytest.raises(RequestError, match="is not empty; choose another --out, or go on with --resume"):
-        made(tmp_path / "new", tmp_path, "x")
+        create_folder(tmp_path / "new", tmp_path, "x")
     file = tmp_path / "new" / "file"
-    for path, said in ((file, "a file of that name exists"), (file / "run", "a part of the path is a file")):
-        with pytest.raises(RequestError, match=f"cannot write {path}: {said}, .*; choose another path"):
-            made(path, tmp_path, "x")
+    for path, message in (
+        (file, "a file of that name exists"),
+        (file / "run", "a part of the path is a file"),
+    ):
+        with pytest.raises(RequestError, match=f"cannot write {path}: {message}, .*; choose another path"):
+            create_folder(path, tmp_path, "x")
 
 
 @pytest.mark.parametrize(
@@ -100,9 +111,9 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 def test_a_damaged_description_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(RequestError, match=r"run\.json is damaged .*; start a new search"):
-        WishFolder.open(tmp_path)
+        ExampleFolder.open(tmp_path)
     (tmp_path / "run.json").write_text('{"request": {"size": 3}}')
-    assert WishFolder.open(tmp_path).request == Wish(3)
+    assert ExampleFolder.open(tmp_path).request == Example(3)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +123,12 @@ def test_a_damaged_description_is_named(content: str, tmp_path: Path) -> None:
 def test_a_run_of_another_kind_is_named(kind: str, state: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(state)
     with pytest.raises(RequestError, match=f"is the folder of a {kind}, expected that of a search"):
-        WishFolder.open(tmp_path)
+        ExampleFolder.open(tmp_path)
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="none is not the folder of a search"):
-        WishFolder.open(tmp_path / "none")
+        ExampleFolder.open(tmp_path / "none")
     assert versions(["numpy", "no-such-package"])["no-such-package"] == "not installed"
 
 
@@ -128,7 +139,7 @@ def hold(folder: Path) -> int:
     return held
 
 
-def test_a_folder_in_use_says_by_whom(tmp_path: Path) -> None:
+def test_the_error_names_the_holder_of_a_lock(tmp_path: Path) -> None:
     who = {"pid": "42", "host": "there", "since": "yesterday"}
     (tmp_path / ".lock").write_text(json.dumps(who))
     held = hold(tmp_path)
@@ -174,12 +185,12 @@ def test_what_a_failed_start_left_is_used(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
     for name in (".lock", ".run.json.1a2b.unfinished", ".run.json.unfinished"):
         (tmp_path / name).touch()
-    with pytest.raises(RequestError, match="no search was begun in it; begin one with --out"):
-        WishFolder.open(tmp_path)
-    with begun(tmp_path, tmp_path, "x") as folder:
+    with pytest.raises(RequestError, match="no search was started in it; start one with --out"):
+        ExampleFolder.open(tmp_path)
+    with new_folder(tmp_path, tmp_path, "x") as folder:
         write_whole(folder / "run.json", "{}")
     assert sorted(file.name for file in tmp_path.iterdir()) == ["checkpoints", "run.json"]
-    with pytest.raises(RequestError, match="is not empty"), begun(tmp_path, tmp_path, "x"):
+    with pytest.raises(RequestError, match="is not empty"), new_folder(tmp_path, tmp_path, "x"):
         pass
 
 
@@ -189,7 +200,7 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
     for path in (tmp_path / "new", None):
         with (
             pytest.raises(RequestError, match=r"cannot write .*: File too large"),
-            begun(path, tmp_path / "runs", "x") as folder,
+            new_folder(path, tmp_path / "runs", "x") as folder,
         ):
             try:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
@@ -199,24 +210,24 @@ def test_a_start_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["runs"] and not list((tmp_path / "runs").iterdir())
     (tmp_path / "first").mkdir()
     held = hold(tmp_path / "first")
-    with pytest.raises(RequestError, match="is in use"), begun(tmp_path / "first", tmp_path, "x"):
+    with pytest.raises(RequestError, match="is in use"), new_folder(tmp_path / "first", tmp_path, "x"):
         pass
     os.close(held)
-    with begun(tmp_path / "first", tmp_path, "x"):
+    with new_folder(tmp_path / "first", tmp_path, "x"):
         pass
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.json")
     with pytest.raises(RequestError, match=r"is not the folder of a search: run\.json: not a regular file"):
-        WishFolder.open(tmp_path)
+        ExampleFolder.open(tmp_path)
     (tmp_path / "run.json").unlink()
     (tmp_path / "run.json").symlink_to("/dev/zero")
     with pytest.raises(RequestError, match="not a regular file"):
-        WishFolder.open(tmp_path)
+        ExampleFolder.open(tmp_path)
 
 
 def test_a_wrong_request_in_a_description_is_not_damage(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"request": {"size": -1}}')
     with pytest.raises(RequestError, match=r"run\.json: size is -1$"):
-        WishFolder.open(tmp_path)
+        ExampleFolder.open(tmp_path)

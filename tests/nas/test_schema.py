@@ -57,7 +57,7 @@ def test_values_become_what_they_were() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ([], r"Outer is \[\], expected Outer"),
         ({}, "parts"),
@@ -76,8 +76,8 @@ def test_values_become_what_they_were() -> None:
         ({"parts": [], "text": {}}, r"text is \{\}, expected str"),
     ],
 )
-def test_what_does_not_fit_is_named(values: object, said: str) -> None:
-    with pytest.raises(TypeError, match=said):
+def test_the_error_names_the_wrong_value(values: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
         built(Outer, values)
 
 

@@ -45,7 +45,7 @@ def plane(generator: np.random.Generator, noise: float, recipes: int = 3, layout
     return trained(terms, top1, recipe, np.tile(np.arange(layouts), recipes))
 
 
-def test_a_line_computed_by_hand() -> None:
+def test_an_explicitly_calculated_line() -> None:
     # Without the first network, the line through (1, 2) and (2, 2) predicts 2, not 0. Without the second, the
     # line through (0, 0) and (2, 2) predicts 1, not 2. Without the third, (0, 0) and (1, 2) predict 4, not 2.
     top1, one_recipe = np.array([0.0, 2.0, 2.0]), np.zeros(3, int)

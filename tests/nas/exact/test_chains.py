@@ -32,7 +32,7 @@ def bounded(draw: st.DrawFn) -> tuple[StageTables, list[Band]]:
     bands = []
     for column in draw(st.lists(st.integers(0, 3), max_size=3, unique=True)):
         order = np.sort(figures[:, column])
-        place = st.floats(0, 1).map(lambda share, order=order: int(order[round(share * (len(order) - 1))]))
+        place = st.floats(0, 1).map(lambda part, order=order: int(order[round(part * (len(order) - 1))]))
         ends = sorted(draw(place) + draw(st.sampled_from([0, 0, -1, 1])) for _ in range(2))
         kind = draw(st.sampled_from(["cap", "floor", "band"]))
         bands.append((column, -1 if kind == "cap" else ends[0], 10**9 if kind == "floor" else ends[1]))

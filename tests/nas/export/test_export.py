@@ -66,7 +66,7 @@ def test_the_file_is_the_same_network(form: str, family: str, tmp_path: Path) ->
         )
 
 
-def test_files_say_what_they_are(tmp_path: Path) -> None:
+def test_files_contain_a_description(tmp_path: Path) -> None:
     import onnx
     from safetensors import safe_open
 
@@ -127,24 +127,26 @@ def test_the_command_exports_what_was_trained(
     given = ["--dataset", "folder", "--data", str(images), "--set", "batch=12", "lr=0.05", "epochs=1"]
     assert train(["--arch", "mlp:mlp_8", *given, "--seeds", "3,4", "--out", "run"]) == 0
     assert main(["run", "--seed", "4", "--format", "onnx", "state_dict"]) == 0
-    said = capsys.readouterr().out
-    assert max(map(len, said.splitlines())) <= 80 and "of the largest logit" in said
-    assert "run/export/row1-seed4.onnx" in said and "takes pixels from 0 to 1" in said
+    output = capsys.readouterr().out
+    assert max(map(len, output.splitlines())) <= 80 and "of the largest logit" in output
+    assert "run/export/row1-seed4.onnx" in output and "takes pixels from 0 to 1" in output
     module = nas.load("run", row=1, seed=4)
     kept = torch.load(tmp_path / "run" / "export" / "row1-seed4.pt", weights_only=True)
     assert all(torch.equal(value, kept[name]) for name, value in module.state_dict().items())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["nowhere"], "nowhere is not the folder of a training"),
         (["nowhere", "--format", "tflite"], "invalid choice: 'tflite'"),
         (["nowhere", "--row", "0"], "'0' is not a whole number of at least 1"),
     ],
 )
-def test_nonsense_gets_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said in refused(main, arguments, capsys)
+def test_an_invalid_request_gets_one_line(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in refused(main, arguments, capsys)
 
 
 def test_nonsense_in_a_process_of_its_own(command: Command) -> None:

@@ -150,7 +150,7 @@ def test_a_reader_that_has_gone_is_no_fault(tmp_path: Path, arguments: list[str]
 
 
 def test_like_of_no_mass_is_no_fault(command: Command) -> None:
-    """Also: a network that is like itself is shown once, at the resolution asked for."""
+    """Also: a network like itself is shown once, at the requested resolution."""
     massless = ["--like", "w0.35_d1-1-1-1-1-1-1", "--fix", "resolution=32"]
     done = command("nas.search", "--space", "mobilenet", *massless, "--trials", "30", "--top", "1")
     assert done.returncode == 0, done.stderr
@@ -167,7 +167,7 @@ def test_choices_are_shown(command: Command) -> None:
 
 
 NONSENSE = {
-    "no space": ([], "give --space, one of densenet, mlp"),
+    "no space": ([], "give --space, one of densenet, mbconv"),
     "unknown space": (["--space", "mobilnet"], "did you mean mobilenet?"),
     "unknown sampler": (["--space", "mlp", "--sampler", "tpo"], "did you mean tpe?"),
     "unknown reference": (
@@ -244,7 +244,7 @@ NONSENSE = {
         ["--space", "mobilenet", "--like", "w0.33"],
         "--like keeps the base width of w0.33",
     ),
-    "no run": (["--resume", "."], "no search was begun in it"),
+    "no run": (["--resume", "."], "no search was started in it"),
     "unknown score": (
         ["--space", "mlp", "--score", "zenn"],
         "(did you mean zen?); there are nn_mass, params",
@@ -259,7 +259,7 @@ NONSENSE = {
     ),
     "images for no score that sees them": (
         ["--space", "mlp", "--score", "depth", "--score-batch", "8"],
-        "--score-batch 8: depth looks at no images",
+        "--score-batch 8: depth uses no images",
     ),
     "a batch of one": (["--space", "mlp", "--score", "zen", "--score-batch", "1"], "of at least 2"),
     "unwritable": (["--space", "mlp", "--out", "/proc/self/run"], "cannot write /proc/self/run"),
@@ -286,7 +286,7 @@ def test_nonsense_in_a_process_of_its_own(command: Command, tmp_path: Path, case
 
 
 class TestResume:
-    """A run goes on where it stopped, whatever stopped it, to the table of an unbroken run."""
+    """An interrupted or killed run resumes to the table of an uninterrupted run."""
 
     trials = 1000
     given = (
@@ -307,15 +307,20 @@ class TestResume:
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def unbroken(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    def complete(begin: Begin, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
         """The table of a run that nothing stopped."""
-        folder = tmp_path_factory.mktemp("unbroken")
+        folder = tmp_path_factory.mktemp("complete")
         assert begin(folder, "nas.search", *TestResume.given).ended().returncode == 0
         return unlike_time(folder / "run")
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_interrupted(
-        self, begin: Begin, command: Command, tmp_path: Path, unbroken: pd.DataFrame, number: signal.Signals
+        self,
+        begin: Begin,
+        command: Command,
+        tmp_path: Path,
+        complete: pd.DataFrame,
+        number: signal.Signals,
     ) -> None:
         run = tmp_path / "run"
         begun = begin(tmp_path, "nas.search", *self.given, constants=self.constants)
@@ -328,11 +333,11 @@ class TestResume:
         state = json.loads((run / "run.json").read_text())
         assert state["status"] == "interrupted" and 0 < state["trials_done"] < self.trials
         assert len(candidates(run)) == state["candidates"] > 0
-        self.resumes(command, run, unbroken)
+        self.resumes(command, run, complete)
 
     @pytest.mark.parametrize("saves", [1, 3])
     def test_killed(
-        self, begin: Begin, command: Command, tmp_path: Path, unbroken: pd.DataFrame, saves: int
+        self, begin: Begin, command: Command, tmp_path: Path, complete: pd.DataFrame, saves: int
     ) -> None:
         run, seen = tmp_path / "run", set[int]()
         begun = begin(tmp_path, "nas.search", *self.given, constants=self.constants)
@@ -349,13 +354,13 @@ class TestResume:
         assert len(Journal.load(run / "study.log").logs) > 0
         if (run / "candidates.csv").exists():
             assert candidates(run)["arch"].is_unique
-        self.resumes(command, run, unbroken)
+        self.resumes(command, run, complete)
 
-    def resumes(self, command: Command, run: Path, unbroken: pd.DataFrame) -> None:
+    def resumes(self, command: Command, run: Path, complete: pd.DataFrame) -> None:
         done = command("nas.search", "--resume", str(run), "--top", "1", "--format", "csv")
         assert done.returncode == 0, done.stderr
         assert json.loads((run / "run.json").read_text())["status"] == "finished"
-        pd.testing.assert_frame_equal(unlike_time(run), unbroken)
+        pd.testing.assert_frame_equal(unlike_time(run), complete)
 
     def test_more_trials_may_be_asked_for(self, command: Command, tmp_path: Path) -> None:
         shown = ("--top", "1", "--format", "csv")
@@ -378,12 +383,12 @@ class TestResume:
         run = tmp_path / "run"
         assert command("nas.search", *TINY, "--trials", "40", "--top", "1", "--out", "run").returncode == 0
         for arguments, message in (
-            (["--space", "resnet"], "was asked for as --space mlp --flops 20K"),
-            (["--flops", "30K"], "was asked for as"),
-            (["--params", "3M"], "was asked for as"),
-            (["--seed", "3"], "was asked for as"),
-            (["--score", "params"], "was asked for as"),
-            (["--score-batch", "8"], "was asked for as"),
+            (["--space", "resnet"], "the request of that run is --space mlp --flops 20K"),
+            (["--flops", "30K"], "the request of that run is"),
+            (["--params", "3M"], "the request of that run is"),
+            (["--seed", "3"], "the request of that run is"),
+            (["--score", "params"], "the request of that run is"),
+            (["--score-batch", "8"], "the request of that run is"),
             (["--trials", "20"], "the total of that run is 40 already"),
             (["--out", "other"], "leave out --out"),
         ):

@@ -50,10 +50,10 @@ def test_the_default_sampler_goes_on_to_the_same_table(tmp_path: Path) -> None:
     begun(tmp_path / "run", BLOCK + 150)
     resumed = Run(REQUEST, Problem.of(REQUEST), RunFolder.open(tmp_path / "run"))
     resumed.explore()
-    unbroken = Run(REQUEST, Problem.of(REQUEST))
-    unbroken.explore()
-    assert resumed.found.equals(unbroken.found)
-    assert (resumed.compared == unbroken.compared).all(axis=None)
+    uninterrupted = Run(REQUEST, Problem.of(REQUEST))
+    uninterrupted.explore()
+    assert resumed.found.equals(uninterrupted.found)
+    assert (resumed.compared == uninterrupted.compared).all(axis=None)
 
 
 def test_a_log_that_lost_trials_is_damaged(tmp_path: Path) -> None:

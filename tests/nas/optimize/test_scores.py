@@ -107,8 +107,8 @@ def test_scores_follow_from_the_seed(seen: Counter[str]) -> None:
 
 
 def request(**changes: object) -> Request:
-    asked = {"trials": BLOCK + 60, "score": "unlike", "score_batch": 4, **changes}
-    return Request("mlp", {"params": str(CAP)}, **asked)  # type: ignore[arg-type]
+    options = {"trials": BLOCK + 60, "score": "unlike", "score_batch": 4, **changes}
+    return Request("mlp", {"params": str(CAP)}, **options)  # type: ignore[arg-type]
 
 
 def begun(wanted: Request, folder: Path | None) -> Run:
@@ -129,10 +129,10 @@ def test_a_stopped_search_goes_on_to_the_same_and_measures_nothing_again(
     resumed = begun(RunFolder.open(folder).request, folder)
     resumed.explore()
     assert not kept & set(seen)
-    unbroken = begun(wanted, None)
-    unbroken.explore()
-    pd.testing.assert_frame_equal(resumed.found, unbroken.found)
-    pd.testing.assert_frame_equal(resumed.compared, unbroken.compared)
+    uninterrupted = begun(wanted, None)
+    uninterrupted.explore()
+    pd.testing.assert_frame_equal(resumed.found, uninterrupted.found)
+    pd.testing.assert_frame_equal(resumed.compared, uninterrupted.compared)
 
 
 def test_a_search_by_a_score_goes_on_in_another_process(command: Command, tmp_path: Path) -> None:
@@ -145,11 +145,11 @@ def test_a_search_by_a_score_goes_on_in_another_process(command: Command, tmp_pa
     assert done.returncode == 0, done.stderr
     whole = command("nas.search", *short, "--trials", "40", "--out", "whole")
     assert whole.returncode == 0, whole.stderr
-    resumed, unbroken = (pd.read_csv(tmp_path / name / "candidates.csv") for name in ("run", "whole"))
-    pd.testing.assert_frame_equal(resumed, unbroken)
+    resumed, uninterrupted = (pd.read_csv(tmp_path / name / "candidates.csv") for name in ("run", "whole"))
+    pd.testing.assert_frame_equal(resumed, uninterrupted)
     for arguments in (["--score", "zen"], ["--score-batch", "8"]):
         refused = command("nas.search", "--resume", "run", *arguments)
-        assert refused.returncode == 2 and "was asked for as" in refused.stderr
+        assert refused.returncode == 2 and "the request of that run is" in refused.stderr
 
 
 def test_what_is_measured_is_in_the_journal_at_once(seen: Counter[str]) -> None:
@@ -214,7 +214,7 @@ def test_a_search_by_another_score_begins_with_draws_from_inside() -> None:
     assert (trials_of(found) < 20).sum() > 15  # by chance hardly one of the 20 would lie in so narrow a band
 
 
-def test_a_score_that_fails_says_of_what() -> None:
+def test_the_error_of_a_score_names_the_network() -> None:
     @register("failing", "network")
     def failing(subject: Subject) -> float:
         raise ValueError("no layers")

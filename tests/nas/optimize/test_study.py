@@ -44,8 +44,8 @@ def study(
 )  # fmt: skip
 def test_a_stopped_study_goes_on_as_if_it_had_not(tmp_path: Path, sampler: str, goal: str, stop: int) -> None:
     trials = BLOCK + 100
-    unbroken = study(sampler, GOALS[goal])
-    unbroken.run(trials)
+    uninterrupted = study(sampler, GOALS[goal])
+    uninterrupted.run(trials)
 
     journal = Journal()
     stopped = study(sampler, GOALS[goal], journal=journal)
@@ -56,7 +56,7 @@ def test_a_stopped_study_goes_on_as_if_it_had_not(tmp_path: Path, sampler: str, 
     resumed = study(sampler, GOALS[goal], journal=Journal.load(tmp_path / "study.log"))
     assert resumed.rows == stopped.rows
     resumed.run(trials)
-    assert resumed.rows == unbroken.rows
+    assert resumed.rows == uninterrupted.rows
 
 
 def test_options_out_of_range_are_damage() -> None:
@@ -127,10 +127,10 @@ def test_a_log_of_another_space_is_refused(tmp_path: Path) -> None:
 
 def test_a_warm_start_comes_first_and_goes_on_the_same() -> None:
     first = np.random.default_rng(0).integers(0, [len(o) for o in SPACE.choices.values()], (30, 15))
-    unbroken = study()
-    unbroken.run(BLOCK + 50, first=first)
-    assert unbroken.rows[:30] == list(map(tuple, first.tolist()))
-    assert len(unbroken.rows) == BLOCK + 50
+    uninterrupted = study()
+    uninterrupted.run(BLOCK + 50, first=first)
+    assert uninterrupted.rows[:30] == list(map(tuple, first.tolist()))
+    assert len(uninterrupted.rows) == BLOCK + 50
 
     journal = Journal()
     stopped = study(journal=journal)
@@ -139,7 +139,7 @@ def test_a_warm_start_comes_first_and_goes_on_the_same() -> None:
     resumed = study(journal=journal)
     assert resumed.rows == stopped.rows
     resumed.run(BLOCK + 50, first=first)
-    assert resumed.rows == unbroken.rows
+    assert resumed.rows == uninterrupted.rows
 
 
 def test_a_warm_start_of_more_than_the_trials_is_cut() -> None:

@@ -1,4 +1,4 @@
-"""Proxies: values computed by hand, and a conformance suite for every registered proxy."""
+"""Proxies: explicitly calculated values, and a conformance suite for every registered proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of studies share: a table with a known answer, and the options of a short training."""
+"""Fixtures of the tests of studies: a table with a known answer, and the options of a short training."""
 
 from __future__ import annotations
 

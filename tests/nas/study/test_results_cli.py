@@ -111,7 +111,7 @@ def test_incomplete_studies_are_refused(
     (tmp_path / "empty").mkdir()
     for other, message in (
         ("nowhere", "is not the folder of a study"),
-        ("empty", "no study was begun in it"),
+        ("empty", "no study was started in it"),
     ):
         assert message in refused(report, [str(copy), str(tmp_path / other)], capsys)
     assert "give --latency cpu as well" in refused(report, [str(copy), "--latency-threads", "2"], capsys)

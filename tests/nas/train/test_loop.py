@@ -48,8 +48,8 @@ def test_a_resumed_training_is_equal_bit_for_bit(
     kept: str, stop_after: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     data: Data = request.getfixturevalue(kept)
-    unbroken = training(data)
-    expected = run(unbroken)
+    uninterrupted = training(data)
+    expected = run(uninterrupted)
     stopped, steps = training(data), iter(range(1, 100))
     epochs = []
     while (epoch := stopped.run_epoch(lambda: next(steps) >= stop_after)) is not None:
@@ -59,17 +59,17 @@ def test_a_resumed_training_is_equal_bit_for_bit(
     resumed = training(data)
     resumed.load_state(torch.load(tmp_path / "state.pt", weights_only=True))
     epochs += run(resumed)
-    assert same(weights(resumed), weights(unbroken))
+    assert same(weights(resumed), weights(uninterrupted))
     results = [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in epochs]
     assert results == [(epoch.train_loss, epoch.top1, epoch.top5) for epoch in expected]
 
 
 def test_a_pause_changes_nothing(data: Data) -> None:
-    unbroken, paused = training(data), training(data)
-    run(unbroken)
+    uninterrupted, paused = training(data), training(data)
+    run(uninterrupted)
     while paused.epoch < 3:
         paused.run_epoch(lambda: True)
-    assert same(weights(paused), weights(unbroken))
+    assert same(weights(paused), weights(uninterrupted))
 
 
 @pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
