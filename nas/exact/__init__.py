@@ -1,7 +1,7 @@
 """Exact answers about whole spaces: proven optima inside budgets, Pareto fronts, counts and uniform samples.
 
-All functions take any space, by name or as a `search_spaces.Space`, and need at most a few seconds, whatever
-its size, because architectures are chains of stages. Budgets are written as on the command line ("400M",
+All functions take any space, by name or as a `search_spaces.Space`, and need at most a few seconds for any
+size, because architectures are chains of stages. Budgets are written as on the command line ("400M",
 "380M:400M"), or as a number or a tuple.
 """
 

@@ -149,7 +149,7 @@ def test_an_invalid_request_gets_one_line(
     assert message in refused(main, arguments, capsys)
 
 
-def test_nonsense_in_a_process_of_its_own(command: Command) -> None:
+def test_an_invalid_request_exits_with_2(command: Command) -> None:
     done = command("nas.export", "nowhere")
     assert done.returncode == 2 and not done.stdout
     assert "nowhere is not the folder of a training" in done.stderr and done.stderr.count("\n") == 1

@@ -166,7 +166,7 @@ def test_choices_are_shown(command: Command) -> None:
     assert "resolution" in done.stdout
 
 
-NONSENSE = {
+INVALID = {
     "no space": ([], "give --space, one of densenet, mbconv"),
     "unknown space": (["--space", "mobilnet"], "did you mean mobilenet?"),
     "unknown sampler": (["--space", "mlp", "--sampler", "tpo"], "did you mean tpe?"),
@@ -266,19 +266,19 @@ NONSENSE = {
 }
 
 
-@pytest.mark.parametrize("case", NONSENSE)
-def test_nonsense_gets_one_line(
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_request_gets_one_line(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments, message = NONSENSE[case]
+    arguments, message = INVALID[case]
     assert message in refused(main, arguments, capsys)
     assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize("case", ["unknown space", "empty band", "no such argument", "unwritable"])
-def test_nonsense_in_a_process_of_its_own(command: Command, tmp_path: Path, case: str) -> None:
-    arguments, message = NONSENSE[case]
+def test_an_invalid_request_exits_with_2(command: Command, tmp_path: Path, case: str) -> None:
+    arguments, message = INVALID[case]
     done = command("nas.search", *arguments)
     assert done.returncode == 2 and not done.stdout
     assert message in done.stderr and done.stderr.count("\n") == 1
