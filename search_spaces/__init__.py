@@ -1,4 +1,4 @@
-"""Search spaces: families of networks, each described once as a chain of stages; torchvision baselines."""
+"""Search spaces: families of networks, each described once as a chain of stages; networks of others."""
 
 from importlib import import_module
 from pkgutil import iter_modules
@@ -9,6 +9,8 @@ from search_spaces.errors import RequestError
 from search_spaces.mbconv import MBConv
 from search_spaces.mlp import MLP
 from search_spaces.mobilenet import MobileNet, MobileNetWide
+from search_spaces.nasbench_macro import NASBenchMacro
+from search_spaces.ofa import OFAMobileNetV3
 from search_spaces.registry import get, names, parse, register, register_family
 from search_spaces.resnet import ResNet
 from search_spaces.space import Space
@@ -26,6 +28,8 @@ __all__ = [
     "MBConv",
     "MobileNet",
     "MobileNetWide",
+    "NASBenchMacro",
+    "OFAMobileNetV3",
     "RequestError",
     "ResNet",
     "Space",

@@ -1,7 +1,8 @@
 """Specs: short strings that describe architectures; how they are written, parsed and checked.
 
 A spec is the family, a colon, and tokens joined by "_". A token is a letter and a value (`w0.6`, `d1-2-3`),
-or a word for a field whose values are words (`bottleneck`). A word that contains "_" must be the first token.
+a word for a field whose values are words (`bottleneck`), or digits, one per layer (`k35-357`). A word that
+contains "_" must be the first token.
 Constants at their default are omitted.
 """
 
@@ -33,7 +34,7 @@ class Settings:
     """How a field of an architecture is written, and its valid values.
 
     Attributes:
-        letter: Letters at the start of its token; empty for a field whose value is one of `words`.
+        letter: Letters at the start of its token; may be empty for a field of `words` or `digits`.
         item: Name of one entry of a field with an entry per stage: `depth` for `depths`.
         constant: Whether searches leave it unchanged.
         terse: Whether the spec omits it at its default.
@@ -41,6 +42,7 @@ class Settings:
         most: Largest valid value; it keeps counts within 64 bits.
         words: The valid words, for a field whose values are words.
         odd: Whether numbers must be odd.
+        digits: The valid digits, for a field whose values are strings of digits, of length `least` to `most`.
     """
 
     letter: str
@@ -51,6 +53,7 @@ class Settings:
     most: float = 100_000
     words: tuple[str, ...] = ()
     odd: bool = False
+    digits: str = ""
 
 
 def choice(default: Any, letter: str = "", **settings: Any) -> Any:
@@ -86,8 +89,8 @@ def checked(family: str, field: dataclasses.Field[Any], value: Any) -> Any:
         return _checked_entry(family, field, field.name, field.default, value)
     entries = _entries(value, len(field.default) + 1)
     if len(entries) != len(field.default):
-        what = f"{len(field.default)} {'switches' if _is_switch(field) else 'numbers'}"
-        raise RequestError(f"{family}: {field.name} is {shown(value)}, expected {what}")
+        what = "switches" if _is_switch(field) else "strings" if settings(field).digits else "numbers"
+        raise RequestError(f"{family}: {field.name} is {shown(value)}, expected {len(field.default)} {what}")
     names = choice_names(field)
     return tuple(
         _checked_entry(family, field, name, default, entry)
@@ -120,6 +123,8 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
         if not isinstance(value, str) or value not in allowed.words:
             raise RequestError(f"{family}: {name} is {shown(value)}, expected one of {listed(allowed.words)}")
         return str(value)
+    if allowed.digits:
+        return _checked_digits(allowed, f"{family}: {name} is {shown(value)}", value)
     kind = type(default)
     if kind is bool:
         if isinstance(value, Real | np.bool_) and value in (0, 1):
@@ -134,6 +139,14 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
         if value > allowed.most:
             expected = f"{number} of at most {number_text(allowed.most)}"
     raise RequestError(f"{family}: {name} is {shown(value)}, expected {expected}")
+
+
+def _checked_digits(allowed: Settings, what: str, value: Any) -> str:
+    least, most = int(allowed.least), int(allowed.most)
+    if isinstance(value, str) and least <= len(value) <= most and set(value) <= set(allowed.digits):
+        return str(value)
+    count = most if least == most else f"{least} to {most}"
+    raise RequestError(f"{what}, expected {count} digits, each one of {', '.join(allowed.digits)}")
 
 
 def write(architecture: Architecture) -> str:
@@ -194,7 +207,7 @@ def _read_token(
         if token in settings(field).words:
             return field, token
         letter = settings(field).letter
-        if letter and token.startswith(letter):
+        if (letter or settings(field).digits) and token.startswith(letter):
             try:
                 return field, _read_value(field, token.removeprefix(letter))
             except (KeyError, ValueError):
@@ -210,9 +223,16 @@ def _read_value(field: dataclasses.Field[Any], text: str) -> Any:
     default: Any = field.default
     if _is_switch(field):
         return tuple({"0": False, "1": True}[digit] for digit in text)
+    read = _read_digits if settings(field).digits else read_number
     if isinstance(default, tuple):
-        return tuple(read_number(type(default[0]), entry) for entry in text.split("-"))
-    return read_number(type(default), text)
+        return tuple(read(type(default[0]), entry) for entry in text.split("-"))
+    return read(type(default), text)
+
+
+def _read_digits(kind: type[str], text: str) -> str:
+    if not re.fullmatch("[0-9]+", text):
+        raise ValueError(f"{shown(text)} is not a string of digits")
+    return text
 
 
 def read_number(kind: type[N], text: str) -> N:

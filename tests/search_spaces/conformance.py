@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 import search_spaces
 from nas.exact.graph import Graph
 from nas.tables import FIGURES, Population, StageTables
 from nas.verify import compare, recount
 from search_spaces import Architecture, RequestError, Space
+from search_spaces.counting import counted
 from tests.conftest import examples
 
 SMALL = {"resolution": 17, "num_classes": 7}
@@ -72,6 +75,27 @@ def check_training(made: Architecture) -> None:
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
+
+
+def check_round_trip(made: Architecture) -> None:
+    """An architecture equals what its spec, its choices and its pickle give."""
+    assert search_spaces.parse(str(made)) == type(made).parse(str(made)) == made
+    assert type(made).of_choices(made.choices(), **made.constants()) == made
+    assert hash(type(made).parse(str(made))) == hash(made)
+    assert pickle.loads(pickle.dumps(made)) == made
+    assert str(made).isprintable() and " " not in str(made) and "," not in str(made)
+
+
+def check_same_network(made: Architecture, other: nn.Module) -> None:
+    """Another module counts the same and, given the same weights in the same order, computes the same."""
+    counts, figures = counted(lambda: deepcopy(other), made.input_shape), made.figures()
+    assert (counts.params, counts.macs, counts.flops) == (figures.params, figures.macs, figures.flops)
+    ours, theirs = made.build().eval(), other.eval()
+    with torch.no_grad():
+        for mine, its in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):
+            its.copy_(mine.reshape(its.shape))
+        images = torch.randn(2, *made.input_shape)
+        torch.testing.assert_close(theirs(images), ours(images))
 
 
 def check_closed_form_against_fvcore(space: Space, random: settings) -> None:
@@ -139,12 +163,8 @@ class Conformance:
         @given(rows(space))
         def holds(row: tuple[int, ...]) -> None:
             made = architecture(space, row)
+            check_round_trip(made)
             assert space.parse(str(made)) == made
-            assert search_spaces.parse(str(made)) == made
-            assert type(made).of_choices(made.choices(), **made.constants()) == made
-            assert hash(space.parse(str(made))) == hash(made)
-            assert pickle.loads(pickle.dumps(made)) == made
-            assert str(made).isprintable() and " " not in str(made) and "," not in str(made)
 
         holds()
 

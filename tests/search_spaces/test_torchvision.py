@@ -1,7 +1,6 @@
 """torchvision baselines: counts equal fvcore's, networks and weights equal torchvision's."""
 
 import math
-import pickle
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from nas.verify import compare, recount
 from search_spaces import MobileNet, RequestError, Torchvision
 from search_spaces.counting import counted
 from search_spaces.torchvision import NAMES, SCALED
-from tests.search_spaces.conformance import check_training
+from tests.search_spaces.conformance import check_round_trip, check_training
 
 KINDS = (
     Torchvision("mobilenet_v2", width_mult=1.15),
@@ -70,10 +69,7 @@ def test_torchvisions_mobilenet_costs_what_ours_costs() -> None:
 
 @given(baselines())
 def test_specs_round_trip(network: Torchvision) -> None:
-    assert search_spaces.parse(str(network)) == Torchvision.parse(str(network)) == network
-    assert Torchvision.of_choices(network.choices(), **network.constants()) == network
-    assert pickle.loads(pickle.dumps(network)) == network
-    assert hash(network) == hash(Torchvision.parse(str(network)))
+    check_round_trip(network)
 
 
 def test_all_names_exist_in_torchvision() -> None:
