@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas import callable_package
+from nas.arguments import checked_arguments
 from search_spaces import RequestError
-from search_spaces.errors import checked_arguments
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -187,8 +187,10 @@ def processor() -> str:
 
 def why_no_run(path: Path, error: OSError) -> str:
     """Why the run.json in a folder cannot be read."""
+    if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+        return f"run.json: {reason(error)}"
     if path.is_dir():
-        return "it has no run.json" if error.errno == errno.ENOENT else f"run.json: {reason(error)}"
+        return "it has no run.json"
     return "it is a file" if path.exists() else "there is no such folder"
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, overload
 
 import search_spaces
 from nas import callable_package
+from nas.arguments import checked_arguments
 from nas.cli import DONE, FLOPS_NOTE, FORMATS, Parser, progress
 from nas.latency import LatencyConfig, latency_config
 from nas.networks import Many, One, listed
 from nas.options import add_options
 from search_spaces import RequestError
-from search_spaces.errors import checked_arguments
 
 if TYPE_CHECKING:
     import pandas as pd

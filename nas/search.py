@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas import callable_package
-from search_spaces.errors import checked_arguments
+from nas.arguments import checked_arguments
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import operator
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Iterable
 from numbers import Integral
 from pathlib import PurePath
 from typing import ParamSpec, TypeVar
@@ -64,27 +62,6 @@ def checked_whole(name: str, value: object, least: int = 0, most: int | None = N
     if number < least or (most is not None and number > most):
         raise RequestError(f"{name} is {shown(number)}, expected {expected}")
     return number
-
-
-def checked_arguments(function: Callable[P, R]) -> Callable[P, R]:
-    """A function whose error about an argument that it does not have names the most similar one.
-
-    >>> checked_arguments(checked_kind)(nome="x")
-    Traceback (most recent call last):
-    ...
-    TypeError: checked_kind() has no argument nome (did you mean name?)
-    """
-    known = inspect.signature(function).parameters
-
-    @wraps(function)
-    def called(*arguments: P.args, **options: P.kwargs) -> R:
-        for name in options:
-            if name not in known:
-                hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
-                raise TypeError(f"{function.__name__}() has no argument {name}{hint}")
-        return function(*arguments, **options)
-
-    return called
 
 
 def checked_path(name: str, value: object) -> None:

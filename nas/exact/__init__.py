@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from search_spaces.errors import checked_arguments
+from nas.arguments import checked_arguments
 
 if TYPE_CHECKING:
     import pandas as pd

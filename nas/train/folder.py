@@ -9,11 +9,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nas.arguments import checked_arguments
 from nas.files import read_whole
 from nas.runs import CHECKPOINTS, SHOWN, Folder
 from nas.train.config import MOST_PROCESSES, TrainConfig
 from search_spaces import RequestError
-from search_spaces.errors import checked_arguments, checked_kind, checked_path, checked_whole, listed
+from search_spaces.errors import checked_kind, checked_path, checked_whole, listed
 
 if TYPE_CHECKING:
     import pandas as pd
