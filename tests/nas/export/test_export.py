@@ -49,7 +49,7 @@ QUICK = ("state_dict", "safetensors")
 @pytest.mark.parametrize(
     ("form", "family"),
     [
-        pytest.param(form, family, marks=[] if form in QUICK or family == "mobilenet" else pytest.mark.slow)
+        pytest.param(form, family, marks=[] if form in QUICK or family == "resnet" else pytest.mark.slow)
         for form in FORMATS
         for family in FAMILIES
     ],

@@ -134,8 +134,8 @@ def test_torch_is_left_to_the_recount(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        pytest.param(["--choices", "--space", "mlp"], marks=pytest.mark.slow),
-        [*QUICK, "--trials", "20", "--top", "1"],
+        ["--choices", "--space", "mlp"],
+        pytest.param([*QUICK, "--trials", "20", "--top", "1"], marks=pytest.mark.slow),
     ],
 )
 def test_a_reader_that_has_gone_is_no_fault(tmp_path: Path, arguments: list[str]) -> None:
