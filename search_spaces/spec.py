@@ -2,8 +2,7 @@
 
 A spec is the family, a colon, and tokens joined by "_". A token is a letter and a value (`w0.6`, `d1-2-3`),
 a word for a field whose values are words (`bottleneck`), or digits, one per layer (`k35-357`). A word that
-contains "_" must be the first token.
-Constants at their default are omitted.
+contains "_" must be the first token. Constants at their default are omitted.
 """
 
 from __future__ import annotations
@@ -223,16 +222,13 @@ def _read_value(field: dataclasses.Field[Any], text: str) -> Any:
     default: Any = field.default
     if _is_switch(field):
         return tuple({"0": False, "1": True}[digit] for digit in text)
-    read = _read_digits if settings(field).digits else read_number
+    if settings(field).digits:
+        if not re.fullmatch("[-0-9]+", text):
+            raise ValueError(f"{shown(text)} is not a string of digits")
+        return tuple(text.split("-")) if isinstance(default, tuple) else text
     if isinstance(default, tuple):
-        return tuple(read(type(default[0]), entry) for entry in text.split("-"))
-    return read(type(default), text)
-
-
-def _read_digits(kind: type[str], text: str) -> str:
-    if not re.fullmatch("[0-9]+", text):
-        raise ValueError(f"{shown(text)} is not a string of digits")
-    return text
+        return tuple(read_number(type(default[0]), entry) for entry in text.split("-"))
+    return read_number(type(default), text)
 
 
 def read_number(kind: type[N], text: str) -> N:
