@@ -1,4 +1,4 @@
-"""The registry of search spaces and of families of baselines, by name."""
+"""The registry of search spaces and of families that are not searched, by name."""
 
 from __future__ import annotations
 

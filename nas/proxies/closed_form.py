@@ -36,7 +36,7 @@ def depth(subject: Subject) -> float:
     """Depth: the sum of the depths of all cells or stages.
 
     The unit is a layer in DenseNet and MLP and a block in MobileNetV2 and ResNet, so values compare only
-    within a space. nan for torchvision baselines, which have no choice of depth.
+    within a space. nan for families without a choice of depth.
     """
     choices = subject.architecture.choices()
     depths = [int(value) for name, value in choices.items() if name.startswith("depth")]

@@ -23,7 +23,7 @@ def predicted(architectures: Sequence[Architecture], table: pd.DataFrame, score:
 
     Args:
         architectures: Networks of one space of the study; the study's image size and number of classes
-            replace theirs. Predictions of torchvision baselines are nan, and the fit leaves them out.
+            replace theirs. Predictions of networks of no space are nan, and the fit leaves them out.
         table: The study's networks.csv.
         score: Name of a closed-form score.
 

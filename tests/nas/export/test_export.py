@@ -16,7 +16,17 @@ from nas.export import FORMATS, export, main
 from nas.train.cli import main as train
 from nas.train.data import Normalization
 from nas.train.model import Classifier
-from search_spaces import MLP, DenseNet, MBConv, MobileNet, RequestError, ResNet, Torchvision
+from search_spaces import (
+    MLP,
+    DenseNet,
+    MBConv,
+    MobileNet,
+    NASBenchMacro,
+    OFAMobileNetV3,
+    RequestError,
+    ResNet,
+    Torchvision,
+)
 from tests.conftest import Command, refused
 from tests.nas.train.conftest import images
 
@@ -32,6 +42,8 @@ FAMILIES = {
     "mobilenet": MobileNet(
         width_mult=0.35, depths=(1,) * 7, expansions=(1, 2, 2, 2, 2, 2, 2), resolution=8, num_classes=3
     ),
+    "nasbench-macro": NASBenchMacro("01020100", resolution=8, num_classes=3),
+    "ofa-mobilenetv3": OFAMobileNetV3(("33",) * 5, ("33",) * 5, resolution=8, num_classes=3),
     "resnet": ResNet(depths=(1, 1, 1, 1), width_per_group=8, resolution=8, num_classes=3),
     "torchvision": Torchvision("mnasnet1_0", width_mult=0.25, resolution=8, num_classes=3, stem_stride=1),
 }
