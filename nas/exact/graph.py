@@ -63,6 +63,17 @@ class Step:
             numbers=numbers,
         )
 
+    def only(self, kept: NDArray[np.intp]) -> Step:
+        """The step with these cells alone, by ascending index, at least one per input state."""
+        return replace(
+            self,
+            entering=self.entering[kept],
+            leaving=self.leaving[kept],
+            starts=np.searchsorted(self.entering[kept], np.arange(len(self.starts))),
+            figures=self.figures[kept],
+            numbers=self.numbers[kept],
+        )
+
 
 @dataclass(frozen=True)
 class Graph:

@@ -36,7 +36,7 @@ _BEGINNINGS, _ENDS, _QUERIES = 1 << 25, 1 << 22, 1 << 30
 """Maximum numbers of beginnings, ends, and pairs of a cell and an end for which a join is tried."""
 _ROOMS = (1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, _BEGINNINGS)
 """Maximum number of beginnings in successive attempts; those with the largest bounds are used."""
-_WIDENED = 4
+_WIDENED = 16
 """Growth of the range of values from one attempt to the next; the last attempt covers the whole range."""
 _FACTORS = (0x1E3779B97F4A7C15, 0x517CC1B727220A95, 0x2545F4914F6CDD1D)
 """Hash multipliers, one per hashed limit."""

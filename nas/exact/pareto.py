@@ -6,16 +6,22 @@ the cost, with the price of the cost as slope, so it is sufficient to compare it
 the lowest of the lines through the corners of the staircase. As for a single optimum, `follow` returns a
 bound on what it discards for lack of room. A piece is repeated with more room, then in halves, until no
 discarded path could lie on the front.
+
+If all limits are caps, dominated cells are left out first: another cell of the same states and NN-Mass has
+no larger cost, and fewer FLOPs or parameters. The path through the other cell lies inside the caps, too, and
+precedes the path through a dominated cell in the order of the front. Where choices change costs and not
+NN-Mass, few cells remain.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nas.exact.graph import Graph, Limit
+from nas.exact.graph import NO_LEAST, Graph, Limit, Step
 from nas.exact.optimum import Optimum, best
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
@@ -27,6 +33,7 @@ _PIECES = 16
 _FINEST = 512
 """Initial and maximum number of pieces of a front; if the maximum does not suffice, the gap is reported."""
 _ROOMS = (1 << 12, 1 << 15)
+_PAIRS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,33 @@ def front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
     Args:
         cost: Index of the cost among `FIGURES`.
     """
+    if all(limit.least == NO_LEAST for limit in limits):
+        kept = [_undominated(step) for step in graph.steps]
+        reduced = Graph(graph.tables, tuple(map(Step.only, graph.steps, kept)))
+        found = _front(reduced, cost, [limit.on(reduced) for limit in limits])
+        columns = [cells[column] for cells, column in zip(kept, found.paths.cells.T, strict=True)]
+        cells = np.column_stack(columns).astype(found.paths.cells.dtype)
+        return Front(replace(found.paths, cells=cells), found.gap)
+    return _front(graph, cost, limits)
+
+
+def _undominated(step: Step) -> NDArray[np.intp]:
+    """The indices of the cells that no other of the same states and NN-Mass dominates."""
+    same = np.column_stack([step.entering, step.leaving, step.figures[:, _MASS]])
+    _, group, sizes = np.unique(same, axis=0, return_inverse=True, return_counts=True)
+    order = np.argsort(group, kind="stable")
+    kept = np.ones(len(order), bool)
+    for cells in np.split(order, np.cumsum(sizes)[:-1]):
+        if len(cells) > 1:
+            for some in np.array_split(cells, -(-(len(cells) ** 2) // _PAIRS_AT_ONCE)):
+                more = step.figures[some, None] - step.figures[cells]
+                dominated = np.all(more >= 0, axis=2) & np.any(more[..., _TIES] > 0, axis=2)
+                kept[some] = ~np.any(dominated, axis=1)
+    return np.flatnonzero(kept)
+
+
+def _front(graph: Graph, cost: int, limits: Sequence[Limit]) -> Front:
+    """The front, from all cells of a graph."""
     cheapest = best(graph, cheapest_first(cost), limits)
     heaviest = best(graph, Objective(_MASS, 1, ties=((cost, -1),)), limits)
     if not len(cheapest.paths) or not len(heaviest.paths):

@@ -239,3 +239,14 @@ def test_it_is_trained_on_small_images(tmp_path: Path) -> None:
     )
     assert table["status"].tolist() == ["done"] and table["arch"].item().endswith("_r8_c3_s1")
     assert nas.load(tmp_path / "run", row=1).architecture == MBConv.parse(table["arch"].item())
+
+
+def test_the_front_of_the_whole_space_is_proven() -> None:
+    """Kernels and squeeze-and-excitation cost and add no mass: the front has neither."""
+    found = exact.front("mbconv", "params", flops="400M")
+    assert found.attrs["gap"] == 0 and len(found) > 100
+    assert (
+        found["arch"].str.contains("_k3-3-3-3-3-3-3_d").all()
+        and found["arch"].str.endswith("_se0000000").all()
+    )
+    assert found["nn_mass"].iloc[0] == exact.best("mbconv", flops="400M")["nn_mass"].item()

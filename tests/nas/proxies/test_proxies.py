@@ -14,7 +14,7 @@ from nas import proxies, score
 from nas.proxies import Subject
 from nas.proxies.registry import register
 from nas.train.data import Data
-from search_spaces import MLP, Architecture, DenseNet, MobileNet, RequestError, ResNet, Torchvision
+from search_spaces import MLP, Architecture, DenseNet, MBConv, MobileNet, RequestError, ResNet, Torchvision
 from search_spaces.modules import Residual
 from tests.nas.train.conftest import data, images
 
@@ -23,6 +23,13 @@ __all__ = ["data", "images"]
 SMALL: dict[str, Architecture] = {
     "densenet": DenseNet(width_mult=1, depths=(4, 3, 3), links=(5, 10, 10), resolution=8, num_classes=3),
     "mlp": MLP(depth=5, in_features=12, num_classes=3),
+    "mbconv": MBConv(
+        (1, 2) + (1,) * 5,
+        depths=(1, 2) + (1,) * 5,
+        se=(True, True) + (False,) * 5,
+        resolution=16,
+        num_classes=3,
+    ),
     "mobilenet": MobileNet(
         width_mult=0.35,
         depths=(1, 2, 1, 1, 1, 1, 1),
