@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from nas.score import score
     from nas.search import search
     from nas.study import study
+    from nas.tabular import tabular
     from nas.train import train
     from nas.train.folder import load
 
-__all__ = ["exact", "load", "read", "score", "search", "study", "train"]
+__all__ = ["exact", "load", "read", "score", "search", "study", "tabular", "train"]
 
 
 class CallablePackage(ModuleType):

@@ -144,6 +144,13 @@ _STUDY: Mapping[str, Column] = {
     "latency_threads": Column("threads"),
 }
 
+_TABULAR: Mapping[str, Column] = {
+    **_plain("n bands cap interval skips"),
+    "held_equal": Column("held equal"),
+    "percentile": Column("percentile", "percentile among networks of equal cost", format="{:.0f}".format),
+}
+"""Columns of tabular benchmarks."""
+
 _MEASUREMENTS: Mapping[str, Column] = {
     **_plain(
         "command space sampler trials runs architectures cells grown size question answer gap proven best"
@@ -168,7 +175,7 @@ _MEASUREMENTS: Mapping[str, Column] = {
 }
 """Columns of the benchmarks, latencies and published accuracies under `results/`."""
 
-_COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_STUDY, **_TRAINING, **_SEARCH}
+_COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_TABULAR, **_STUDY, **_TRAINING, **_SEARCH}
 
 _MEDIAN = re.compile(r"(cpu|cuda|onnx)_ms(_\d+)?")
 _QUARTILE = re.compile(_MEDIAN.pattern + r"_(low|high)")
@@ -193,6 +200,9 @@ _ENDINGS: Mapping[str, Callable[[Column], Column]] = {
     "_small": lambda of: replace(of, title=f"small {of.title}", axis=f"{of.long_title} of the smaller"),
     "_large": lambda of: replace(of, title=f"large {of.title}", axis=f"{of.long_title} of the larger"),
     "_right": lambda of: replace(of, title=f"{of.title} right", axis=f"{of.long_title} in the right order"),
+    "_ten": lambda of: replace(of, title=f"{of.title}, ten", axis=f"{of.long_title}, mean of the first ten"),
+    "_half_1": lambda of: replace(of, title=f"{of.title}, half 1", axis=f"{of.long_title} in one half"),
+    "_half_2": lambda of: replace(of, title=f"{of.title}, half 2", axis=f"{of.long_title} in the other half"),
     "_2": lambda of: replace(of, title=f"second {of.title}"),
 }
 _BEGINNINGS: Mapping[str, Callable[[Column], Column]] = {

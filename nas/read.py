@@ -23,6 +23,7 @@ _KINDS = {
     "search": ("candidates", "references"),
     "training": _TRAINING,
     "study": (*_STUDY, *(f"training/{name}" for name in _TRAINING)),
+    "tabular benchmark": ("rho", "rules", "summary"),
     "comparison": ("networks", "across_nn_mass", "across_params", "pairs"),
 }
 
@@ -34,7 +35,7 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
     """Load the tables of a run.
 
     Args:
-        folder: Folder of a search, a training, a study or a comparison of studies.
+        folder: Folder of a search, a training, a study, a comparison of studies or a tabular benchmark.
 
     Returns:
         Tables by name. A table that the run has not written yet is left out:
@@ -45,7 +46,8 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
         - of a study `networks` (scores and accuracies), `scores`, `correlations`, `correlations_drawn`,
           `between`, `bands`, `rules`, `standing`, `pairs` and `latency`; `trained`, `summary` and `curves` of
           its training;
-        - of a comparison `networks`, `across_nn_mass`, `across_params` and `pairs`.
+        - of a comparison `networks`, `across_nn_mass`, `across_params` and `pairs`;
+        - of a tabular benchmark `rho`, `rules` and `summary`.
 
     Raises:
         RequestError: The folder does not hold a run, or one of its tables is damaged.
@@ -66,7 +68,7 @@ def _kind(path: Path) -> str:
     from nas.runs import SHOWN, kind_of, why_no_run
     from search_spaces.errors import printable, shortened
 
-    expected = "expected the folder of a search, a training, a study or a comparison"
+    expected = "expected the folder of a search, a training, a study, a comparison or a tabular benchmark"
     file, where = path / "run.json", printable(shortened(str(path), SHOWN))
     try:
         return kind_of(json.loads(read_whole(file)))

@@ -59,6 +59,11 @@ def walk(chain: Chain, values: Values) -> Iterator[tuple[Stage, Sequence[Part]]]
         yield stage, parts
 
 
+def figures_of(parts: Sequence[Part]) -> Figures:
+    """The figures of a stage."""
+    return total(part.figures() for part in parts)
+
+
 class ChainArchitecture(Architecture):
     """An architecture whose costs and module follow from its chain of stages."""
 
@@ -68,8 +73,11 @@ class ChainArchitecture(Architecture):
 
     def figures(self) -> Figures:
         """NN-Mass, parameters and operations, in closed form."""
-        stages = walk(self.chain(), self.choices())
-        return total(total(part.figures() for part in parts) for _, parts in stages)
+        return total(figures_of(parts) for parts in self.stages())
+
+    def stages(self) -> list[Sequence[Part]]:
+        """The parts of each stage, in order."""
+        return [parts for _, parts in walk(self.chain(), self.choices())]
 
     def assemble(self) -> nn.Module:
         """Build the module, with the default initialisation of torch's layers."""

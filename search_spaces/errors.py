@@ -7,10 +7,6 @@ import operator
 from collections.abc import Iterable
 from numbers import Integral
 from pathlib import PurePath
-from typing import ParamSpec, TypeVar
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 _OTHER_NAMES = {"gpu": "cuda"}
 """Names that users know things by, and ours for them."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 
-from nas.proxies.registry import Subject, register
+from nas.proxies.registry import Subject, register, register_stages
 from nas.query import quantity
+from search_spaces.blocks import DenseCell, Residual
+from search_spaces.layers import Part, Repeat
 
 
 @register("nn_mass", title="NN-Mass", logarithmic=True, number_format="{:.1f}".format)
@@ -31,13 +33,24 @@ def flops(subject: Subject) -> float:
     return float(subject.architecture.figures().flops)
 
 
-@register("depth", logarithmic=True)
-def depth(subject: Subject) -> float:
-    """Depth: the sum of the depths of all cells or stages.
+def blocks(parts: Sequence[Part]) -> int:
+    """The number of residual blocks, with and without a skip, and of layers of cells in a stage."""
+    count = 0
+    for part in parts:
+        if isinstance(part, Residual):
+            count += 1
+        elif isinstance(part, DenseCell):
+            count += int(part.depth)
+        elif isinstance(part, Repeat):
+            count += int(part.count) * blocks(part.parts)
+    return count
+
+
+@register_stages("depth", blocks, logarithmic=True)
+def depth(stages: Sequence[int]) -> float:
+    """Depth: the number of layers of all cells, or of blocks of all stages.
 
     The unit is a layer in DenseNet and MLP and a block in MobileNetV2 and ResNet, so values compare only
-    within a space. nan for families without a choice of depth.
+    within a space. nan for torchvision baselines, which have no stages.
     """
-    choices = subject.architecture.choices()
-    depths = [int(value) for name, value in choices.items() if name.startswith("depth")]
-    return float(sum(depths)) if depths else math.nan
+    return float(sum(stages))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from search_spaces import RequestError
 from search_spaces.errors import did_you_mean, shown
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from nas.train.data import Data
     from search_spaces import Architecture
+    from search_spaces.cost import Column, Figures
+    from search_spaces.layers import Part
 
 BATCH = 32
 """Default number of images in a batch."""
@@ -98,12 +101,29 @@ class Subject:
 
 Need = Literal["network", "images", "labels", "gradients"]
 Measure: TypeAlias = Callable[[Subject], float]
+Term: TypeAlias = "Callable[[Figures], Column]"
+"""The contribution of a stage to a score, from the stage's figures or columns of them."""
+Combine: TypeAlias = Callable[[Sequence[Any]], float]
+"""A score, from the values of a network's stages."""
 
-_FIRST = ("closed_form", "ldi")
+_FIRST = ("closed_form", "root_mass", "root_params", "deepmad", "ldi")
 """Modules of this package whose proxies are listed first; the others follow by name.
 
-`closed_form` needs no torch, so a search that uses only its scores does not import torch.
+Closed forms need no torch, so a search that uses only their scores does not import torch.
 """
+
+
+@dataclass(frozen=True)
+class OfStages:
+    """A closed form over stages.
+
+    Attributes:
+        of_stage: Value of a stage, from its parts.
+        combine: The score, from the values of all stages in order.
+    """
+
+    of_stage: Callable[[Sequence[Part]], Any]
+    combine: Combine
 
 
 @dataclass(frozen=True)
@@ -119,6 +139,8 @@ class Proxy:
         axis: Axis label in figures.
         logarithmic: Whether figures and fits use its logarithm.
         number_format: Formats a value in printed tables.
+        stages: How it follows from the stages of a network, if it is a closed form over stages.
+        term: The contribution of a stage, if it is a sum over stages.
     """
 
     name: str
@@ -129,6 +151,8 @@ class Proxy:
     axis: str
     logarithmic: bool
     number_format: Callable[[float], str]
+    stages: OfStages | None = None
+    term: Term | None = None
 
     @property
     def closed_form(self) -> bool:
@@ -174,16 +198,106 @@ def register(
     """
 
     def add(function: Measure) -> Measure:
-        if name in _proxies:
-            raise ValueError(f"there is a proxy {name} already")
         heading = title or name
         label = axis or heading
-        _proxies[name] = Proxy(
-            name, function, more_is_better, frozenset(needs), heading, label, logarithmic, number_format
+        _add(
+            Proxy(
+                name, function, more_is_better, frozenset(needs), heading, label, logarithmic, number_format
+            )
         )
         return function
 
     return add
+
+
+def register_stages(
+    name: str,
+    of_stage: Callable[[Sequence[Part]], Any],
+    *,
+    more_is_better: bool = True,
+    title: str = "",
+    axis: str = "",
+    logarithmic: bool = False,
+    number_format: Callable[[float], str] = "{:.5g}".format,
+    term: Term | None = None,
+) -> Callable[[Combine], Combine]:
+    """Decorator that registers a closed form over stages: a function of the values of a network's stages.
+
+    The value of each stage is computed once for many networks that share it. The score is nan for torchvision
+    baselines, which have no stages.
+
+    Args:
+        name, more_is_better, title, axis, logarithmic, number_format, term: As in `register` and `Proxy`.
+        of_stage: Value of a stage, from its parts.
+
+    Raises:
+        ValueError: A proxy of that name exists already.
+    """
+
+    def add(combine: Combine) -> Combine:
+        def measure(subject: Subject) -> float:
+            from search_spaces.chain import ChainArchitecture
+
+            if not isinstance(subject.architecture, ChainArchitecture):
+                return math.nan
+            return float(combine([of_stage(parts) for parts in subject.architecture.stages()]))
+
+        measure.__doc__ = combine.__doc__
+        heading = title or name
+        label = axis or heading
+        form = OfStages(of_stage, combine)
+        _add(
+            Proxy(
+                name,
+                measure,
+                more_is_better,
+                frozenset(),
+                heading,
+                label,
+                logarithmic,
+                number_format,
+                form,
+                term,
+            )
+        )
+        return combine
+
+    return add
+
+
+def register_sum(name: str, **settings: Any) -> Callable[[Term], Term]:
+    """Decorator that registers the sum of a term over the stages of a network.
+
+    The term is a function of a stage's figures, or of columns of them.
+
+    Args:
+        name: As in `Proxy`.
+        settings: Further arguments of `register_stages`.
+
+    Raises:
+        ValueError: A proxy of that name exists already.
+    """
+
+    def add(term: Term) -> Term:
+        def of_stage(parts: Sequence[Part]) -> float:
+            from search_spaces.chain import figures_of
+
+            return float(term(figures_of(parts)))
+
+        def combine(values: Sequence[float]) -> float:
+            return math.fsum(values)
+
+        combine.__doc__ = term.__doc__
+        register_stages(name, of_stage, term=term, **settings)(combine)
+        return term
+
+    return add
+
+
+def _add(proxy: Proxy) -> None:
+    if proxy.name in _proxies:
+        raise ValueError(f"there is a proxy {proxy.name} already")
+    _proxies[proxy.name] = proxy
 
 
 def names() -> tuple[str, ...]:

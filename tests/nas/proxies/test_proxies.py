@@ -15,6 +15,7 @@ from nas.proxies import Subject
 from nas.proxies.registry import register
 from nas.train.data import Data
 from search_spaces import MLP, Architecture, DenseNet, MBConv, MobileNet, RequestError, ResNet, Torchvision
+from search_spaces.chain import figures_of
 from search_spaces.modules import Residual
 from tests.nas.train.conftest import data, images
 
@@ -175,6 +176,26 @@ def test_closed_forms_equal_the_analytic_values() -> None:
     assert value("depth", Subject.of_noise(SMALL["mobilenet"], 2)) == 8
 
 
+def test_sums_of_roots_are_of_stages() -> None:
+    of = Subject.bare(SMALL["mobilenet"])
+    stages = [figures_of(parts) for parts in SMALL["mobilenet"].stages()]  # type: ignore[attr-defined]
+    assert value("root_mass", of) == pytest.approx(sum(math.sqrt(stage.nn_mass) for stage in stages))
+    assert value("root_params", of) == pytest.approx(sum(stage.params**0.25 for stage in stages))
+
+
+def test_deepmad_of_an_mlp_and_of_two_resolutions() -> None:
+    """An MLP has one resolution, of side 1; the densest ResNet here has stem, pooling and four stages."""
+    mlp = MLP(width=4, depth=3, links=0, in_features=12, num_classes=3)
+    widths = math.log(12) + 2 * math.log(4)
+    assert value("deepmad", Subject.bare(mlp)) == pytest.approx(8 * math.log(4) * widths)
+    resnet = ResNet(depths=(1, 1, 1, 1), width_per_group=8, resolution=64, num_classes=3)
+    entropy, expected = math.log(3 * 49), math.log(32**2 * 64) * math.log(3 * 49)
+    for before, width, side in ((64, 8, 16), (8, 16, 8), (16, 32, 4), (32, 64, 2)):
+        entropy += math.log(9 * before) + math.log(9 * width)
+        expected += (8 if side == 2 else 1) * math.log(side**2 * width) * entropy
+    assert value("deepmad", Subject.bare(resnet)) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("name", proxies.names())
 @pytest.mark.parametrize("family", SMALL)
 class TestEveryProxy:
@@ -204,10 +225,10 @@ class TestEveryProxy:
 
 @pytest.mark.parametrize("name", proxies.names())
 def test_torchvision_baselines_have_proxies(name: str) -> None:
-    """Except for NN-Mass and depth, which are defined for our topologies only."""
+    """Except for closed forms over stages, which are defined for our topologies only."""
     baseline = Torchvision("mobilenet_v3_small", width_mult=0.35, resolution=32, num_classes=3)
     first, again = (value(name, Subject.of_noise(baseline, 4)) for _ in range(2))
-    undefined = name in ("nn_mass", "depth")
+    undefined = proxies.get(name).closed_form and name not in ("params", "flops")
     assert math.isnan(first) if undefined else first == again and math.isfinite(first)
 
 

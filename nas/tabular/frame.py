@@ -1,0 +1,115 @@
+"""Closed-form scores and costs of many networks, each stage described once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from nas import proxies
+from nas.proxies import Proxy, Subject
+from nas.tables import FIGURES
+from search_spaces import Architecture
+from search_spaces.chain import ChainArchitecture, Stage, Values, figures_of
+from search_spaces.cost import Figures, total
+from search_spaces.layers import Part
+
+SKIPS = "skips"
+"""The column that says whether a network has a skip connection in every stage that should have one."""
+_SEVEN_STAGES = ("mobilenet", "mobilenet-wide", "mbconv")
+"""Families of MobileNetV2's stages, which itself has skip connections in stages 2 to 6."""
+
+
+def closed_forms() -> tuple[str, ...]:
+    """Names of the scores that need the architecture alone."""
+    return tuple(name for name in proxies.names() if proxies.get(name).closed_form)
+
+
+def scored(architectures: Sequence[ChainArchitecture]) -> pd.DataFrame:
+    """Scores and costs of networks, one row each in the given order.
+
+    Returns:
+        arch, nn_mass, flops, macs, params, all other closed-form scores, and `SKIPS`: whether each stage has
+        NN-Mass, and therefore a skip connection; in MobileNetV2's layout each of the stages 2 to 6.
+
+    >>> import search_spaces
+    >>> table = scored([search_spaces.MobileNet(), search_spaces.MobileNet(depths=(3, 1, 3, 4, 3, 3, 1))])
+    >>> table[["nn_mass", "depth", "skips"]].values.tolist()
+    [[1287.0, 17.0, True], [1280.0, 18.0, False]]
+    """
+    known = _Stages()
+    others = [proxies.get(name) for name in closed_forms() if name not in FIGURES]
+    rows = []
+    for one in architectures:
+        stages = known.of(one)
+        whole = total(stage.figures for stage in stages)
+        rows.append(
+            {
+                "arch": str(one),
+                **{name: getattr(whole, name) for name in FIGURES},
+                **{proxy.name: _value(proxy, one, stages) for proxy in others},
+                SKIPS: _has_skips(one, stages),
+            }
+        )
+    return pd.DataFrame(rows).astype({"nn_mass": float, "flops": int, "macs": int, "params": int})
+
+
+def _value(proxy: Proxy, architecture: Architecture, stages: Sequence[_Described]) -> float:
+    if proxy.stages is None:
+        return float(proxy.measure(Subject.bare(architecture)))
+    values = [stage.value(proxy.name, proxy.stages.of_stage) for stage in stages]
+    return float(proxy.stages.combine(values))
+
+
+def _has_skips(architecture: Architecture, stages: Sequence[_Described]) -> bool:
+    with_blocks = [stage for stage in stages if stage.name not in ("stem", "head")]
+    if architecture.family in _SEVEN_STAGES:
+        with_blocks = with_blocks[1:6]
+    return all(stage.figures.mass_units > 0 for stage in with_blocks)
+
+
+@dataclass
+class _Described:
+    """A stage of one or more networks, and the values computed of it so far."""
+
+    name: str
+    parts: Sequence[Part]
+    leaving: Values
+    known: dict[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str, function: Callable[[Sequence[Part]], Any]) -> Any:
+        """What a function of its parts gives, computed the first time."""
+        if name not in self.known:
+            self.known[name] = function(self.parts)
+        return self.known[name]
+
+    @property
+    def figures(self) -> Figures:
+        found: Figures = self.value("figures", figures_of)
+        return found
+
+
+class _Stages:
+    """The stages of many networks: equal choices and states of one stage are described once."""
+
+    def __init__(self) -> None:
+        self._chains: dict[Any, tuple[Stage, ...]] = {}
+        self._described: dict[Any, _Described] = {}
+
+    def of(self, architecture: ChainArchitecture) -> list[_Described]:
+        """The stages of a network, in order."""
+        kind = (type(architecture), *architecture.constants().values())
+        if kind not in self._chains:
+            self._chains[kind] = architecture.chain()
+        choices, state = architecture.choices(), dict[str, Any]()
+        found = []
+        for stage in self._chains[kind]:
+            chosen = {name: choices[name] for name in stage.choices}
+            key = (kind, stage.name, *state.values(), *chosen.values())
+            if key not in self._described:
+                self._described[key] = _Described(stage.name, *stage.describe(state, chosen))
+            found.append(self._described[key])
+            state = dict(found[-1].leaving)
+        return found

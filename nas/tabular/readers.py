@@ -1,0 +1,247 @@
+"""Readers of the published formats, each registered as a benchmark."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+
+import search_spaces
+from nas.columns import is_median
+from nas.files import read_csv, read_whole, reason
+from nas.tabular.benchmark import Published, register
+from search_spaces import MBConv, MobileNet, RequestError
+from search_spaces.chain import ChainArchitecture
+from search_spaces.errors import shown
+
+_LARGEST = 1 << 20
+"""Bytes of one JSON file of Accel-NASBench."""
+_STAGES = 7
+_CAPS = tuple(float(cap) for cap in range(250_000_000, 500_000_001, 50_000_000))
+
+
+@register("accel-nasbench", title="Accel-NASBench", accuracy="ImageNet top-1, 16 epochs", caps=_CAPS)
+def accel_nasbench(path: Path) -> Published:
+    """MBConv networks: the archive of result_*.json, or the folder that it unpacks to."""
+    networks, rows = [], []
+    for name, content in sorted(_results(path), key=lambda one: _number(one[0])):
+        where = f"{path}, {name}"
+        found = _json(content, where)
+        networks.append(_mbconv(found, where))
+        row = {
+            "top1": _percent(found, where, "metrics", "val_top1"),
+            "published_params": round(1e6 * _positive(found, where, "model_info", "params")),
+            "published_macs": 1e6 * _positive(found, where, "model_info", "macs"),
+        }
+        speeds = found.get("platform_perf", {})
+        for speed in speeds if isinstance(speeds, dict) else ():
+            keys = ("platform_perf", speed, f"{speed.partition('_')[0]}_mean")
+            row[speed] = math.nan if _value(found, where, *keys) is None else _positive(found, where, *keys)
+        rows.append(row)
+    if not rows:
+        raise RequestError(f"{path} has no result_*.json; give Accel-NASBench's anb_dataset_jsons.tar.gz")
+    return Published(networks, pd.DataFrame(rows))
+
+
+@register(
+    "accel-nasbench-expanded",
+    title="Accel-NASBench, expansions of stages 2 to 7 at least 4",
+    accuracy="ImageNet top-1, 16 epochs",
+    caps=_CAPS,
+)
+def accel_nasbench_expanded(path: Path) -> Published:
+    """The networks of Accel-NASBench that have no expansion of 1 after the first stage."""
+    whole = accel_nasbench(path)
+    kept = [
+        place
+        for place, network in enumerate(whole.networks)
+        if isinstance(network, MBConv) and min(network.expansions[1:]) >= 4
+    ]
+    if not kept:
+        raise RequestError(f"{path} has no network with expansions of at least 4 in stages 2 to 7")
+    note = (
+        f"{len(kept):,} of {len(whole.networks):,} networks have expansions of at least 4 in stages 2 to 7."
+    )
+    return Published([whole.networks[place] for place in kept], whole.table.iloc[kept], (note,))
+
+
+@register(
+    "accel-nasbench-mobilenet",
+    title="Accel-NASBench's corner of MobileNetV2's blocks, predicted",
+    accuracy="predicted ImageNet top-1, 16 epochs",
+    caps=_CAPS,
+    predicted=True,
+)
+def accel_nasbench_mobilenet(path: Path) -> Published:
+    """Networks of MobileNetV2's blocks, expansions 1 6 6 6 6 6 6, with accuracies predicted from all."""
+    from nas.tabular.corner import predicted
+
+    return predicted(accel_nasbench(path))
+
+
+def _results(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each result_*.json of a folder or an archive."""
+    try:
+        if path.is_dir():
+            for file in path.rglob("result_*.json"):
+                yield file.name, read_whole(file)
+            return
+        read_whole(path)
+        with tarfile.open(path) as archive:
+            for member in archive:
+                name = Path(member.name).name
+                if member.isfile() and re.fullmatch(r"result_.*\.json", name):
+                    content = archive.extractfile(member)
+                    yield name, content.read(_LARGEST) if content else b""
+    except FileNotFoundError:
+        raise RequestError(f"{path}: there is no such file or folder; see docs/tabular.md") from None
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {reason(error)}") from None
+    except (tarfile.TarError, EOFError, ValueError) as error:
+        raise RequestError(f"{path} is not a tar archive: {str(error)[:80]}") from None
+
+
+def _number(name: str) -> tuple[int, str]:
+    digits = re.search(r"\d+", name)
+    return int(digits[0]) if digits else -1, name
+
+
+def _json(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        raise RequestError(f"{where} is not JSON") from None
+    if not isinstance(found, dict):
+        raise RequestError(f"{where} is not a JSON object")
+    return found
+
+
+def _value(found: Any, where: str, *keys: str) -> Any:
+    """A value of a nested object."""
+    for depth, key in enumerate(keys):
+        if not isinstance(found, dict) or key not in found:
+            raise RequestError(f"{where} has no {'.'.join(keys[: depth + 1])}")
+        found = found[key]
+    return found
+
+
+def _positive(found: Any, where: str, *keys: str) -> float:
+    value = _value(found, where, *keys)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise RequestError(f"{where}: {'.'.join(keys)} is {shown(value)}, expected a positive number")
+    return float(value)
+
+
+def _percent(found: Any, where: str, *keys: str) -> float:
+    value = _positive(found, where, *keys)
+    if value > 100:
+        raise RequestError(f"{where}: {'.'.join(keys)} is {shown(value)}, expected a percentage")
+    return value
+
+
+def _mbconv(found: Mapping[str, Any], where: str) -> MBConv:
+    def of(letter: str) -> tuple[Any, ...]:
+        return tuple(
+            _value(found, where, "architecture", f"block{stage}_{letter}") for stage in range(_STAGES)
+        )
+
+    try:
+        return MBConv(expansions=of("e"), kernels=of("k"), depths=of("l"), se=of("se"))
+    except RequestError as error:
+        raise RequestError(f"{where}: {error}") from None
+
+
+@register("tfslim", title="TF-slim's MobileNetV2", accuracy="ImageNet top-1", params_unit=10_000)
+def tfslim(path: Path) -> Published:
+    """MobileNetV2 of several widths and resolutions: width, resolution, params_M, top1, pixel1_cpu_ms."""
+    names = ("width", "resolution", "params_M", "top1", "pixel1_cpu_ms")
+    table = _numbers(path, names)
+
+    def network(row: Any) -> MobileNet:
+        return MobileNet(width_mult=row.width, resolution=row.resolution)
+
+    kept = {"published_params": 1e6 * table["params_M"], "latency_pixel1": table["pixel1_cpu_ms"]}
+    return Published(_each(path, table, network), table[["top1"]].assign(**kept))
+
+
+@register("table", title="your table", accuracy="top-1")
+def own(path: Path) -> Published:
+    """A CSV with columns `arch` and `top1`, such as trained.csv and networks.csv, or a folder that has one.
+
+    Rows whose `status` is not "done" are left out, and torchvision baselines, which have no stages.
+    """
+    if path.is_dir():
+        files = [path / name for name in ("networks.csv", "trained.csv") if (path / name).exists()]
+        if not files:
+            raise RequestError(f"{path} has neither networks.csv nor trained.csv; give a table")
+        path = files[0]
+    expected = "expected a table with columns arch and top1"
+    table = read_csv(path, expected)
+    missing = [name for name in ("arch", "top1") if name not in table]
+    if missing:
+        raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
+    notes = []
+    if "status" in table:
+        done = table["status"] == "done"
+        if not done.all():
+            notes.append(f"{int((~done).sum()):,} rows without a finished training are left out.")
+        table = table[done]
+    _check_numbers(path, table, ("top1",))
+
+    def network(row: Any) -> ChainArchitecture | None:
+        parsed = search_spaces.parse(str(row.arch))
+        return parsed if isinstance(parsed, ChainArchitecture) else None
+
+    networks = _each(path, table, network)
+    kept = [network is not None for network in networks]
+    if not all(kept):
+        notes.append(f"{kept.count(False):,} torchvision baselines, which have no stages, are left out.")
+    speeds = {f"latency_{name}": table[name][kept] for name in table if is_median(str(name))}
+    found = table[["top1"]][kept].assign(**speeds)
+    return Published([network for network in networks if network], found, tuple(notes))
+
+
+def _numbers(path: Path, names: Sequence[str]) -> pd.DataFrame:
+    """A CSV with numeric columns of these names.
+
+    Raises:
+        RequestError: It cannot be read, lacks a column, or has a value that is not a number.
+    """
+    expected = f"expected a table with columns {', '.join(names)}"
+    table = read_csv(path, expected)
+    if missing := [name for name in names if name not in table]:
+        raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
+    _check_numbers(path, table, names)
+    return table
+
+
+def _check_numbers(path: Path, table: pd.DataFrame, names: Iterable[str]) -> None:
+    if table.empty:
+        raise RequestError(f"{path} has no rows")
+    for name in names:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        wrong = ~numbers.between(-math.inf, math.inf, inclusive="neither")
+        if wrong.any():
+            row = table.index[wrong][0]
+            value = shown(str(table.loc[row, name]))
+            raise RequestError(f"{path}, row {row + 1}: {name} is {value}, expected a number")
+        if not is_numeric_dtype(table[name]):
+            table[name] = numbers
+
+
+def _each(path: Path, table: pd.DataFrame, network: Callable[[Any], Any]) -> list[Any]:
+    """The network of each row; errors name the row, counted from 1."""
+    found = []
+    for row in table.itertuples():
+        try:
+            found.append(network(row))
+        except RequestError as error:
+            raise RequestError(f"{path}, row {int(row[0]) + 1}: {error}") from None
+    return found

@@ -1,0 +1,105 @@
+"""The command and the function, from a small table to a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import nas
+from nas.tabular.cli import main
+from search_spaces import MBConv, RequestError
+from tests.conftest import Command, refused
+from tests.nas.tabular.files import accel_nasbench, mbconvs
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return accel_nasbench(tmp_path_factory.mktemp("data") / "files.tar.gz", mbconvs(120))
+
+
+def test_the_command_judges_and_keeps(command: Command, tmp_path: Path, data: Path) -> None:
+    done = command(
+        *("nas.tabular", "accel-nasbench", "--data", str(data), "--out", "judged", "--caps", "400M,300M"),
+        *("--resamples", "50"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    text = " ".join(done.stdout.split())
+    assert "120 networks" in text and "equal the published ones for 120 of 120" in text
+    assert "14 rules were tried" in text
+    folder = tmp_path / "judged"
+    assert {file.name for file in folder.iterdir()} == {
+        *("run.json", "rho.csv", "rules.csv", "summary.csv", "accuracy.png", "rules.png")
+    }
+    tables = nas.read(folder)
+    rho = tables["rho"].set_index(["score", "held_equal"])["rho"]
+    assert rho["params", "nothing"] == pytest.approx(1) and rho["params", "flops"] == pytest.approx(1)
+    assert set(tables["rules"]["cap"]) == {300e6, 400e6}
+    rows = tables["rules"][tables["rules"]["rule"] == "params"]
+    assert (rows["percentile"] == 100).all() and (rows["flops"] <= rows["cap"]).all()
+    assert "top1" not in tables["rules"]
+    state = json.loads((folder / "run.json").read_text())
+    assert state["status"] == "finished" and state["rules_tried"] == 14
+    best = state["best_of_first_half"]
+    assert best["rule"] in set(tables["summary"]["rule"]) and best["percentile"] == pytest.approx(100)
+
+
+def test_the_function_gives_the_same_tables(tmp_path: Path, data: Path) -> None:
+    found = nas.tabular("accel-nasbench", data, resamples=20, out=tmp_path / "judged")
+    kept = nas.read(tmp_path / "judged")
+    assert list(found) == list(kept) == ["rho", "rules", "summary"]
+    for name, table in found.items():
+        pd.testing.assert_frame_equal(table, kept[name])
+        assert table.attrs["notes"]
+    again = nas.tabular("accel-nasbench", data, resamples=20)
+    pd.testing.assert_frame_equal(found["rules"], again["rules"])
+    other = nas.tabular("accel-nasbench", data, resamples=20, seed=1)
+    assert (found["rho"]["rho"] == other["rho"]["rho"]).all()
+    assert (found["rho"]["rho_half_1"] != other["rho"]["rho_half_1"]).any()
+
+
+def test_networks_are_selected_by_their_skips(tmp_path: Path) -> None:
+    networks = [
+        *mbconvs(30),
+        *(MBConv(expansions=(1, *[e] * 6), depths=(1, *[2] * 5, d)) for e, d in SKIPPED),
+    ]
+    data = accel_nasbench(tmp_path / "files", list(dict.fromkeys(networks)))
+    counts = {
+        skips: nas.tabular("accel-nasbench", data, skips=skips, resamples=10)["rho"]["n"].iloc[0]
+        for skips in ("any", "every", "not-every")
+    }
+    assert counts["every"] >= 9 and counts["every"] + counts["not-every"] == counts["any"]
+    rules = nas.tabular("accel-nasbench", data, skips="every", resamples=10)["rules"]["rule"]
+    assert not rules.str.contains("with skips").any()
+
+
+SKIPPED = [(expansion, depth) for expansion in (1, 4, 6) for depth in (1, 2, 3)]
+
+
+def test_wrong_requests(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask = ["accel-nasbench", "--data", str(data)]
+    assert "--data" in refused(main, ["accel-nasbench"], capsys)
+    assert "did you mean tfslim" in refused(main, ["tf-slim", "--data", "x"], capsys)
+    assert "not bands" in refused(main, [*ask, "--caps", "300M:400M"], capsys)
+    assert "--caps x: expected a budget" in refused(main, [*ask, "--caps", "x"], capsys)
+    assert "did you mean every" in refused(main, [*ask, "--skips", "evry"], capsys)
+    few = accel_nasbench(tmp_path / "few", mbconvs(5))
+    assert "5 networks are too few" in refused(main, ["accel-nasbench", "--data", str(few)], capsys)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    assert "is not empty" in refused(main, [*ask, "--out", str(tmp_path / "full")], capsys)
+    with pytest.raises(RequestError, match="unknown benchmark 'x'"):
+        nas.tabular("x", data)
+    with pytest.raises(TypeError, match="caps is '300M', expected a list of caps"):
+        nas.tabular("accel-nasbench", data, caps="300M")
+
+
+def test_nothing_is_written_of_a_request_that_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "judged"
+    refused(main, ["accel-nasbench", "--data", str(tmp_path / "none"), "--out", str(out)], capsys)
+    assert not out.exists()
