@@ -48,7 +48,7 @@ def figures_of(
     """A row for each row of a population: arch (spec), the score if `scores` is given, nn_mass, flops, macs,
     params, and the used fraction of each budget.
     """
-    specs = pd.Series([str(space.of_options(row)) for row in population], dtype=str)
+    specs = pd.Series([str(space.of_options(row)) for row in population.tolist()], dtype=str)
     return _with_shares(
         pd.DataFrame({"arch": specs, **_scored(specs, goal, scores), **tables.score(population)}), goal
     )

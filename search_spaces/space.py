@@ -74,7 +74,8 @@ class Space:
             raise RequestError(f"numbers is {shown(numbers)}, expected {len(self.choices)}, one per choice")
         taken = {}
         for (name, options), number in zip(self.choices.items(), given, strict=True):
-            checked_kind(f"numbers: {name}", number, Integral, "a whole number")
+            if type(number) is not int:
+                checked_kind(f"numbers: {name}", number, Integral, "a whole number")
             if not 0 <= number < len(options):
                 raise RequestError(
                     f"numbers: {name} is {shown(number)}, expected an index from 0 to {len(options) - 1}"

@@ -11,6 +11,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -71,6 +72,7 @@ def settings(field: dataclasses.Field[Any]) -> Settings:
     return found
 
 
+@cache
 def choice_names(field: dataclasses.Field[Any]) -> tuple[str, ...]:
     """Names of the choices of a field: its own name, or one name per entry (`depth_1`, `depth_2`, ...)."""
     if not isinstance(field.default, tuple):
@@ -129,14 +131,14 @@ def _checked_entry(family: str, field: dataclasses.Field[Any], name: str, defaul
         if isinstance(value, Real | np.bool_) and value in (0, 1):
             return bool(value)
         raise RequestError(f"{family}: {name} is {shown(value)}, expected True or False")
-    number = "a number" if kind is float else "an odd number" if allowed.odd else "a whole number"
-    expected = f"{number} of at least {number_text(allowed.least)}"
-    if _is_number(value):
+    if type(value) is kind or _is_number(value):  # the first saves most of the time of making architectures
         inside = allowed.least <= value <= allowed.most and not (allowed.odd and value % 2 == 0)
         if inside and (converted := kind(value)) == value:
             return converted
-        if value > allowed.most:
-            expected = f"{number} of at most {number_text(allowed.most)}"
+    number = "a number" if kind is float else "an odd number" if allowed.odd else "a whole number"
+    above = _is_number(value) and value > allowed.most
+    limit = f"most {number_text(allowed.most)}" if above else f"least {number_text(allowed.least)}"
+    expected = f"{number} of at {limit}"
     raise RequestError(f"{family}: {name} is {shown(value)}, expected {expected}")
 
 
