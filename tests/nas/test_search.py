@@ -113,6 +113,17 @@ def test_front_marks_the_exact_front(space: str, budget: dict[str, str], cost: s
     assert found[~found["front"]]["rank"].isna().all()
 
 
+@functools.cache
+def ranked_with_width(space: str, **budget: str) -> pd.DataFrame:
+    """All networks inside a budget, best first, with their base width."""
+    problem = Problem.of(Query(space, budget))
+    listing = Listing.of(problem)
+    assert listing is not None
+    table = figures_of(problem.space, problem.tables, problem.goal, listing.networks)
+    everything = ranked(table, problem.goal)
+    return everything.assign(width=everything["arch"].map(base_of))
+
+
 @pytest.mark.parametrize(
     ("space", "budget"),
     [
@@ -124,12 +135,7 @@ def test_front_marks_the_exact_front(space: str, budget: dict[str, str], cost: s
 @pytest.mark.parametrize("count", [1, 3])
 def test_the_best_of_each_width(space: str, budget: dict[str, str], count: int) -> None:
     found = search(space, **budget, per_width=count, trials=50, sampler="random", top=0)  # type: ignore[arg-type]
-    problem = Problem.of(Query(space, budget))
-    listing = Listing.of(problem)
-    assert listing is not None
-    table = figures_of(problem.space, problem.tables, problem.goal, listing.networks)
-    everything = ranked(table, problem.goal)
-    expected = everything.groupby(everything["arch"].map(base_of)).head(count)
+    expected = ranked_with_width(space, **budget).groupby("width").head(count)
     assert found["arch"].tolist() == expected["arch"].tolist()
     assert found["rank"].tolist() == expected["rank"].tolist()
 

@@ -127,7 +127,7 @@ class Conformance:
 
     @pytest.mark.hypothesis
     def test_the_closed_form_equals_fvcore(self, space: Space) -> None:
-        check_closed_form_against_fvcore(space, examples(8, 100))
+        check_closed_form_against_fvcore(space, examples(5, 100))
 
     @pytest.mark.parametrize("large", [False, pytest.param(True, marks=pytest.mark.slow)])
     def test_references_equal_fvcore_at_full_size(self, space: Space, large: bool) -> None:
