@@ -66,7 +66,7 @@ def score(
     >>> score(["mlp:mlp_8", "mlp:w16"], scores=["depth"])[["arch", "nn_mass", "depth"]].values.tolist()
     [['mlp:w8_d12_t10', 21.381818181818183, 12.0], ['mlp:w16_d12_t10', 21.818181818181817, 12.0]]
     """
-    from nas.optimize.request import MOST_IMAGES, MOST_SEED
+    from nas.values import MOST_IMAGES, MOST_SEED
     from search_spaces.errors import checked_kind, checked_whole
 
     checked_kind("scores", scores, (list, tuple), "a list of names")

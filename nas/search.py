@@ -92,10 +92,11 @@ def search(
     from nas.exact.problem import Problem
     from nas.optimize.folder import RunFolder
     from nas.optimize.proof import ROWS
-    from nas.optimize.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
+    from nas.optimize.request import DEFAULT_SCORE, Request, defaults
     from nas.optimize.run import Run
     from nas.proxies.registry import BATCH
     from nas.query import as_text
+    from nas.values import MOST_ROWS
     from nas.verify import verify
     from search_spaces import Architecture
     from search_spaces.errors import checked_kind, checked_path, checked_whole

@@ -18,6 +18,14 @@ from search_spaces.spec import read_number
 
 MOST = 2**31 - 1
 """Largest whole number where no other limit is given."""
+MOST_IMAGES = 4096
+"""Largest batch size of a measured score."""
+MOST_ROWS = 100_000
+"""Largest number of rows of a table."""
+MOST_DRAWN = 1_000_000
+"""Largest random sample."""
+MOST_SEED = 2**32 - 1
+"""Largest seed that all random generators accept."""
 _GROUPED = re.compile("[0-9]{1,3}(,[0-9]{3})+")
 
 

@@ -54,7 +54,7 @@ def best(
     [{'arch': 'mobilenet:w0.85_d2-1-2-6-5-5-3', 'nn_mass': 2811.0}]
     """
     from nas.exact.problem import proven_best
-    from nas.optimize.request import MOST_ROWS
+    from nas.values import MOST_ROWS
     from search_spaces import Architecture
     from search_spaces.errors import checked_kind, checked_whole
 
@@ -181,8 +181,8 @@ def sample(
     import numpy as np
 
     from nas.exact.problem import inside_of
-    from nas.optimize.request import MOST_DRAWN, MOST_SEED
     from nas.ranking import figures_of
+    from nas.values import MOST_DRAWN, MOST_SEED
     from search_spaces import RequestError
     from search_spaces.errors import checked_whole
 

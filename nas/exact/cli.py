@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from nas import exact
 from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser
-from nas.optimize.request import MOST_DRAWN, MOST_ROWS, MOST_SEED
 from nas.options import add_options, given
 from nas.query import COSTS, Query, with_space
-from nas.values import at_least
+from nas.values import MOST_DRAWN, MOST_ROWS, MOST_SEED, at_least
 from search_spaces import RequestError
 
 if TYPE_CHECKING:

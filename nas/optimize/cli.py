@@ -17,11 +17,11 @@ from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, progress, wrapped
 from nas.exact.problem import Problem
 from nas.latency import LatencyConfig, latency_config
 from nas.optimize.folder import RunFolder
-from nas.optimize.request import DEFAULT_SCORE, MOST_ROWS, Request, defaults
+from nas.optimize.request import DEFAULT_SCORE, Request, defaults
 from nas.options import add_options, given
 from nas.query import Query, parse_budget, with_space
 from nas.signals import INTERRUPTED, interruptions
-from nas.values import at_least
+from nas.values import MOST_ROWS, at_least
 from nas.verify import FvcoreVerifier
 from search_spaces import RequestError, Space
 

@@ -14,7 +14,7 @@ from nas.options import documented, option, words
 from nas.proxies.registry import BATCH
 from nas.query import Goal, Query, exactly
 from nas.schema import Stored
-from nas.values import Range
+from nas.values import MOST_IMAGES, MOST_ROWS, MOST_SEED, Range
 from search_spaces import RequestError, Space
 
 DEFAULT_SCORE = "nn_mass"
@@ -27,14 +27,6 @@ MEASURED_SAMPLER: Sampler = "tpe"
 """Defaults for measured scores, which are slow. In so few trials `nsga2` does not learn: its first population
 is random, and enqueued architectures are not part of it."""
 MOST_TRIALS = 1_000_000
-MOST_IMAGES = 4096
-"""Largest batch size of a measured score."""
-MOST_ROWS = 100_000
-"""Largest number of rows of a table."""
-MOST_DRAWN = 1_000_000
-"""Largest random sample."""
-MOST_SEED = 2**32 - 1
-"""Largest seed that all random generators accept."""
 
 
 def defaults(score: str) -> tuple[Sampler, int]:

@@ -82,7 +82,6 @@ def study(
     from contextlib import ExitStack, redirect_stdout
 
     import search_spaces
-    from nas.optimize.request import MOST_IMAGES, MOST_SEED
     from nas.query import COSTS, as_text
     from nas.read import read
     from nas.signals import interruptions
@@ -91,6 +90,7 @@ def study(
     from nas.study.results_cli import conclude
     from nas.study.session import Session, requested
     from nas.train import request, session
+    from nas.values import MOST_IMAGES, MOST_SEED
     from search_spaces import RequestError
     from search_spaces.errors import checked_kind, checked_path, checked_whole, shown
 

@@ -1,4 +1,4 @@
-"""Comparison of studies: does accuracy follow one line in log NN-Mass across base widths?"""
+"""Comparison of studies: whether accuracy follows one line in log NN-Mass across base widths."""
 
 from __future__ import annotations
 

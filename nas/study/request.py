@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import search_spaces
-from nas.optimize.request import MOST_IMAGES, MOST_SEED
 from nas.options import check, documented, option
 from nas.query import COSTS
 from nas.schema import Stored
 from nas.study.population import Draw
 from nas.train.config import TrainConfig
-from nas.values import Range
+from nas.values import MOST_IMAGES, MOST_SEED, Range
 from search_spaces import RequestError
 from search_spaces.architecture import Value
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas.optimize.request import MOST_SEED
 from nas.options import check, documented, option
 from nas.query import parse_budget
 from nas.runs import Folder
 from nas.schema import Stored
 from nas.tabular import benchmark
-from nas.values import Range
+from nas.values import MOST_SEED, Range
 from search_spaces import RequestError
 
 RESAMPLES = 400
