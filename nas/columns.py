@@ -110,7 +110,9 @@ _SEARCH: Mapping[str, Column] = {
 """Columns of a search, without its scores."""
 
 _TRAINING: Mapping[str, Column] = {
-    **_plain("row dataset recipe seed seeds epochs best_epoch tested_on device compiled status reason"),
+    **_plain(
+        "row dataset recipe seed seeds epochs best_epoch tested_on device compiled status reason warning"
+    ),
     "number": Column("epoch"),
     "train_loss": Column("loss", "training loss", format=THREE_DECIMALS),
     "top1": Column("top-1", "top-1 accuracy", "%", PERCENT),

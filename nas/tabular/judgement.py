@@ -81,7 +81,10 @@ def judge(request: TabularRequest) -> Judgement:
     speeds = [str(name) for name in table if str(name).startswith(LATENCIES) and table[name].nunique() > 1]
     costs = {name: table[name].to_numpy(float) for name in ("flops", "params", *speeds)}
     rho = correlated(scores, table["top1"].to_numpy(float), costs, resamples)
-    caps = request.given_caps() or chosen.caps or _spaced(table["flops"].to_numpy(float))
+    caps, without = _met(
+        request.given_caps() or chosen.caps or _spaced(table["flops"].to_numpy(float)), table
+    )
+    notes += without
     rules, summary = judged(_rules(scores, table), table, caps, resamples)
     return Judgement(chosen, table, rho, rules, summary, notes)
 
@@ -118,6 +121,22 @@ def _rules(scores: dict[str, Values], table: pd.DataFrame) -> list[Rule]:
     if skips.any() and not skips.all():
         rules += [Rule(f"{name}{WITH_SKIPS}", score, skips) for name, score in scores.items()]
     return rules
+
+
+def _met(caps: Sequence[float], table: pd.DataFrame) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """The caps that some network meets, and a line about the others.
+
+    Raises:
+        RequestError: No network meets any.
+    """
+    least = table["flops"].min()
+    met = tuple(cap for cap in caps if cap >= least)
+    if not met:
+        raise RequestError(
+            f"the largest cap is {max(caps):,.0f}, but no network has less than {least:,.0f} FLOPs"
+        )
+    missed = len(caps) - len(met)
+    return met, (f"No network meets the smallest {missed} of {len(caps)} caps.",) if missed else ()
 
 
 def _spaced(cost: Values) -> Sequence[float]:

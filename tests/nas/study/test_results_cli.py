@@ -20,7 +20,10 @@ from tests.nas.train.conftest import images
 __all__ = ["images"]
 
 RESULTS = REPOSITORY / "results"
-COMMITTED = [path.parent.parent for path in sorted(RESULTS.glob("*/*/training/run.json"))]
+COMMITTED = [
+    path.parent for path in sorted(RESULTS.glob("*/*/networks.csv")) if (path.parent / "training").is_dir()
+]
+"""Studies that are whole: the last step writes networks.csv."""
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -103,3 +103,11 @@ def test_nothing_is_written_of_a_request_that_fails(
     out = tmp_path / "judged"
     refused(main, ["accel-nasbench", "--data", str(tmp_path / "none"), "--out", str(out)], capsys)
     assert not out.exists()
+
+
+def test_caps_that_no_network_meets_are_left_out(data: Path) -> None:
+    found = nas.tabular("accel-nasbench", data, caps=["1M", "500M"], resamples=20)
+    assert set(found["rules"]["cap"]) == {500e6}
+    assert "No network meets the smallest 1 of 2 caps." in found["rules"].attrs["notes"]
+    with pytest.raises(RequestError, match="the largest cap is 1,000,000, but no network"):
+        nas.tabular("accel-nasbench", data, caps=["1M"], resamples=20)
