@@ -14,7 +14,9 @@ from nas.tabular.request import TabularFolder, TabularRequest
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     parser = Parser("nas tabular", description="Judge closed-form scores on networks that others trained.")
-    parser.add_argument("benchmark", choices=benchmark.names(), help="the table of trained networks")
+    parser.add_argument(
+        "benchmark", metavar="BENCHMARK", help=f"one of {', '.join(benchmark.names())}; see docs/tabular.md"
+    )
     add_options(parser, TabularRequest)
     parser.add_argument(
         "--out",

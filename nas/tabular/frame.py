@@ -97,6 +97,7 @@ class _Stages:
     def __init__(self) -> None:
         self._chains: dict[Any, tuple[Stage, ...]] = {}
         self._described: dict[Any, _Described] = {}
+        self._equal: dict[Any, _Described] = {}
 
     def of(self, architecture: ChainArchitecture) -> list[_Described]:
         """The stages of a network, in order."""
@@ -109,7 +110,14 @@ class _Stages:
             chosen = {name: choices[name] for name in stage.choices}
             key = (kind, stage.name, *state.values(), *chosen.values())
             if key not in self._described:
-                self._described[key] = _Described(stage.name, *stage.describe(state, chosen))
+                self._described[key] = self._shared(_Described(stage.name, *stage.describe(state, chosen)))
             found.append(self._described[key])
             state = dict(found[-1].leaving)
         return found
+
+    def _shared(self, new: _Described) -> _Described:
+        """The first stage of equal parts, where different choices give the same stage."""
+        try:
+            return self._equal.setdefault((new.name, *new.parts, *new.leaving.items()), new)
+        except TypeError:  # parts with arrays or lists cannot be compared
+            return new

@@ -51,8 +51,8 @@ def show_all(found: Judgement) -> None:
     print(f"95% bootstrap intervals over networks; mean over {_bands(found)} bands of equal FLOPs.\n")
     print(
         wrapped(
-            "Choices under caps of FLOPs, mean over caps; percentile: of networks within 5% of the FLOPs of"
-            " the choice; regret: points below the best network within the cap:"
+            "Choices under caps of FLOPs, means over caps. Percentile: among networks within 5% of the"
+            " choice's FLOPs. Regret: points below the best network within the cap."
         )
     )
     show(_choices(found))
@@ -108,7 +108,7 @@ def _choices(found: Judgement) -> pd.DataFrame:
             "percentile": table["percentile"].map("{:.0f}".format),
             "interval": interval,
             "regret": table["regret"],
-            "percentile\nof ten": table["percentile_ten"].map("{:.0f}".format),
+            "percentile\nof first ten": table["percentile_ten"].map("{:.0f}".format),
             "regret\nof ten": table["regret_ten"].map("{:.2f}".format),
         }
     )

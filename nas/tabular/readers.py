@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
@@ -17,7 +19,7 @@ import search_spaces
 from nas.columns import is_median
 from nas.files import read_csv, read_whole, reason
 from nas.tabular.benchmark import Published, register
-from search_spaces import MBConv, MobileNet, RequestError
+from search_spaces import MBConv, MobileNet, NASBenchMacro, OFAMobileNetV3, RequestError
 from search_spaces.chain import ChainArchitecture
 from search_spaces.errors import shown
 
@@ -84,6 +86,20 @@ def accel_nasbench_mobilenet(path: Path) -> Published:
     from nas.tabular.corner import predicted
 
     return predicted(accel_nasbench(path))
+
+
+def _content(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        RequestError: It cannot be read.
+    """
+    try:
+        return read_whole(path)
+    except FileNotFoundError:
+        raise RequestError(f"{path}: there is no such file; see docs/tabular.md") from None
+    except OSError as error:
+        raise RequestError(f"cannot read {path}: {reason(error)}") from None
 
 
 def _results(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -158,6 +174,93 @@ def _mbconv(found: Mapping[str, Any], where: str) -> MBConv:
         raise RequestError(f"{where}: {error}") from None
 
 
+@register("nasbench-macro", title="NAS-Bench-Macro", accuracy="CIFAR-10 top-1, mean of 3 seeds")
+def nasbench_macro(path: Path) -> Published:
+    """All networks of NAS-Bench-Macro: nas-bench-macro_cifar10.json."""
+    networks, rows = [], []
+    for layers, found in _json(_content(path), str(path)).items():
+        where = f"{path}, {shown(layers)}"
+        try:
+            networks.append(NASBenchMacro(layers))
+        except RequestError as error:
+            raise RequestError(f"{where}: {error}") from None
+        seeds = _value(found, where, "test_acc")
+        if not isinstance(seeds, list) or not seeds:
+            raise RequestError(f"{where}: test_acc is {shown(seeds)}, expected a list of accuracies")
+        accuracies = [_percent({"test_acc": accuracy}, where, "test_acc") for accuracy in seeds]
+        rows.append(
+            {
+                "top1": float(np.mean(accuracies)),
+                "top1_std": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else math.nan,
+                "published_params": _positive(found, where, "params"),
+                "published_macs": _positive(found, where, "flops"),
+            }
+        )
+    if not rows:
+        raise RequestError(f"{path} has no networks; give nas-bench-macro_cifar10.json")
+    return Published(networks, pd.DataFrame(rows))
+
+
+_OFA = ("Model Parameters", "MACs", "Top-1 Acc (%)")
+"""Numbers in the tables of DyNAS-T."""
+_SUBNET = "Sub-network"
+_BLOCKS = 4
+"""Most blocks of a stage of Once-for-All's MobileNetV3; its lists have so many entries per stage."""
+
+
+@register("ofa", title="Once-for-All's MobileNetV3", accuracy="ImageNet top-1, shared weights")
+def ofa(path: Path) -> Published:
+    """Subnets of Once-for-All's MobileNetV3 from DyNAS-T: mbnv3w10_*.csv, one of them or their folder.
+
+    Subnets of another width than 1.0 are left out.
+    """
+    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not files:
+        raise RequestError(f"{path} has no CSV files; give DyNAS-T's mbnv3w10_*.csv")
+    networks, tables = [], []
+    for file in files:
+        table = _numbers(file, _OFA, (_SUBNET,))
+        networks += _each(file, table, lambda row: _subnet(row[1]), (_SUBNET,))
+        params, macs, top1 = (table[name].astype(float) for name in _OFA)
+        tables.append(pd.DataFrame({"top1": top1, "published_params": params, "published_macs": macs}))
+    found = pd.concat(tables, ignore_index=True)
+    kept = [network is not None for network in networks]
+    notes = () if all(kept) else (f"{kept.count(False):,} rows of other widths than 1.0 are left out.",)
+    return Published([network for network in networks if network], found[kept], notes)
+
+
+def _subnet(text: object) -> OFAMobileNetV3 | None:
+    """The network of a cell of DyNAS-T, a Python dict of lists; None for another width than 1.0."""
+    fault = RequestError(f"{_SUBNET} is {shown(text)}, expected a dict of wid, ks, e, d and r")
+    try:
+        found = ast.literal_eval(str(text)[:2000])
+        kernels, expansions, depths, (resolution,) = (
+            [_whole(entry) for entry in found[key]] for key in ("ks", "e", "d", "r")
+        )
+        other_width = found["wid"] not in (None, 1.0)
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+        raise fault from None
+    if other_width:
+        return None
+    starts = range(0, _BLOCKS * len(depths), _BLOCKS)
+    if not len(kernels) == len(expansions) == len(starts) * _BLOCKS or max(depths, default=0) > _BLOCKS:
+        raise fault
+
+    def of_stages(values: Sequence[int]) -> tuple[str, ...]:
+        return tuple(
+            "".join(map(str, values[start : start + depth]))
+            for start, depth in zip(starts, depths, strict=True)
+        )
+
+    return OFAMobileNetV3(of_stages(kernels), of_stages(expansions), resolution)
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{shown(value)} is not a whole number")
+    return value
+
+
 @register("tfslim", title="TF-slim's MobileNetV2", accuracy="ImageNet top-1", params_unit=10_000)
 def tfslim(path: Path) -> Published:
     """MobileNetV2 of several widths and resolutions: width, resolution, params_M, top1, pixel1_cpu_ms."""
@@ -208,15 +311,15 @@ def own(path: Path) -> Published:
     return Published([network for network in networks if network], found, tuple(notes))
 
 
-def _numbers(path: Path, names: Sequence[str]) -> pd.DataFrame:
-    """A CSV with numeric columns of these names.
+def _numbers(path: Path, names: Sequence[str], others: Sequence[str] = ()) -> pd.DataFrame:
+    """A CSV with numeric columns of these names, and further columns.
 
     Raises:
         RequestError: It cannot be read, lacks a column, or has a value that is not a number.
     """
-    expected = f"expected a table with columns {', '.join(names)}"
+    expected = f"expected a table with columns {', '.join((*others, *names))}"
     table = read_csv(path, expected)
-    if missing := [name for name in names if name not in table]:
+    if missing := [name for name in (*others, *names) if name not in table]:
         raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
     _check_numbers(path, table, names)
     return table
@@ -236,10 +339,12 @@ def _check_numbers(path: Path, table: pd.DataFrame, names: Iterable[str]) -> Non
             table[name] = numbers
 
 
-def _each(path: Path, table: pd.DataFrame, network: Callable[[Any], Any]) -> list[Any]:
-    """The network of each row; errors name the row, counted from 1."""
+def _each(
+    path: Path, table: pd.DataFrame, network: Callable[[Any], Any], columns: Sequence[str] = ()
+) -> list[Any]:
+    """The network of each row, or of some columns of it; errors name the row, counted from 1."""
     found = []
-    for row in table.itertuples():
+    for row in (table[list(columns)] if columns else table).itertuples():
         try:
             found.append(network(row))
         except RequestError as error:

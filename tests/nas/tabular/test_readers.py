@@ -12,7 +12,7 @@ import pytest
 from nas.tabular import benchmark
 from nas.tabular.benchmark import Published
 from nas.tabular.corner import corner
-from search_spaces import MBConv, MobileNet, RequestError
+from search_spaces import MBConv, MobileNet, NASBenchMacro, OFAMobileNetV3, RequestError
 from tests.nas.tabular.files import accel_nasbench, mbconvs, result
 
 
@@ -115,6 +115,93 @@ def test_tfslim_has_widths_and_resolutions(tmp_path: Path) -> None:
     path.write_text("width,resolution\n1.0,224\n")
     with pytest.raises(RequestError, match=r"has no column params_M, top1, pixel1_cpu_ms; expected"):
         read("tfslim", path)
+
+
+MACRO = {"test_acc": [90.0, 91.0, 92.0], "mean_acc": 91.0, "std": 0.8, "params": 890666, "flops": 47327744}
+
+
+def test_nasbench_macro_has_means_of_seeds(tmp_path: Path) -> None:
+    path = tmp_path / "macro.json"
+    path.write_text(json.dumps({"02012100": MACRO, "00000000": {**MACRO, "test_acc": [50.0]}}))
+    found = read("nasbench-macro", path)
+    assert found.networks == [NASBenchMacro("02012100"), NASBenchMacro("00000000")]
+    assert found.table["top1"].tolist() == [91, 50]
+    assert found.table["top1_std"].tolist() == pytest.approx([1, np.nan], nan_ok=True)
+    assert found.table["published_params"].tolist()[0] == NASBenchMacro("02012100").figures().params
+    for content, message in (
+        ({"0201210": MACRO}, r"'0201210': nasbench-macro: layers is '0201210'"),
+        ({"02012100": {}}, r"'02012100' has no test_acc"),
+        ({"02012100": {**MACRO, "test_acc": 90}}, "test_acc is 90, expected a list"),
+        ({"02012100": {**MACRO, "test_acc": [-1]}}, "test_acc is -1, expected a positive number"),
+        ({"02012100": {**MACRO, "params": None}}, "params is None, expected a positive number"),
+        ({}, "has no networks"),
+    ):
+        path.write_text(json.dumps(content))
+        with pytest.raises(RequestError, match=message):
+            read("nasbench-macro", path)
+    with pytest.raises(RequestError, match="there is no such file"):
+        read("nasbench-macro", tmp_path / "none.json")
+    with pytest.raises(RequestError, match="it is a folder"):
+        read("nasbench-macro", tmp_path)
+
+
+SUBNET = {"wid": None, "ks": [3, 5, 7, 7] * 5, "e": [3, 4, 6, 6] * 5, "d": [2, 3, 4, 2, 2], "r": [192]}
+HEADER = "Sub-network,Date,Model Parameters,Latency (ms),MACs,Top-1 Acc (%)\n"
+
+
+def dynast(path: Path, *subnets: object) -> Path:
+    rows = [
+        f'"{subnet}",2022-11-01 05:40:09,5000000,0,250000000,{75 + n}\n' for n, subnet in enumerate(subnets)
+    ]
+    path.write_text(HEADER + "".join(rows))
+    return path
+
+
+def test_subnets_of_once_for_all(tmp_path: Path) -> None:
+    other = {**SUBNET, "ks": [3, 5, 3, 3] * 5, "d": [2] * 5}
+    dynast(tmp_path / "one.csv", SUBNET, {**SUBNET, "wid": 1.2})
+    dynast(tmp_path / "two.csv", other, {**SUBNET, "ks": [3, 5, 3, 3, *SUBNET["ks"][4:]]})
+    network = OFAMobileNetV3(("35", "357", "3577", "35", "35"), ("34", "346", "3466", "34", "34"), 192)
+    found = read("ofa", tmp_path)
+    assert found.networks == [network, OFAMobileNetV3(("35",) * 5, ("34",) * 5, 192), network]
+    assert found.notes == ("1 rows of other widths than 1.0 are left out.",)
+    averaged = found.averaged()
+    assert averaged.networks == [network, OFAMobileNetV3(("35",) * 5, ("34",) * 5, 192)]
+    assert averaged.table["top1"].tolist() == [75.5, 75]
+    assert len(read("ofa", tmp_path / "two.csv").networks) == 2
+
+
+CODE = (
+    "__import__('os').remove('x')",
+    "[x for x in ()]",
+    "{}",
+    "{'ks': 3}",
+    "((((",
+    "[" * 3000,
+    str({**SUBNET, "ks": [3, True, 5, 5] * 5}),
+    str({**SUBNET, "ks": [3, 5]}),
+    str({**SUBNET, "d": [5] * 5}),
+    str({**SUBNET, "d": []}),
+    str({**SUBNET, "r": [1, 2]}),
+)
+
+
+@pytest.mark.parametrize("text", CODE)
+def test_a_subnet_is_data_and_never_code(tmp_path: Path, text: str) -> None:
+    with pytest.raises(
+        RequestError, match=r"one.csv, row 2: (Sub-network is .*, expected a dict|ofa-mobilenetv3)"
+    ):
+        read("ofa", dynast(tmp_path / "one.csv", SUBNET, text))
+
+
+def test_a_wrong_table_of_once_for_all(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="has no CSV files"):
+        read("ofa", tmp_path)
+    (tmp_path / "one.csv").write_text("arch,top1\n")
+    with pytest.raises(RequestError, match=r"one\.csv has no column Sub-network, Model Parameters"):
+        read("ofa", tmp_path)
+    with pytest.raises(RequestError, match="row 1: ofa-mobilenetv3: kernels_1 is '23'"):
+        read("ofa", dynast(tmp_path / "one.csv", {**SUBNET, "ks": [2, 3, 3, 3] * 5}))
 
 
 OWN = """arch,seed,top1,status,cpu_ms
