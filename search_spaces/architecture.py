@@ -86,9 +86,13 @@ class Architecture(ABC):
         return cls(**fields)
 
     @property
-    @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch dimension."""
+        """Shape of one input, without the batch dimension: RGB images of the constant `resolution`.
+
+        A family whose inputs are not images overrides it.
+        """
+        side = int(self.constants()["resolution"])
+        return (3, side, side)
 
     @abstractmethod
     def figures(self) -> Figures:

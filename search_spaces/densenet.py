@@ -67,10 +67,6 @@ class DenseNet(ChainArchitecture):
     resolution: int = choice(32, "r", constant=True, terse=True, least=5, most=4096)
     num_classes: int = constant(10, "c")
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (3, self.resolution, self.resolution)
-
     def chain(self) -> Chain:
         """The stages; the state between cells is the width multiplier and the kind of layer."""
 

@@ -65,10 +65,6 @@ class MBConv(ChainArchitecture):
     activation: str = choice("relu", words=tuple(ACTIVATIONS), constant=True, terse=True)
     stem_stride: int = constant(2, "s", most=2)
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (3, self.resolution, self.resolution)
-
     def chain(self) -> Chain:
         """The stages; no choice of a stage affects another."""
         side = stem_side(self.resolution, self.stem_stride)

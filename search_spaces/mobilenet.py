@@ -144,10 +144,6 @@ class MobileNet(ChainArchitecture):
     num_classes: int = constant(1000, "c")
     stem_stride: int = constant(2, "s", most=2)
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (3, self.resolution, self.resolution)
-
     def chain(self) -> Chain:
         """The stages; the state between stages is the width multiplier."""
         side = stem_side(self.resolution, self.stem_stride)
@@ -195,10 +191,6 @@ class MobileNetWide(ChainArchitecture):
     resolution: int = constant(224, "r", most=4096)
     num_classes: int = constant(1000, "c")
     stem_stride: int = constant(2, "s", most=2)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (3, self.resolution, self.resolution)
 
     def chain(self) -> Chain:
         """The stages; the state between stages is the output width of the previous stage."""

@@ -43,10 +43,6 @@ class NASBenchMacro(ChainArchitecture):
     resolution: int = constant(32, "r", most=4096)
     num_classes: int = constant(10, "c")
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (3, self.resolution, self.resolution)
-
     def chain(self) -> Chain:
         """The stages; all of them read the same choice."""
 

@@ -61,10 +61,6 @@ class OFAMobileNetV3(ChainArchitecture):
                     " expected one digit per block in both"
                 )
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (3, self.resolution, self.resolution)
-
     def chain(self) -> Chain:
         """The stages; no choice of a stage affects another."""
         stem_out = stem_side(self.resolution, self.stem_stride)

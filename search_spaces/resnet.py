@@ -99,10 +99,6 @@ class ResNet(ChainArchitecture):
     resolution: int = constant(224, "r", most=4096)
     num_classes: int = constant(1000, "c")
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (3, self.resolution, self.resolution)
-
     def chain(self) -> Chain:
         """The stages; the state between stages is the kind of block and the width per group."""
 

@@ -83,10 +83,6 @@ class Torchvision(Architecture):
             raise RequestError(f"unknown network {shown(name)}{did_you_mean(name, NAMES) or names}")
         return super().parse(text)
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return (3, self.resolution, self.resolution)
-
     def figures(self) -> Figures:
         """Parameters and operations, counted on the built network; NN-Mass is nan."""
         return _figures(self)
