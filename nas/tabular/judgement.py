@@ -52,9 +52,14 @@ class Judgement:
         return int((self.summary["rule"] != RANDOM).sum())
 
     @property
-    def selected(self) -> tuple[str, float, float]:
-        """The best rule in the first random half: its name, and its mean percentile in both halves."""
-        rules = self.summary[self.summary["rule"] != RANDOM]
+    def selected(self) -> tuple[str, float, float] | None:
+        """The best rule in the first random half: its name, and its mean percentile in both halves.
+
+        None if no rule has a percentile there: no choice has another network of equal cost.
+        """
+        rules = self.summary[self.summary["rule"] != RANDOM].dropna(subset="percentile_half_1")
+        if rules.empty:
+            return None
         best = rules.sort_values("percentile_half_1").iloc[-1]
         return str(best["rule"]), float(best["percentile_half_1"]), float(best["percentile_half_2"])
 

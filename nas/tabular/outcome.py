@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from nas.cli import wrapped
@@ -30,13 +32,15 @@ def write(folder: TabularFolder, found: Judgement) -> None:
     folder.save(folder.summary, found.summary)
     folder.save(folder.accuracy, accuracy_figure(found))
     folder.save(folder.choices, choices_figure(found))
-    rule, first, second = found.selected
-    facts = {
+    facts: dict[str, Any] = {
         "networks": len(found.table),
         "rules_tried": found.tried,
-        "best_of_first_half": {"rule": rule, "percentile": first, "percentile_in_second_half": second},
         "notes": list(found.notes),
     }
+    if found.selected:
+        rule, first, second = found.selected
+        best = {"rule": rule, "percentile": first, "percentile_in_second_half": second}
+        facts["best_of_first_half"] = best
     folder.save_state("finished", facts)
 
 
@@ -56,13 +60,14 @@ def show_all(found: Judgement) -> None:
         )
     )
     show(_choices(found))
-    rule, first, second = found.selected
-    print(
-        wrapped(
-            f"{found.tried} rules were tried. {rule} is the best of them on a random half of the networks"
-            f" (percentile {first:.0f}); on the other half its percentile is {second:.0f}."
+    best = "No choice has another network of equal cost in the first random half."
+    if found.selected:
+        rule, first, second = found.selected
+        best = (
+            f"{rule} is the best of them on a random half of the networks (percentile {first:.0f});"
+            f" on the other half its percentile is {second:.0f}."
         )
-    )
+    print(wrapped(f"{found.tried} rules were tried. {best}"))
 
 
 def _bands(found: Judgement) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,8 @@ import pytest
 
 import nas
 from nas.tabular.cli import main
+from nas.tabular.judgement import judge
+from nas.tabular.request import TabularRequest
 from search_spaces import MBConv, RequestError
 from tests.conftest import Command, refused
 from tests.nas.tabular.files import accel_nasbench, mbconvs
@@ -111,3 +114,17 @@ def test_caps_that_no_network_meets_are_left_out(data: Path) -> None:
     assert "No network meets the smallest 1 of 2 caps." in found["rules"].attrs["notes"]
     with pytest.raises(RequestError, match="the largest cap is 1,000,000, but no network"):
         nas.tabular("accel-nasbench", data, caps=["1M"], resamples=20)
+
+
+def test_the_best_rule_of_a_half_has_a_percentile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    widths = (0.35, 0.5, 0.6, 0.75, 0.9, 1.0, 1.2, 1.4)
+    rows = [f"mobilenet:w{width}_d1-2-3-4-3-3-1,{60 + 10 * width}" for width in widths]
+    table = tmp_path / "mine.csv"
+    table.write_text("\n".join(["arch,top1", *rows]) + "\n")
+    found = judge(TabularRequest("table", str(table), resamples=20))
+    assert found.selected is None  # no two networks of equal cost
+    assert main(["table", "--data", str(table), "--resamples", "20", "--out", str(tmp_path / "judged")]) == 0
+    assert "No choice has another network of equal cost" in " ".join(capsys.readouterr().out.split())
+    known = found.summary.assign(percentile_half_1=[80.0, *[float("nan")] * (len(found.summary) - 1)])
+    best = replace(found, summary=known.assign(rule=["flops", *known["rule"].iloc[1:]])).selected
+    assert best and best[:2] == ("flops", 80.0)
