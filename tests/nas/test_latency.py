@@ -8,11 +8,13 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterator
+import timeit
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -21,7 +23,7 @@ from torch.utils.benchmark import Timer
 
 from nas import latency
 from nas.columns import is_median, is_quartile
-from nas.latency import Latency, LatencyConfig, latencies, measure
+from nas.latency import Engine, Latency, LatencyConfig, latencies, measure
 from nas.optimize.cli import main as search
 from nas.score import main as score
 from nas.show import show
@@ -64,8 +66,15 @@ def no_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Networks that onnxruntime measures run in torch, because an export takes a second."""
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latencies are those of four runs in torch: for tests of what is made of them."""
+
+    def timed(run: Callable[[Tensor], object], inputs: Tensor, engine: Engine, threads: int) -> Latency:
+        times = [1e3 * seconds for seconds in timeit.repeat(lambda: run(inputs), number=1, repeat=4)]
+        low, ms, high = np.quantile(times, [0.25, 0.5, 0.75]).tolist()
+        return Latency(engine, "cpu", threads, len(inputs), ms, low, high, len(times))
+
+    monkeypatch.setattr(latency, "_timed", timed)
     monkeypatch.setattr(latency, "_in_onnxruntime", lambda module, example, threads: module)
 
 
@@ -154,7 +163,7 @@ def test_torch_and_onnxruntime_use_the_requested_threads(
     ]
 
 
-@pytest.mark.usefixtures("no_onnxruntime")
+@pytest.mark.usefixtures("no_onnxruntime", "quickly")
 def test_onnxruntime_is_left_out_if_it_is_not_installed() -> None:
     found = measure(["mlp:mlp_8"], LatencyConfig("cpu", 1))
     table = found.columns(pd.DataFrame({"arch": ["mlp:mlp_16", "mlp:mlp_8"]}))
@@ -191,7 +200,7 @@ def test_a_measurement_continues_until_runs_agree(monkeypatch: pytest.MonkeyPatc
     assert limits == [(0.25, {"min_run_time": 0.02, "max_run_time": 100.0})]
 
 
-@pytest.mark.usefixtures("no_onnxruntime")
+@pytest.mark.usefixtures("no_onnxruntime", "quickly")
 class TestLimit:
     """A limit on a ranking of slow and fast networks."""
 
@@ -235,7 +244,7 @@ class TestLimit:
         )
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("quickly")
 def test_a_search_shows_latencies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert search([*QUICK, "--top", "2", "--out", "plain"]) == 0
     capsys.readouterr()
@@ -264,7 +273,7 @@ def test_a_terminal_has_room_for_latencies(capsys: pytest.CaptureFixture[str]) -
     assert heading.split() == ["arch", "ms"]
 
 
-@pytest.mark.usefixtures("no_onnxruntime")
+@pytest.mark.usefixtures("no_onnxruntime", "quickly")
 def test_a_search_leaves_out_slow_candidates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,7 +304,7 @@ def test_a_search_without_a_fast_candidate_fails(tmp_path: Path, capsys: pytest.
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "nothing found"
 
 
-@pytest.mark.usefixtures("no_export")
+@pytest.mark.usefixtures("quickly")
 def test_scores_with_latencies(capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--space", "mlp", "--arch", "mlp_16", "mlp_8", "mlp_16", "--latency", "cpu"]
     assert score([*given, "--format", "csv"]) == 0
@@ -311,7 +320,7 @@ def test_scores_with_latencies(capsys: pytest.CaptureFixture[str]) -> None:
     assert "on 1 thread of" in (flat := " ".join(output.split())) and "for a batch of 1 and of 64" in flat
 
 
-@pytest.mark.usefixtures("no_onnxruntime")
+@pytest.mark.usefixtures("no_onnxruntime", "quickly")
 def test_a_study_shows_latencies(
     tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
