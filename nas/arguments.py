@@ -6,7 +6,7 @@ A package that uses it still catches Ctrl-C from its first import on: nothing sl
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -24,16 +24,43 @@ def checked_arguments(function: Callable[P, R]) -> Callable[P, R]:
     ...
     TypeError: cost() has no argument netwrok (did you mean network?)
     """
-    known = inspect.signature(function).parameters
+    return takes_options()(function)
 
-    @wraps(function)
-    def called(*arguments: P.args, **options: P.kwargs) -> R:
-        for name in options:
-            if name not in known:
-                from search_spaces.errors import did_you_mean
 
-                hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
-                raise TypeError(f"{function.__name__}() has no argument {name}{hint}")
-        return function(*arguments, **options)
+def takes_options(
+    *classes: str, old_names: Collection[str] = ()
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorator of a function that takes the options of dataclasses as further keyword arguments.
 
-    return called
+    Args:
+        classes: The dataclasses, as "nas.query:Query"; imported when an argument is none of the listed ones.
+        old_names: Names of earlier versions that it takes, too.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        parameters = inspect.signature(function).parameters.values()
+        listed = [one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
+
+        @wraps(function)
+        def called(*arguments: P.args, **options: P.kwargs) -> R:
+            for name in options:
+                if name not in listed and name not in old_names:
+                    _check_further(function.__name__, name, listed, classes)
+            return function(*arguments, **options)
+
+        return called
+
+    return decorate
+
+
+def _check_further(function: str, name: str, listed: list[str], classes: tuple[str, ...]) -> None:
+    from pkgutil import resolve_name
+
+    from nas.options import options_of
+    from search_spaces.errors import did_you_mean
+
+    kinds = [resolve_name(path) for path in classes]
+    known = dict.fromkeys([*listed, *(option for kind in kinds for option in options_of(kind))])
+    if name not in known:
+        hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
+        raise TypeError(f"{function}() has no argument {name}{hint}")

@@ -1,9 +1,9 @@
 """Command-line options made from fields of dataclasses: name, type, range, help and default are written once.
 
 `option` makes the field. `add_options` adds the options of a class to a parser, `given` reads back what was
-given, `words` writes an instance as arguments. `check` is the class's own check of the same ranges, and
-`read` reads one value from text, as `--set NAME=VALUE` does. Options have no default in the parser, so that
-what was not given is known.
+given, `words` writes an instance as arguments. `check` is the class's own check of the same ranges,
+`checked_values` checks arguments of Python, and `read` reads one value from text, as `--set NAME=VALUE` does.
+Options have no default in the parser, so that what was not given is known.
 """
 
 from __future__ import annotations
@@ -158,7 +158,9 @@ class Option:
             return "true or false"
         if self.kind in (int, float):
             return self.range.text(self.kind)
-        return "text"
+        if self._is_mapping:
+            return "names with values"
+        return "text" if self.kind is str else "a list"
 
     def checked(self, value: Any) -> Any:
         """The value, if the field may have it.
@@ -179,8 +181,12 @@ class Option:
             checked_kind(self.name, value, bool, "True or False")
         elif self.kind in (int, float):
             return self.range.checked(self.name, value, self.kind)
-        elif self.kind == tuple[int, ...]:
-            return tuple(self.range.checked(self.name, part, int) for part in value)
+        elif self.kind in (tuple[int, ...], tuple[str, ...]):
+            checked_kind(self.name, value, (list, tuple), self.text())
+            (one, _) = get_args(self.kind)
+            return tuple(dataclasses.replace(self, kind=one).checked(part) for part in value)
+        elif self._is_mapping:
+            checked_kind(self.name, value, Mapping, self.text())
         elif self.kind is str:
             checked_kind(self.name, value, str, self.text())
         return value
@@ -198,6 +204,10 @@ class Option:
         if isinstance(value, list):
             return tuple(value)
         return str(value) if isinstance(value, Path) and self.kind is str else value
+
+    def flags_of(self, value: Any) -> list[str]:
+        """The options that give it a value: of a mapping with keys, one for each."""
+        return [f"--{key}" for key in value] if self.keys else [self.flags[0]]
 
     def words(self, value: Any) -> list[str]:
         """A value as arguments."""
@@ -282,14 +292,9 @@ def given(options: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def flags_given(options: argparse.Namespace, kind: type[Any], exclude: Collection[str] = ()) -> list[str]:
-    """The names of the options given for the fields of a dataclass, apart from some fields."""
-    flags = []
-    for name in given(options, kind):
-        each = options_of(kind)[name]
-        if name not in exclude:
-            flags += [_flag(dest) for dest in each.dests.values() if getattr(options, dest) is not None]
-    return flags
+def flags_of(kind: type[Any], values: Mapping[str, Any]) -> list[str]:
+    """The options that give fields of a dataclass these values."""
+    return [flag for name, value in values.items() for flag in options_of(kind)[name].flags_of(value)]
 
 
 def words(values: object, always: Collection[str] = ()) -> list[str]:
@@ -316,6 +321,16 @@ def check(values: object) -> None:
         after = each.checked(before)
         if after is not before:
             object.__setattr__(values, name, after)
+
+
+def checked_values(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values for fields of a dataclass that are options, by name, each checked as `check` does.
+
+    Raises:
+        TypeError: A value is of another kind.
+        RequestError: A value lies outside of its range, or is none of the choices.
+    """
+    return {name: options_of(kind)[name].checked(value) for name, value in values.items()}
 
 
 def read(kind: type[Any], name: str, text: str) -> Any:
@@ -345,10 +360,6 @@ def values_text(kind: type[Any], title: str, width: int) -> str:
         lines.append(f"  {name:<20}  {wrapped[0]}")
         lines += [f"{'':24}{line}" for line in wrapped[1:]]
     return "\n".join(lines) + "\n"
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _dest(flag: str) -> str:

@@ -279,6 +279,31 @@ def with_space(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def as_fields(
+    flops: Written | None,
+    macs: Written | None,
+    params: Written | None,
+    like: str | Architecture | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Arguments of Python as values of a query's fields; those that are None are left out.
+
+    >>> as_fields("400M", None, None, fix={"width_mult": 1.0}, pareto=None)
+    {'budgets': {'flops': '400M'}, 'fix': {'width_mult': 1.0}}
+
+    Raises:
+        TypeError: `like` is neither a string nor an architecture.
+    """
+    checked_kind("like", like, (str, Architecture, type(None)), "a reference or spec")
+    written = dict(zip(COSTS, (flops, macs, params), strict=True))
+    values = {
+        "budgets": {cost: as_text(budget) for cost, budget in written.items() if budget is not None},
+        "like": None if like is None else str(like),
+        **others,
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
 @documented
 @dataclass(frozen=True)
 class Query:
@@ -312,9 +337,8 @@ class Query:
     )
 
     def __post_init__(self) -> None:
-        checked_kind("fix", self.fix, Mapping, "names with values, as width_mult=1.0")
-        object.__setattr__(self, "fix", dict(_pin(name, value) for name, value in self.fix.items()))
         check(self)
+        object.__setattr__(self, "fix", dict(_pin(name, value) for name, value in self.fix.items()))
         if self.like is not None and self.pareto is not None:
             raise RequestError("--like and --pareto exclude each other; leave out one of them")
         if self.like is None and (self.across_widths or self.minimize is not None):

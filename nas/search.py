@@ -10,26 +10,27 @@ if __name__ == "__main__":
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas import callable_package
-from nas.arguments import checked_arguments
+from nas.arguments import takes_options
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nas.query import Written
+    from search_spaces import Architecture
     from search_spaces.architecture import Value
 
 
-@checked_arguments
+@takes_options("nas.optimize.request:Request")
 def search(
     space: str,
     *,
     flops: Written | None = None,
     macs: Written | None = None,
     params: Written | None = None,
-    like: str | None = None,
+    like: str | Architecture | None = None,
     minimize: str | None = None,
     across_widths: bool = False,
     pareto: str | None = None,
@@ -43,6 +44,7 @@ def search(
     per_width: int | None = None,
     top: int = 10,
     out: str | Path | None = None,
+    **options: Any,
 ) -> pd.DataFrame:
     """Search a space for the architectures of the largest NN-Mass, or best other score, inside budgets.
 
@@ -70,6 +72,7 @@ def search(
         per_width: Largest number of architectures per base width; ranks are those among all.
         top: Number of rows that fvcore verifies, from the first.
         out: An empty or new folder for the run; by default nothing is written.
+        options: Further options of `nas search`, by name.
 
     Returns:
         Distinct architectures that meet the budgets, best first: rank, the true one if the score is a sum
@@ -92,44 +95,32 @@ def search(
     from nas.exact.problem import Problem
     from nas.optimize.folder import RunFolder
     from nas.optimize.proof import ROWS
-    from nas.optimize.request import DEFAULT_SCORE, Request, defaults
+    from nas.optimize.request import Request
     from nas.optimize.run import Run
-    from nas.proxies.registry import BATCH
-    from nas.query import as_text
+    from nas.query import as_fields
     from nas.values import MOST_ROWS
     from nas.verify import verify
-    from search_spaces import Architecture
-    from search_spaces.errors import checked_kind, checked_path, checked_whole
+    from search_spaces.errors import checked_path, checked_whole
 
-    checked_kind("space", space, str, "the name of a space")
-    checked_kind("like", like, (str, Architecture, type(None)), "a reference or spec")
-    for name, text in (("minimize", minimize), ("pareto", pareto), ("score", score), ("sampler", sampler)):
-        checked_kind(name, text, (str, type(None)), "a name or None")
     top = checked_whole("top", top, 0, MOST_ROWS)
-    for name, flag in (("across_widths", across_widths), ("warm_start", warm_start)):
-        checked_kind(name, flag, bool, "True or False")
-    checked_kind("fix", fix, (Mapping, type(None)), "names with values")
     if out is not None:
         checked_path("out", out)
-    written = {"flops": flops, "macs": macs, "params": params}
-    score = DEFAULT_SCORE if score is None else score
-    usual_sampler, usual_trials = defaults(score)
-    request = Request(
-        space=space,
-        budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
-        fix=fix or {},
-        like=None if like is None else str(like),
+    given = as_fields(
+        flops,
+        macs,
+        params,
+        like,
         minimize=minimize,
-        across_widths=across_widths,
         pareto=pareto,
-        sampler=usual_sampler if sampler is None else sampler,
-        trials=usual_trials if trials is None else trials,
-        seed=seed,
-        warm_start=warm_start,
-        per_width=per_width,
         score=score,
-        score_batch=BATCH if score_batch is None else score_batch,
+        score_batch=score_batch,
+        fix=fix,
+        sampler=sampler,
+        trials=trials,
+        per_width=per_width,
     )
+    always = {"space": space, "across_widths": across_widths, "seed": seed, "warm_start": warm_start}
+    request = Request.of({**given, **always, **options})
     run = Run(request, Problem.of(request))
     run.folder = None if out is None else RunFolder.create(request, Path(out))
     with run.folder.locked() if run.folder else nullcontext():

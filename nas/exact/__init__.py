@@ -2,7 +2,7 @@
 
 All functions take any space, by name or as a `search_spaces.Space`, and need at most a few seconds for any
 size, because architectures are chains of stages. Budgets are written as on the command line ("400M",
-"380M:400M"), or as a number or a tuple.
+"380M:400M"), or as a number or a tuple. Further arguments are options of `nas exact`, by name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from nas.arguments import checked_arguments
+from nas.arguments import takes_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from search_spaces import Architecture, Space
     from search_spaces.architecture import Value
 
+_QUERY = "nas.query:Query"
 
-@checked_arguments
+
+@takes_options(_QUERY)
 def best(
     space: str | Space,
     k: int = 1,
@@ -33,6 +35,7 @@ def best(
     minimize: str | None = None,
     across_widths: bool = False,
     fix: Mapping[str, Value] | None = None,
+    **options: Any,
 ) -> pd.DataFrame:
     """The k architectures with the largest NN-Mass inside budgets, or, with `like`, with the least cost.
 
@@ -54,26 +57,17 @@ def best(
     [{'arch': 'mobilenet:w0.85_d2-1-2-6-5-5-3', 'nn_mass': 2811.0}]
     """
     from nas.exact.problem import proven_best
+    from nas.query import as_fields
     from nas.values import MOST_ROWS
-    from search_spaces import Architecture
-    from search_spaces.errors import checked_kind, checked_whole
+    from search_spaces.errors import checked_whole
 
     k = checked_whole("k", k, 1, MOST_ROWS)
-    checked_kind("like", like, (str, Architecture, type(None)), "a reference or spec")
-    problem = _problem(
-        space,
-        flops,
-        macs,
-        params,
-        fix,
-        like=None if like is None else str(like),
-        minimize=minimize,
-        across_widths=across_widths,
-    )
+    values = as_fields(flops, macs, params, like, fix=fix, minimize=minimize, **options)
+    problem = _problem(space, {**values, "across_widths": across_widths})
     return _ranked(problem, proven_best(problem, k))
 
 
-@checked_arguments
+@takes_options(_QUERY)
 def front(
     space: str | Space,
     cost: str = "flops",
@@ -82,6 +76,7 @@ def front(
     macs: Written | None = None,
     params: Written | None = None,
     fix: Mapping[str, Value] | None = None,
+    **options: Any,
 ) -> pd.DataFrame:
     """The Pareto front of NN-Mass against a cost; of equal networks it contains one.
 
@@ -98,14 +93,14 @@ def front(
     (147, True, True)
     """
     from nas.exact.problem import proven_front
-    from nas.query import checked_cost
+    from nas.query import as_fields, checked_cost
 
     checked_cost("cost", cost)
-    problem = _problem(space, flops, macs, params, fix, pareto=cost)
+    problem = _problem(space, as_fields(flops, macs, params, fix=fix, pareto=cost, **options))
     return _ranked(problem, proven_front(problem))
 
 
-@checked_arguments
+@takes_options(_QUERY)
 def count(
     space: str | Space,
     *,
@@ -113,6 +108,7 @@ def count(
     macs: Written | None = None,
     params: Written | None = None,
     fix: Mapping[str, Value] | None = None,
+    **options: Any,
 ) -> int:
     """Number of different networks inside budgets; choices without effect are not counted separately.
 
@@ -128,10 +124,10 @@ def count(
     >>> count("mobilenet"), count("mobilenet", flops="400M"), count("mobilenet", flops="1M")
     (594000, 372108, 0)
     """
-    return estimate(space, flops=flops, macs=macs, params=params, fix=fix)[0]
+    return estimate(space, flops=flops, macs=macs, params=params, fix=fix, **options)[0]
 
 
-@checked_arguments
+@takes_options(_QUERY)
 def estimate(
     space: str | Space,
     *,
@@ -139,15 +135,18 @@ def estimate(
     macs: Written | None = None,
     params: Written | None = None,
     fix: Mapping[str, Value] | None = None,
+    **options: Any,
 ) -> tuple[int, float]:
     """`count`, and the largest fraction of a budget by which its sums were rounded: 0 if it is exact."""
     from nas.exact.problem import inside_of
+    from nas.query import as_fields
 
-    inside = inside_of(_problem(space, flops, macs, params, fix, feasible=False))
+    values = as_fields(flops, macs, params, fix=fix, **options)
+    inside = inside_of(_problem(space, values, feasible=False))
     return inside.count, inside.rounding
 
 
-@checked_arguments
+@takes_options(_QUERY)
 def sample(
     space: str | Space,
     n: int,
@@ -157,6 +156,7 @@ def sample(
     macs: Written | None = None,
     params: Written | None = None,
     fix: Mapping[str, Value] | None = None,
+    **options: Any,
 ) -> pd.DataFrame:
     """A uniform random sample, with replacement, of the networks inside budgets.
 
@@ -181,13 +181,14 @@ def sample(
     import numpy as np
 
     from nas.exact.problem import inside_of
+    from nas.query import as_fields
     from nas.ranking import figures_of
     from nas.values import MOST_DRAWN, MOST_SEED
     from search_spaces import RequestError
     from search_spaces.errors import checked_whole
 
     n, seed = checked_whole("n", n, 0, MOST_DRAWN), checked_whole("seed", seed, 0, MOST_SEED)
-    problem = _problem(space, flops, macs, params, fix)
+    problem = _problem(space, as_fields(flops, macs, params, fix=fix, **options))
     paths = inside_of(problem).sample(n, np.random.default_rng(seed))
     if len(paths) < n:
         raise RequestError(
@@ -196,28 +197,17 @@ def sample(
     return figures_of(problem.space, problem.tables, problem.goal, problem.graph.population(paths))
 
 
-def _problem(
-    space: str | Space,
-    flops: Written | None,
-    macs: Written | None,
-    params: Written | None,
-    fix: Mapping[str, Value] | None,
-    feasible: bool = True,
-    **options: Any,
-) -> Problem:
+def _problem(space: str | Space, values: Mapping[str, Any], feasible: bool = True) -> Problem:
+    """The problem of a space, and of further values of a query."""
     from nas.exact.problem import Problem
-    from nas.query import Query, as_text
+    from nas.options import checked_values
+    from nas.query import Query
     from search_spaces import Space
     from search_spaces.errors import checked_kind
 
     checked_kind("space", space, (str, Space), "the name of a space or a search_spaces.Space")
-    written = {"flops": flops, "macs": macs, "params": params}
-    query = Query(
-        space=space if isinstance(space, str) else space.name,
-        budgets={cost: as_text(budget) for cost, budget in written.items() if budget is not None},
-        fix={} if fix is None else fix,
-        **options,
-    )
+    name = space if isinstance(space, str) else space.name
+    query = Query(**checked_values(Query, {"space": name, **values}))
     return Problem.of(query, None if isinstance(space, str) else space, feasible)
 
 

@@ -17,18 +17,21 @@ from search_spaces import RequestError
 if TYPE_CHECKING:
     import pandas as pd
 
+_OF_BEST = {"like", "minimize", "across_widths"}
+"""Fields of a query that set another goal."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     query = with_space(given(options, Query))
     space, pareto = query.pop("space"), query.pop("pareto", None)
-    inside = {**query.pop("budgets", {}), "fix": query.pop("fix", {})}
+    inside = {**query.pop("budgets", {}), **query}
     if not (pareto or options.sample or options.count):
-        table = exact.best(space, options.top or 10, **inside, **query)
+        table = exact.best(space, options.top or 10, **inside)
         _print(table, options, _certainty(table, "is better than the last one"))
         return DONE
-    if query:
+    if query.keys() & _OF_BEST:
         raise RequestError("--like minimises a cost; leave out --pareto, --count and --sample")
     if options.count:
         count, rounding = exact.estimate(space, **inside)

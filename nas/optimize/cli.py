@@ -17,7 +17,7 @@ from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, progress, wrapped
 from nas.exact.problem import Problem
 from nas.latency import LatencyConfig, latency_config
 from nas.optimize.folder import RunFolder
-from nas.optimize.request import DEFAULT_SCORE, Request, defaults
+from nas.optimize.request import DEFAULT_SCORE, Request
 from nas.options import add_options, given
 from nas.query import Query, parse_budget, with_space
 from nas.signals import INTERRUPTED, interruptions
@@ -144,9 +144,7 @@ def _search(
 
 
 def _request(options: argparse.Namespace) -> Request:
-    values = with_space(given(options, Request))
-    sampler, trials = defaults(values.get("score", DEFAULT_SCORE))
-    return Request(**{"sampler": sampler, "trials": trials, **values})
+    return Request.of(with_space(given(options, Request)))
 
 
 def _resumed(request: Request, options: argparse.Namespace) -> Request:

@@ -6,11 +6,11 @@ import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from nas import proxies
 from nas.columns import of_search
-from nas.options import documented, option, words
+from nas.options import checked_values, documented, option, words
 from nas.proxies.registry import BATCH
 from nas.query import Goal, Query, exactly
 from nas.schema import Stored
@@ -89,6 +89,18 @@ class Request(Query, Stored):
             raise RequestError(f"--pareto {self.pareto} against --score {self.score} is no front; choose two")
         if of_search(self.score):
             raise RequestError(f"--score {self.score}: the table has a column of that name; register another")
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """A request from values by name; sampler and trials that are missing follow from the score.
+
+        Raises:
+            RequestError: The values contradict each other, or one is wrong.
+            TypeError: A value has the wrong type.
+        """
+        values = checked_values(cls, values)
+        sampler, trials = defaults(values.get("score", DEFAULT_SCORE))
+        return cls(**{"sampler": sampler, "trials": trials, **values})
 
     def resolve(self, space: Space | None = None) -> tuple[Space, Goal]:
         """The space and the goal of the search.

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from nas import callable_package
+from nas.arguments import takes_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
     from search_spaces.architecture import Value
 
 
+@takes_options(
+    "nas.study.request:StudyRequest",
+    "nas.train.config:Recipe",
+    "nas.train.config:TrainConfig",
+    "nas.train.session:Hardware",
+    old_names=("batch",),
+)
 def study(
     space: str | None = None,
     *,
@@ -33,7 +41,7 @@ def study(
     fix: Mapping[str, Value] | None = None,
     count: int | None = None,
     draw: Draw | None = None,
-    draw_seed: int = 0,
+    draw_seed: int | None = None,
     named_seeds: int | Sequence[int] | None = None,
     scores: Sequence[str] | None = None,
     score_batch: int | None = None,
@@ -58,14 +66,15 @@ def study(
         fix: Values of choices to hold fixed in the sample, by name.
         count: Size of the sample, 3 to 10,000; 24 by default.
         draw: "uniform", "spread" over NN-Mass and parameters (the default), or "pairs" of equal NN-Mass.
-        draw_seed: Seed of the sample.
+        draw_seed: Seed of the sample; 0 by default.
         named_seeds: Training seeds of `networks`; `seeds` by default.
         scores: Names of the scores to compare; all by default.
         score_batch: Batch size of data-dependent scores, 2 to 4,096; 64 by default.
         initialisations: Number of initialisations over which scores are averaged; by default one for each
             training seed.
-        data, recipe, seeds, device, threads, values: How networks are trained, as in `nas.train`.
+        data, recipe, seeds, device, threads: How networks are trained, as in `nas.train`.
         out: An empty or new folder for the study; by default one under results/studies.
+        values: Further options of `nas study`, and values of the recipe, by name.
 
     Returns:
         The tables of the study, as `nas.read` returns them: `networks` has the scores and accuracy of each
@@ -81,53 +90,40 @@ def study(
     import io
     from contextlib import ExitStack, redirect_stdout
 
-    import search_spaces
-    from nas.query import COSTS, as_text
+    from nas.options import options_of
+    from nas.query import as_fields
     from nas.read import read
     from nas.signals import interruptions
-    from nas.study.population import MOST_NETWORKS, Draw
-    from nas.study.request import MOST_INITIALISATIONS
+    from nas.study.population import MOST_NETWORKS
+    from nas.study.request import StudyRequest
     from nas.study.results_cli import conclude
     from nas.study.session import Session, requested
     from nas.train import request, session
-    from nas.values import MOST_IMAGES, MOST_SEED
-    from search_spaces import RequestError
-    from search_spaces.errors import checked_kind, checked_path, checked_whole, shown
+    from search_spaces.errors import checked_path, checked_whole
 
-    request.check_names(study, values)
-    checked_kind("space", space, (str, type(None)), "the name of a space or None")
-    checked_kind("fix", fix, (Mapping, type(None)), "names with values")
-    if draw is not None and (not isinstance(draw, str) or draw not in get_args(Draw)):
-        raise RequestError(f"draw is {shown(draw)}, expected one of {', '.join(get_args(Draw))}, or None")
-    if space is not None:
-        search_spaces.get(space)
-    if space is None and networks is None:
-        raise RequestError("give a space to sample networks from, or networks")
-    written = dict(zip(COSTS, (flops, macs, params), strict=True))
-    budgets = {cost: as_text(budget) for cost, budget in written.items() if budget is not None}
-    if space is None and (budgets or fix or count is not None or draw is not None):
-        raise RequestError("budgets, fix, count and draw describe the sample; give a space as well")
-    if named_seeds is not None and (space is None or networks is None):
-        raise RequestError("named_seeds needs both networks and a space; give both, or seeds")
-    checked_kind("scores", scores, (list, tuple, type(None)), "a list of names or None")
-    for name in scores or ():
-        checked_kind("scores", name, str, "a list of names or None")
     hardware = request.hardware({**values, "device": device, "threads": threads})
     if out is not None:
         checked_path("out", out)
-    study_request = requested(
-        space or "",
-        () if networks is None else request.specs("networks", networks, None),
-        config_of=lambda archs: request.train_config(archs, dataset, data, recipe, seeds, values),
-        budgets=budgets,
-        fix=fix or {},
-        count=_whole("count", count, 3, MOST_NETWORKS),
+    given = as_fields(
+        flops,
+        macs,
+        params,
+        space=space,
+        fix=fix,
         draw=draw,
-        draw_seed=checked_whole("draw_seed", draw_seed, 0, MOST_SEED),
-        named_seeds=None if named_seeds is None else request.checked_seeds("named_seeds", named_seeds),
+        draw_seed=draw_seed,
         scores=scores,
-        score_batch=_whole("score_batch", score_batch, 2, MOST_IMAGES),
-        initialisations=_whole("initialisations", initialisations, 1, MOST_INITIALISATIONS),
+        score_batch=score_batch,
+        initialisations=initialisations,
+    )
+    given |= {name: values.pop(name) for name in options_of(StudyRequest) if name in values}
+    if named_seeds is not None:
+        values["named_seeds"] = request.checked_seeds("named_seeds", named_seeds)
+    study_request = requested(
+        () if networks is None else request.specs("networks", networks, None),
+        given,
+        None if count is None else checked_whole("count", count, 3, MOST_NETWORKS),
+        lambda archs: request.train_config(archs, dataset, data, recipe, seeds, values),
     )
     request.check_data(study_request.order, hardware)
     with interruptions() as interrupted, session.preserve_threads(), ExitStack() as held:
@@ -145,12 +141,6 @@ def study(
     for table in tables.values():
         table.attrs["folder"] = str(folder.path)
     return tables
-
-
-def _whole(name: str, value: int | None, least: int, most: int) -> int | None:
-    from search_spaces.errors import checked_whole
-
-    return None if value is None else checked_whole(name, value, least, most)
 
 
 callable_package(__name__)

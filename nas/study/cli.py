@@ -10,10 +10,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import search_spaces
 from nas.cli import DONE, Parser, progress
 from nas.latency import LatencyConfig, latency_config
-from nas.options import add_options, flags_given, given
+from nas.options import add_options, flags_of, given
 from nas.runs import locked
 from nas.signals import INTERRUPTED, interruptions
 from nas.study.folder import StudyFolder
@@ -31,17 +30,14 @@ _RATES = (20, 50, 100)
 _MOVED = {"--across": "nas compare FOLDER ...", "--predict": "nas predict STUDY TABLE"}
 """Options of earlier versions, and the commands that replace them."""
 
-_NOT_OF_SAMPLE = ("scores", "score_batch", "initialisations")
-"""Fields of a study that do not describe the sample."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`nas study`: run, resume or plan a study; returns the exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     for option, instead in _MOVED.items():
-        if option in (one.partition("=")[0] for one in given):
+        if option in (one.partition("=")[0] for one in words):
             raise RequestError(f"{option} is a command of its own: {instead}")
-    options = _parser().parse_args(given)
+    options = _parser().parse_args(words)
     latency = latency_config(options)
     if options.plan and options.out:
         raise RequestError("--plan writes nothing; leave out --out")
@@ -91,32 +87,8 @@ def _parser() -> Parser:
 
 
 def _request(options: argparse.Namespace) -> StudyRequest:
-    if not options.space and not options.arch:
-        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
-    of_sample = flags_given(options, StudyRequest, exclude=(*_NOT_OF_SAMPLE, "space")) + _given(
-        options, ("count",)
-    )
-    if of_sample and not options.space:
-        raise RequestError(f"{', '.join(of_sample)} describe a sample; add --space, or leave them out")
-    if options.named_seeds and not (options.arch and options.space):
-        raise RequestError(
-            "--named-seeds needs networks of --arch beside a sample of --space; give both, or --seeds"
-        )
-    chosen = given(options, StudyRequest)
-    return requested(
-        options.space or "",
-        options.arch or (),
-        config_of=lambda archs: config_of(archs, options),
-        budgets=chosen.get("budgets", {}),
-        fix=chosen.get("fix", {}),
-        count=options.count,
-        draw=chosen.get("draw"),
-        draw_seed=chosen.get("draw_seed"),
-        named_seeds=options.named_seeds,
-        scores=chosen.get("scores"),
-        score_batch=chosen.get("score_batch"),
-        initialisations=chosen.get("initialisations"),
-    )
+    values = given(options, StudyRequest)
+    return requested(options.arch or (), values, options.count, lambda archs: config_of(archs, options))
 
 
 def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyRequest:
@@ -127,7 +99,8 @@ def _continued(request: StudyRequest, options: argparse.Namespace) -> StudyReque
     """
     moved = replace(request, order=replace(request.order, data=str(options.data or request.order.data)))
     differing = moved.order.differences(changed_by(moved.order, (), options))
-    differing += flags_given(options, StudyRequest) + _given(options, ("count", "arch", "out"))
+    differing += flags_of(StudyRequest, given(options, StudyRequest))
+    differing += _given(options, ("count", "arch", "out"))
     if differing:
         raise RequestError(
             f"--resume {options.resume} continues the study as stored; leave out what differs:"

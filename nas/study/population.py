@@ -27,8 +27,8 @@ _MASSES = 60
 def sampled(
     space: str,
     count: int,
-    how: Draw,
-    seed: int,
+    draw: Draw,
+    draw_seed: int,
     budgets: Mapping[str, str],
     fix: Mapping[str, Value],
 ) -> pd.DataFrame:
@@ -37,10 +37,10 @@ def sampled(
     Args:
         space: Name of the space.
         count: Number of networks; even for "pairs".
-        how: "uniform": a uniform random sample. "spread": a grid of NN-Mass and parameters, so that
+        draw: "uniform": a uniform random sample. "spread": a grid of NN-Mass and parameters, so that
             their logarithms are nearly uncorrelated. "pairs": the smallest and the largest network at each of
             several values of NN-Mass.
-        seed: Seed of the sample.
+        draw_seed: Seed of the sample.
         budgets: Budgets by cost, as text ("400M").
         fix: Values of choices to hold fixed.
 
@@ -50,19 +50,19 @@ def sampled(
     Raises:
         RequestError: There are too few distinct networks, or too few pairs.
     """
-    pool = sample(space, 4 * count + 100 if how == "uniform" else _POOL, seed, fix=fix, **budgets)
+    pool = sample(space, 4 * count + 100 if draw == "uniform" else _POOL, draw_seed, fix=fix, **budgets)
     pool = pool.drop_duplicates("arch")
-    if how != "uniform":
+    if draw != "uniform":
         pool = pool[pool["nn_mass"] > 0]
     if len(pool) < count:
         raise RequestError(
             f"--count {count}: the sample has {len(pool)} distinct networks; widen the budgets"
         )
-    if how == "uniform":
+    if draw == "uniform":
         chosen = np.arange(count)
     else:
         mass, size = np.log(pool[["nn_mass", "params"]].to_numpy(float)).T
-        if how == "spread":
+        if draw == "spread":
             chosen = _spread(mass, size, count)
         else:
             chosen = _pairs(mass, size, pool["arch"].map(base_of).to_numpy(object), count)

@@ -17,9 +17,6 @@ from search_spaces import RequestError
 from search_spaces.architecture import Value
 
 MOST_INITIALISATIONS = 10_000
-USUAL_DRAW: Draw = "spread"
-USUAL_BATCH = 64
-"""How networks are sampled by default, and the default batch size of data-dependent scores."""
 
 
 @documented
@@ -34,20 +31,18 @@ class StudyRequest(Stored):
             the training seeds.
     """
 
-    space: str = option(lambda: f"one of {', '.join(search_spaces.names())}")
+    space: str = option(lambda: f"one of {', '.join(search_spaces.names())}", default="")
     draw: Draw = option(
-        "uniform; spread over NN-Mass and parameters; or pairs of equal NN-Mass", usual=USUAL_DRAW
+        "uniform; spread over NN-Mass and parameters; or pairs of equal NN-Mass", default="spread"
     )
-    draw_seed: int = option("seed of the sample", range=Range(0, MOST_SEED), usual="0")
-    budgets: dict[str, str] = option("cap or band of {key}, as 400M", keys=COSTS, metavar="BUDGET")
-    fix: dict[str, Value] = option("pin a choice", metavar="NAME=VALUE")
-    scores: tuple[str, ...] = option("scores to compare", metavar="NAME", usual="all")
-    score_batch: int = option(
-        "batch size of data-dependent scores",
-        range=Range(2, MOST_IMAGES),
-        usual=str(USUAL_BATCH),
+    draw_seed: int = option("seed of the sample", default=0, range=Range(0, MOST_SEED))
+    budgets: Mapping[str, str] = option(
+        "cap or band of {key}, as 400M", default=dict, keys=COSTS, metavar="BUDGET"
     )
-    order: TrainConfig  # type: ignore[misc]  # what `option` makes need not have a default
+    fix: Mapping[str, Value] = option("pin a choice", default=dict, metavar="NAME=VALUE")
+    scores: tuple[str, ...] = option("scores to compare", default=(), metavar="NAME", usual="all")
+    score_batch: int = option("batch size of data-dependent scores", default=64, range=Range(2, MOST_IMAGES))
+    order: TrainConfig = dataclasses.field(kw_only=True)
     initialisations: int = option(
         "average scores over N initialisations of each network",
         default=0,

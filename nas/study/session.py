@@ -9,16 +9,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import search_spaces
 from nas.cli import progress
+from nas.options import checked_values, flags_of, options_of
 from nas.study.folder import StudyFolder
-from nas.study.population import Draw, sampled
-from nas.study.request import USUAL_BATCH, USUAL_DRAW, StudyRequest
+from nas.study.population import sampled
+from nas.study.request import StudyRequest
 from nas.train.config import TrainConfig
 from nas.train.session import Hardware, choose_device, load_data, parallel_devices
 from search_spaces import Architecture, RequestError, parse
-from search_spaces.architecture import Value
 
 if TYPE_CHECKING:
     import torch
@@ -29,53 +30,52 @@ COUNT = 24
 """Default size of the sample."""
 
 
+_OF_SAMPLE = ("draw", "draw_seed", "budgets", "fix")
+"""Fields of a request that describe the sample; `sampled` takes them."""
+
+
 def requested(
-    space: str,
     named: Sequence[str],
-    *,
+    values: Mapping[str, Any],
+    count: int | None,
     config_of: Callable[[tuple[str, ...]], TrainConfig],
-    budgets: Mapping[str, str],
-    fix: Mapping[str, Value],
-    count: int | None = None,
-    draw: Draw | None = None,
-    draw_seed: int | None = None,
-    named_seeds: tuple[int, ...] | None = None,
-    scores: Sequence[str] | None = None,
-    score_batch: int | None = None,
-    initialisations: int | None = None,
 ) -> StudyRequest:
     """Build the request of a study of named networks followed by a sample of a space.
 
     Args:
-        space: Name of the space; empty for no sample.
         named: Specs of the named networks.
+        values: Options of `StudyRequest` by name; the others have their defaults. Without `space` there is no
+            sample.
+        count: Size of the sample; `COUNT` by default.
         config_of: Returns the training configuration of networks given by specs.
-        budgets, fix, count, draw, draw_seed, named_seeds, scores, score_batch, initialisations: As in
-            `nas.study`.
 
     Raises:
-        RequestError: The space, a score or the kind of sample is unknown, or there are too few networks.
+        RequestError: A value is wrong, a sample is described without a space, or there are too few networks.
+        TypeError: A value has the wrong type.
     """
     from nas import proxies
 
-    names = tuple(proxies.get(name).name for name in scores or proxies.names())
-    kind: Draw = draw or USUAL_DRAW
+    values = checked_values(StudyRequest, values)
+    scores = tuple(proxies.get(name).name for name in values.get("scores") or proxies.names())
+    space = values.get("space", "")
+    if not (space or named):
+        raise RequestError(f"give --space, one of {', '.join(search_spaces.names())}, or networks by --arch")
+    described = flags_of(StudyRequest, {name: values[name] for name in values if name in _OF_SAMPLE})
+    described += ["--count"] if count is not None else []
+    if described and not space:
+        raise RequestError(f"{', '.join(described)} describe a sample; add --space, or leave them out")
     first = list(dict.fromkeys(map(str, map(parse, named))))
     archs = first.copy()
     if space:
-        archs += sampled(space, count or COUNT, kind, draw_seed or 0, budgets, fix)["arch"].tolist()
+        options = options_of(StudyRequest)
+        sample = {name: values.get(name, options[name].default) for name in _OF_SAMPLE}
+        archs += sampled(space, count or COUNT, **sample)["arch"].tolist()
     config = config_of(tuple(dict.fromkeys(archs)))
-    return StudyRequest(
-        space=space,
-        draw=kind,
-        draw_seed=draw_seed or 0,
-        budgets=dict(budgets),
-        fix=dict(fix),
-        scores=names,
-        score_batch=score_batch or USUAL_BATCH,
-        order=replace(config, named=len(first), named_seeds=named_seeds or ()),
-        initialisations=initialisations or 0,
-    )
+    if config.named_seeds and not (space and first):
+        raise RequestError(
+            "--named-seeds needs networks of --arch beside a sample of --space; give both, or --seeds"
+        )
+    return StudyRequest(**{**values, "scores": scores}, order=replace(config, named=len(first)))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas import callable_package
+from nas.arguments import takes_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from nas.networks import Many, One
 
 
+@takes_options(
+    "nas.train.config:Recipe",
+    "nas.train.config:TrainConfig",
+    "nas.train.session:Hardware",
+    old_names=("batch",),
+)
 def train(
     networks: One | Many | Path,
     *,
@@ -60,7 +67,6 @@ def train(
     from nas.train import request, session
     from search_spaces.errors import checked_path
 
-    request.check_names(train, values)
     archs = request.specs("networks", networks, top)
     config = request.train_config(archs, dataset, data, recipe, seeds, values)
     hardware = request.hardware({**values, "device": device, "threads": threads})

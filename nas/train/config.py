@@ -159,7 +159,7 @@ MOST_PROCESSES = 1024
 Cache = Literal["memory", "disk"]
 DATA, USUAL_RECIPE = "data", "quick"
 """Default folder of the data, and default recipe."""
-_SEEDS = Range(0, 2**63 - 1)
+SEEDS = Range(0, 2**63 - 1)
 
 
 @documented
@@ -188,7 +188,7 @@ class TrainConfig(Stored):
     seeds: tuple[int, ...] = option(
         "train each network with these seeds, as 0,1,2",
         default=(0,),
-        range=_SEEDS,
+        range=SEEDS,
         flags=("--seeds", "--seed"),
         metavar="SEEDS",
     )
@@ -210,7 +210,7 @@ class TrainConfig(Stored):
     )
     named: int = 0
     named_seeds: tuple[int, ...] = option(
-        "train those of --arch with these seeds instead", default=(), range=_SEEDS, usual="as --seeds"
+        "train those of --arch with these seeds instead", default=(), range=SEEDS, usual="as --seeds"
     )
 
     def __post_init__(self) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,10 @@ from typing import Any
 import search_spaces
 from nas.networks import Many, One, listed
 from nas.options import options_of
-from nas.train.config import Recipe, TrainConfig, check_present, from_table, recipe
+from nas.train.config import SEEDS, TrainConfig, check_present, from_table, recipe
 from nas.train.session import Hardware
 from search_spaces import RequestError
-from search_spaces.errors import checked_kind, checked_path, checked_whole, did_you_mean, shown
-
-_MOST_SEED = 2**63 - 1
+from search_spaces.errors import checked_kind, checked_path, checked_whole, shown
 
 
 def specs(name: str, networks: One | Many | Path, top: int | None) -> tuple[str, ...]:
@@ -112,28 +109,10 @@ def checked_seeds(name: str, seeds: object) -> tuple[int, ...]:
     several = list(seeds) if isinstance(seeds, list | tuple | range) else [seeds]
     if not several:
         raise RequestError(f"{name} is empty, expected at least one seed")
-    found = tuple(checked_whole(name, seed, 0, _MOST_SEED) for seed in several)
+    found = tuple(SEEDS.checked(name, seed, int) for seed in several)
     if len(set(found)) < len(found):
         raise RequestError(f"{name} is {shown(seeds)}, expected each seed once")
     return found
-
-
-def check_names(function: Callable[..., object], values: Iterable[str]) -> None:
-    """Check the names of further keyword arguments: values of the recipe, the data or the hardware.
-
-    Args:
-        function: The function that takes them; its own arguments are among the hints.
-        values: The names.
-
-    Raises:
-        TypeError: A name is unknown.
-    """
-    further = [name for kind in (Recipe, TrainConfig, Hardware) for name in options_of(kind)]
-    for name in Recipe.upgraded(dict.fromkeys(values)):
-        if name not in further:
-            known = (*inspect.signature(function).parameters, *further)
-            hint = did_you_mean(name, known) or f"; a recipe has {', '.join(options_of(Recipe))}"
-            raise TypeError(f"{function.__name__}() has no argument {name}{hint}")
 
 
 def check_data(config: TrainConfig, hardware: Hardware) -> None:

@@ -7,20 +7,21 @@ import dataclasses
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
+import nas
 from nas.cli import Parser
 from nas.commands import COMMANDS, command
 from nas.latency import LatencyConfig
 from nas.optimize.cli import _parser as search_parser
 from nas.optimize.cli import _request
 from nas.optimize.request import DEFAULT_SCORE, Request, defaults
-from nas.options import Option, add_options, check, given, option, options_of, read, words
+from nas.options import Option, _options_of, add_options, check, given, option, options_of, read, words
 from nas.query import COSTS, Query
 from nas.study.request import StudyRequest
 from nas.train.cli import _parser as train_parser
@@ -39,7 +40,7 @@ MADE: Mapping[type, Any] = {
     LatencyConfig: LatencyConfig("cpu", 2, 20.0),
     StudyRequest: StudyRequest(
         *("mlp", "pairs", 5, {"flops": "1M"}, {"width": 8}, ("nn_mass", "zen"), 32),
-        TrainConfig(("mlp:mlp_8",) * 3, "seg20", "data", "mlp", RECIPES["mlp"]),
+        order=TrainConfig(("mlp:mlp_8",) * 3, "seg20", "data", "mlp", RECIPES["mlp"]),
         initialisations=2,
     ),
 }
@@ -204,3 +205,23 @@ def test_one_field_is_all_that_an_option_takes(capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit):
         parsed(Cup, ["--tea", "gren"])
     assert "did you mean green?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [
+        (Request, lambda **values: nas.search("mlp", trials=9, top=0, **values)),
+        (Query, lambda **values: nas.exact.count("mlp", **values)),
+        (StudyRequest, lambda **values: nas.study("mlp", dataset="seg20", count=3, **values)),
+        (TrainConfig, lambda **values: nas.train("mlp:mlp_8", dataset="seg20", **values)),
+    ],
+)
+def test_a_new_field_is_an_argument_of_the_function(
+    kind: type, function: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(TypeError, match="has no argument spice"):
+        function(spice=3)
+    fields = {**options_of(kind), "spice": options_of(Cup)["size"]}
+    monkeypatch.setattr("nas.options._options_of", lambda one: fields if one is kind else _options_of(one))
+    with pytest.raises((TypeError, RequestError), match=r"size is 3, expected|unexpected .*spice"):
+        function(spice=3)

@@ -120,7 +120,7 @@ CALLS: dict[str, tuple[Callable[[Any], object], tuple[Any, ...]]] = {
     **{
         f"study {name}": (study(name), (None, *SMALL)) for name in ("count", "score_batch", "initialisations")
     },
-    "study draw_seed": (study("draw_seed"), SMALL),
+    "study draw_seed": (study("draw_seed"), (None, *SMALL)),
     "study named_seeds": (study("named_seeds"), (None,)),
     "study scores": (study("scores"), (None, *EMPTY)),
     **{f"study {name}": (study(name), ()) for name in ("dataset", "recipe")},
