@@ -28,12 +28,13 @@ def checked_arguments(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def takes_options(
-    *classes: str, old_names: Collection[str] = ()
+    *classes: str, exclude: Collection[str] = (), old_names: Collection[str] = ()
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorator of a function that takes the options of dataclasses as further keyword arguments.
 
     Args:
         classes: The dataclasses, as "nas.query:Query"; imported when an argument is none of the listed ones.
+        exclude: Their options that the function does not take.
         old_names: Names of earlier versions that it takes, too.
     """
 
@@ -45,7 +46,7 @@ def takes_options(
         def called(*arguments: P.args, **options: P.kwargs) -> R:
             for name in options:
                 if name not in listed and name not in old_names:
-                    _check_further(function.__name__, name, listed, classes)
+                    _check_further(function.__name__, name, listed, classes, exclude)
             return function(*arguments, **options)
 
         return called
@@ -53,14 +54,18 @@ def takes_options(
     return decorate
 
 
-def _check_further(function: str, name: str, listed: list[str], classes: tuple[str, ...]) -> None:
+def _check_further(
+    function: str, name: str, listed: list[str], classes: tuple[str, ...], exclude: Collection[str]
+) -> None:
     from pkgutil import resolve_name
 
     from nas.options import options_of
     from search_spaces.errors import did_you_mean
 
     kinds = [resolve_name(path) for path in classes]
-    known = dict.fromkeys([*listed, *(option for kind in kinds for option in options_of(kind))])
+    # An option that is given by its keys, as budgets are by their costs, is among the listed ones.
+    further = [option for kind in kinds for option, each in options_of(kind).items() if not each.keys]
+    known = dict.fromkeys([*listed, *(option for option in further if option not in exclude)])
     if name not in known:
         hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
         raise TypeError(f"{function}() has no argument {name}{hint}")

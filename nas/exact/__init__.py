@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from search_spaces.architecture import Value
 
 _QUERY = "nas.query:Query"
+_GOAL = ("like", "minimize", "across_widths", "pareto")
+"""Options of what is optimised, which counts and samples have none of."""
 
 
-@takes_options(_QUERY)
+@takes_options(_QUERY, exclude=("pareto",))
 def best(
     space: str | Space,
     k: int = 1,
@@ -67,7 +69,7 @@ def best(
     return _ranked(problem, proven_best(problem, k))
 
 
-@takes_options(_QUERY)
+@takes_options(_QUERY, exclude=_GOAL)
 def front(
     space: str | Space,
     cost: str = "flops",
@@ -100,7 +102,7 @@ def front(
     return _ranked(problem, proven_front(problem))
 
 
-@takes_options(_QUERY)
+@takes_options(_QUERY, exclude=_GOAL)
 def count(
     space: str | Space,
     *,
@@ -127,7 +129,7 @@ def count(
     return estimate(space, flops=flops, macs=macs, params=params, fix=fix, **options)[0]
 
 
-@takes_options(_QUERY)
+@takes_options(_QUERY, exclude=_GOAL)
 def estimate(
     space: str | Space,
     *,
@@ -146,7 +148,7 @@ def estimate(
     return inside.count, inside.rounding
 
 
-@takes_options(_QUERY)
+@takes_options(_QUERY, exclude=_GOAL)
 def sample(
     space: str | Space,
     n: int,

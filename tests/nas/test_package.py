@@ -214,6 +214,23 @@ def test_a_misspelt_value_of_a_training_gets_a_hint(wrong: str, right: str) -> N
             function("mlp", **{"dataset": "seg20", wrong: 3})
 
 
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        *(
+            (FUNCTIONS[name], goal)
+            for name in ("front", "count", "estimate", "sample")
+            for goal in ("like", "pareto")
+        ),
+        (exact.best, "pareto"),
+        *((function, "budgets") for function in (nas.search, *FUNCTIONS.values())),
+    ],
+)
+def test_options_of_other_functions_are_no_arguments(function: Callable[..., object], name: str) -> None:
+    with pytest.raises(TypeError, match=rf"\(\) has no argument {name}\b"):
+        function("mlp", **{name: "flops"})
+
+
 def test_numbers_have_the_limits_of_the_command_line() -> None:
     for name, value in (("seed", 2**64), ("trials", 10**30), ("score_batch", 10**9), ("per_width", 10**6)):
         with pytest.raises(RequestError, match=rf"{name} is {value}, expected a whole number .* at most"):
