@@ -61,6 +61,7 @@ class Column:
         unit: Unit of the values, for axis labels.
         format: Formats a value in a printed table.
         text: Whether it holds text: aligned left, and wrapped where it is too wide.
+        meaning: Content in a phrase, as in the documentation's table of columns.
     """
 
     title: str
@@ -68,6 +69,7 @@ class Column:
     unit: str = ""
     format: Format = plain
     text: bool = False
+    meaning: str = ""
 
     @property
     def long_title(self) -> str:
@@ -100,14 +102,17 @@ def _plain(names: str) -> dict[str, Column]:
     return {name: Column(name) for name in names.split()}
 
 
-_SEARCH: Mapping[str, Column] = {
-    **_plain("rank found recounted front"),
-    "name": Column("name", text=True),
-    "arch": Column("arch", "architecture", text=True),
-    "options": Column("options", text=True),
-    "macs": Column("MACs", format=quantity),
+SEARCH: Mapping[str, Column] = {
+    "rank": Column("rank", meaning="place in the order of the goal, from 1; empty if not known"),
+    "name": Column("name", text=True, meaning="name of a reference, or `like`"),
+    "arch": Column("arch", "architecture", text=True, meaning="spec of the network"),
+    "macs": Column("MACs", format=quantity, meaning="multiply-adds of convolutions and linear layers"),
+    "found": Column("found", meaning="`proof`, or `trial N` for the first trial that proposed the network"),
+    "front": Column("front", meaning="whether it is a point of the exact front; with `--pareto`"),
+    "recounted": Column("recounted", meaning="whether fvcore counted it"),
+    "options": Column("options", text=True, meaning="the options of a choice; with `--choices`"),
 }
-"""Columns of a search, without its scores."""
+"""Columns of a search, without its scores; `docs/search.md` has the same meanings."""
 
 _TRAINING: Mapping[str, Column] = {
     **_plain(
@@ -177,7 +182,7 @@ _MEASUREMENTS: Mapping[str, Column] = {
 }
 """Columns of the benchmarks, latencies and published accuracies under `results/`."""
 
-_COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_TABULAR, **_STUDY, **_TRAINING, **_SEARCH}
+_COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_TABULAR, **_STUDY, **_TRAINING, **SEARCH}
 
 _MEDIAN = re.compile(r"(cpu|cuda|onnx)_ms(_\d+)?")
 _QUARTILE = re.compile(_MEDIAN.pattern + r"_(low|high)")
@@ -242,7 +247,7 @@ def column(name: str) -> Column:
 
 def of_search(name: str) -> bool:
     """Whether it names a column of a search table other than a score."""
-    return name in _SEARCH
+    return name in SEARCH
 
 
 def is_median(name: str) -> bool:

@@ -1,14 +1,17 @@
 """Every column that is kept or printed has a title, a label and a format."""
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import nas
 from nas import proxies
-from nas.columns import PERCENT, Column, column, known, of_search
+from nas.columns import PERCENT, SEARCH, Column, column, known, of_search
+from nas.latency import BATCHES, Latency
 from nas.query import quantity
 from nas.show import show
 from tests.conftest import REPOSITORY
@@ -48,6 +51,44 @@ def test_committed_tables_are_found() -> None:
 def test_every_column_is_known(name: str) -> None:
     found = known(name)
     assert found is not None and found.title and found.label()
+
+
+def described_in(page: str) -> dict[str, str]:
+    """The content of each column, by name, as the tables of columns of a page give it."""
+    text = (REPOSITORY / "docs" / page).read_text()
+    described: dict[str, str] = {}
+    for table in re.findall(r"^\| column \|.*\n\|-.*\n((?:\|.*\n)+)", text, re.MULTILINE):
+        for names, content in re.findall(r"^\| (`.*?`) \| (.*) \|$", table, re.MULTILINE):
+            described |= dict.fromkeys(re.findall(r"`(.+?)`", names), content)
+    return described
+
+
+def test_the_page_of_searches_gives_the_meaning_of_their_columns() -> None:
+    """An error shows the missing rows."""
+    described = described_in("search.md")
+    assert all(one.meaning for one in SEARCH.values())
+    meanings = [f"| `{name}` | {one.meaning} |" for name, one in SEARCH.items()]
+    on_page = {f"| `{name}` | {content} |" for name, content in described.items()}
+    assert [row for row in meanings if row not in on_page] == []
+
+
+@pytest.mark.parametrize("goal", [{"pareto": "flops"}, {"score": "depth"}, {"like": "mlp_8"}], ids=str)
+def test_every_column_of_a_search_is_on_its_page(goal: dict[str, str], tmp_path: Path) -> None:
+    bounds = {"flops": "20K", "macs": "20K", "params": "20K"}
+    nas.search("mlp", trials=20, top=1, out=tmp_path / "run", **goal, **bounds)  # type: ignore[arg-type]
+    tables = sorted((tmp_path / "run").glob("*.csv"))
+    names = {name for path in tables for name in columns_of(path)} - {goal.get("score")}
+    assert len(tables) == 2 and {"name", "macs_share"} < names
+    assert sorted(names - {*described_in("search.md")}) == [], "each needs a line in SEARCH of nas/columns.py"
+
+
+def test_every_column_of_latencies_is_on_the_page_of_searches() -> None:
+    described = described_in("search.md")
+    endings = tuple(name.removeprefix("...") for name in described if name.startswith("..."))
+    for engine, device in (("torch", "cpu"), ("torch", "cuda"), ("onnxruntime", "cpu")):
+        for batch in BATCHES:
+            names = Latency(engine, device, 1, batch, 20.0, 19.0, 22.0, 50).columns()  # type: ignore[arg-type]
+            assert [name for name in names if name not in described and not name.endswith(endings)] == []
 
 
 @pytest.mark.parametrize("name", proxies.names())
