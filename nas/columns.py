@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from nas import proxies
 from nas.query import quantity
+from nas.statistics import STATISTICS
 
 Format: TypeAlias = Callable[[Any], str]
 
@@ -133,9 +134,7 @@ _STUDY: Mapping[str, Column] = {
     "base": Column("base", "base width", text=True),
     "networks": Column("n", "networks"),
     "r2_networks": Column("n", "networks with a finite score"),
-    "rho": Column("rho", "Spearman's rho", format=TWO_DECIMALS),
-    "tau": Column("tau", "Kendall's tau", format=TWO_DECIMALS),
-    "r2": Column("r2", "R²", format=TWO_DECIMALS),
+    **{one.name: Column(one.title, one.axis, format=TWO_DECIMALS) for one in STATISTICS},
     "least": Column("from", "smallest", format=quantity),
     "most": Column("to", "largest", format=quantity),
     "slope": Column("slope", format=TWO_DECIMALS),

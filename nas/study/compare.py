@@ -11,9 +11,10 @@ import pandas as pd
 
 from nas.columns import column
 from nas.files import as_png
+from nas.statistics import Values, spearman
 from nas.study.folder import StudyFolder
 from nas.study.report import axis, logarithmic, read_table
-from nas.study.stats import LEVEL, Values, base_of, distinguishing, spearman, with_interval
+from nas.study.stats import LEVEL, base_of, distinguishing, with_interval
 from search_spaces import RequestError
 
 _APART = frozenset({"archs", "named", "seeds", "named_seeds", "recipe", "cache"})

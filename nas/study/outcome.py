@@ -14,6 +14,7 @@ from nas.files import write_whole
 from nas.latency import LatencyConfig, Measured, measure
 from nas.runs import create_folder
 from nas.show import rendered, show
+from nas.statistics import STATISTICS
 from nas.study import report
 from nas.study.compare import combined, lines, lines_figure
 from nas.study.folder import StudyFolder
@@ -237,7 +238,7 @@ def _readable(found: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for _, row in found.iterrows():
         count = {"networks": row["networks"]} if found["networks"].nunique() > 1 else {}
-        statistics = {label: _interval(row, label) for label in ("rho", "tau", "r2")}
+        statistics = {one.name: _interval(row, one.name) for one in STATISTICS}
         seconds = {} if count else {"seconds": row["seconds"]}  # both do not fit in 80 columns
         rows.append({"score": row["score"], **count, **statistics, **seconds})
     return pd.DataFrame(rows)

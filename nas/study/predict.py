@@ -12,8 +12,9 @@ import pandas as pd
 import search_spaces
 from nas import proxies
 from nas.proxies import Subject
+from nas.statistics import Values
 from nas.study.report import axis
-from nas.study.stats import LEVEL, Values, base_of
+from nas.study.stats import LEVEL, base_of
 from search_spaces import Architecture, RequestError, parse
 from search_spaces.architecture import Value
 

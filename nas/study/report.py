@@ -15,8 +15,9 @@ from pandas.api.types import is_numeric_dtype
 from nas import proxies, score
 from nas.columns import column, is_median
 from nas.files import as_png, read_csv
+from nas.statistics import STATISTICS
 from nas.study.standing import between_seeds
-from nas.study.stats import LEVEL, MIN_NETWORKS, kendall, r_squared, spearman, with_interval
+from nas.study.stats import LEVEL, MIN_NETWORKS, with_interval
 from search_spaces import RequestError, parse
 
 if TYPE_CHECKING:
@@ -94,16 +95,16 @@ def axis(name: str, table: pd.DataFrame) -> NDArray[np.float64]:
 def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Correlate each score with accuracy, one row for each score, largest rho first.
 
-    rho and tau are signed so that 1 means the score always prefers the better network. R^2 uses the score as
-    in figures (`axis`), over the `r2_networks` where that is finite. Networks for which a score is undefined
-    (nan) are left out of its row; `networks` counts the others.
+    Statistics of ranks are signed so that 1 means the score always prefers the better network. The others use
+    the score as in figures (`axis`), over the `r2_networks` where that is finite. Networks for which a score
+    is undefined (nan) are left out of its row; `networks` counts the others.
 
     Args:
         table: Networks, as `joined` returns them.
         names: Names of scores.
 
     Returns:
-        score, networks, r2_networks, rho, tau and r2 with their intervals, and mean seconds per network.
+        score, networks, r2_networks, `STATISTICS` with their intervals, and mean seconds per network.
     """
     accuracy = table["top1"].to_numpy(float)
     rows = []
@@ -116,15 +117,12 @@ def correlations(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
             "networks": int(defined.sum()),
             "r2_networks": int(fit.sum()),
         }
-        for label, statistic, x, y in (
-            ("rho", spearman, signed[defined], accuracy[defined]),
-            ("tau", kendall, signed[defined], accuracy[defined]),
-            ("r2", r_squared, transformed[fit], accuracy[fit]),
-        ):
-            found = with_interval(statistic, x, y)
-            row |= {label: found.value, f"{label}_low": found.low, f"{label}_high": found.high}
+        for one in STATISTICS:
+            x, used = (signed, defined) if one.of_ranks else (transformed, fit)
+            found = with_interval(one.of, x[used], accuracy[used])
+            row |= {one.name: found.value, f"{one.name}_low": found.low, f"{one.name}_high": found.high}
         rows.append(row | {"seconds": table[f"{name}_seconds"].mean()})
-    return pd.DataFrame(rows).sort_values("rho", ascending=False, ignore_index=True)
+    return pd.DataFrame(rows).sort_values(STATISTICS[0].name, ascending=False, ignore_index=True)
 
 
 def caveat(table: pd.DataFrame, test_images: int | None) -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas import proxies
-from nas.study.stats import MIN_NETWORKS, Indices, Values, base_of
+from nas.statistics import Values
+from nas.study.stats import MIN_NETWORKS, Indices, base_of
 
 SPLITS = 500
 SHUFFLES, SPLITS_OF_A_SHUFFLE = 20, 50

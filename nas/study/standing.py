@@ -10,7 +10,8 @@ import pandas as pd
 
 from nas.columns import column
 from nas.files import as_png
-from nas.study.stats import RESAMPLES, Values, base_of, distinguishing
+from nas.statistics import Values
+from nas.study.stats import RESAMPLES, base_of, distinguishing
 from search_spaces import parse
 
 

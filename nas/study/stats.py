@@ -1,4 +1,4 @@
-"""Statistics of a study: correlations, fits and pairs, with bootstrap intervals, also within strata."""
+"""Bootstrap intervals, correlations within strata, and pairs of networks of equal NN-Mass."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import search_spaces
 from nas import proxies
+from nas.statistics import Values
 from search_spaces import parse
 
-Values = NDArray[np.float64]
 Indices = NDArray[np.integer]
 
 RESAMPLES = 2_000
@@ -38,31 +38,6 @@ class Interval:
     value: float
     low: float
     high: float
-
-
-def spearman(score: Values, accuracy: Values) -> float:
-    """Spearman's rho; nan if either is constant."""
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(score, accuracy).statistic) if _vary(score, accuracy) else float("nan")
-
-
-def kendall(score: Values, accuracy: Values) -> float:
-    """Kendall's tau-b; nan if either is constant."""
-    from scipy.stats import kendalltau
-
-    return float(kendalltau(score, accuracy).statistic) if _vary(score, accuracy) else float("nan")
-
-
-def r_squared(score: Values, accuracy: Values) -> float:
-    """R^2 of the least-squares line of accuracy against the score; nan if either is constant or not finite.
-
-    >>> r_squared(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 6.0]))
-    1.0
-    """
-    if not (np.isfinite(score).all() and _vary(score, accuracy)):
-        return float("nan")
-    return float(np.corrcoef(score, accuracy)[0, 1] ** 2)
 
 
 def with_interval(
@@ -110,10 +85,6 @@ def mean_interval(values: Values) -> tuple[float, float]:
         return float(values.mean()), float("nan")
     factor = float(t.ppf((1 + LEVEL) / 2, len(values) - 1))
     return float(values.mean()), factor * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
-
-
-def _vary(*values: Values) -> bool:
-    return all(len(one) > 1 and one.min() < one.max() for one in values)
 
 
 def base_of(arch: str) -> str:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nas.statistics import Values
 from nas.study.selection import RANDOM
-from nas.study.stats import Values
 from nas.tabular.correlation import Resamples
 
 TEN = 10

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nas.study.stats import spearman
+from nas.statistics import spearman
 from nas.tabular.benchmark import Published
 from search_spaces import MBConv, RequestError, get
 from search_spaces.chain import ChainArchitecture

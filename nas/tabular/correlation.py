@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nas.study.stats import LEVEL, Values, kendall
+from nas.statistics import Values, kendall
+from nas.study.stats import LEVEL
 
 Bands = NDArray[np.intp]
 """The band of each network, from 0."""

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from nas import proxies
+from nas.statistics import Values
 from nas.study.selection import RANDOM
-from nas.study.stats import MIN_NETWORKS, Values
+from nas.study.stats import MIN_NETWORKS
 from nas.tabular import benchmark
 from nas.tabular.benchmark import LATENCIES, PUBLISHED, Benchmark
 from nas.tabular.choice import Rule, judged

@@ -22,8 +22,9 @@ from nas import proxies
 from nas.columns import column
 from nas.files import as_png, write_whole
 from nas.proxies import Subject
+from nas.statistics import Values, spearman
 from nas.study.report import logarithmic
-from nas.study.stats import Indices, Values, base_of, bootstrapped, spearman
+from nas.study.stats import Indices, base_of, bootstrapped
 from search_spaces import Architecture
 
 HERE = Path(__file__).parent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+import nas
 from nas.study.cli import main
 from nas.study.results_cli import predict, report
 from tests.conftest import REPOSITORY, refused
@@ -216,6 +218,31 @@ def test_a_report_without_selection_rules(copy: Path, capsys: pytest.CaptureFixt
     mass.assign(params=np.nan, params_seconds=0.0).to_csv(copy / "scores.csv", index=False)
     output = statement(copy, capsys)
     assert "Regret of top-1" not in output and "Kept in" in output and not (copy / "rules.csv").exists()
+
+
+def test_every_table_is_named_where_it_is_read_and_described(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study that writes all its tables: it has a named network, latencies and a pair of equal NN-Mass."""
+    monkeypatch.setattr("nas.study.stats.RESAMPLES", 20)
+    monkeypatch.setattr("nas.study.selection.SHUFFLES", 1)
+    state = json.loads((copy / "run.json").read_text())
+    state["request"]["order"]["named"] = 1
+    (copy / "run.json").write_text(json.dumps(state))
+    archs = [f"mlp:w8_d{depth}_t4_i2_c2" for depth in range(3, 13)]
+    trained = pd.DataFrame({"row": range(1, 11), "arch": archs, "top1": np.linspace(60, 95, 10)})
+    trained = trained.assign(seconds=1.0, status="done", device="cpu", seed=0)
+    trained.to_csv(copy / "training" / "trained.csv", index=False)
+    scores = pd.DataFrame({"arch": archs, "nn_mass": 8.0, "params": range(100, 1100, 100)})
+    scores.assign(nn_mass_seconds=0.0, params_seconds=0.0).to_csv(copy / "scores.csv", index=False)
+    pd.DataFrame({"arch": archs, "cpu_ms": 1.0}).to_csv(copy / "latency.csv", index=False)
+    assert report([str(copy)]) == 0
+    written = {path.stem for path in copy.rglob("*.csv")}
+    assert written >= {"correlations_drawn", "rules", "standing", "pairs", "summary"}
+    assert written == nas.read(copy).keys(), "each needs a place in nas/read.py"
+    page = (REPOSITORY / "docs" / "studies.md").read_text()
+    named = re.findall(r"`(\w+)\.csv`", "".join(line for line in page.splitlines(True) if line[0] == "|"))
+    assert {path.stem for path in copy.glob("*.csv")} <= {*named}, "each needs a row in docs/studies.md"
 
 
 def test_training_warnings_are_reported(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
