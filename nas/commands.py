@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
 from typing import NoReturn
 
+PACKAGE = "zero-cost-nas"
+
 COMMANDS = {
     "search": ("nas.optimize.cli:main", "rank the networks of a space that meet a budget"),
     "score": ("nas.score:main", "NN-Mass and costs of given networks"),
@@ -50,11 +52,16 @@ def main() -> NoReturn:
 
 
 def _overview(arguments: Sequence[str]) -> int:
-    """Print the list of commands.
+    """Print the list of commands, or the version.
 
     Raises:
         RequestError: The command is unknown.
     """
+    if arguments and arguments[0] == "--version":
+        from nas.runs import versions
+
+        print(f"{PACKAGE} {versions([PACKAGE])[PACKAGE]}")
+        return 0
     if arguments and arguments[0] not in ("-h", "--help"):
         from search_spaces import RequestError
         from search_spaces.errors import did_you_mean, shown
@@ -65,5 +72,5 @@ def _overview(arguments: Sequence[str]) -> int:
     print("usage: nas COMMAND ...\n")
     for name, (_, what) in COMMANDS.items():
         print(f"  {name:{width}}  {what}")
-    print("\nnas COMMAND --help shows the options of a command.")
+    print("\nnas COMMAND --help shows the options of a command, nas --version the version.")
     return 0 if arguments else 2

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,7 @@ def test_one_command_lists_and_runs_all(command: Command) -> None:
     assert max(map(len, overview.stdout.splitlines())) <= 80
     assert overview.returncode == 0 and all(f"  {name} " in overview.stdout for name in COMMANDS)
     assert command("nas").returncode == 2
+    assert command("nas", "--version").stdout == f"zero-cost-nas {version('zero-cost-nas')}\n"
     wrong = command("nas", "serach")
     assert (wrong.returncode, wrong.stdout) == (2, "") and "did you mean search?" in wrong.stderr
     assert command("nas", "score", "mlp:w8").stdout == command("nas.score", "mlp:w8").stdout != ""
