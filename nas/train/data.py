@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from urllib.error import URLError
 
 import torch
 from torch import Generator, Tensor
 
 from nas.cli import progress
+from nas.files import reason
 from nas.query import quantity
 from nas.train.config import GENERATED, NAMED, Cache, TrainConfig
 from nas.train.images import DataError, Files, Images, InMemory
@@ -227,10 +229,19 @@ def _named(name: str, folder: Path, download: bool, limit: int | None) -> Data:
     try:
         train, test = (small_set(name, folder, train, download) for train in (True, False))
     except (RuntimeError, OSError) as error:
-        hint = "add --download, or give its folder by --data" if not download else "see --data, or try again"
-        raise RequestError(f"{name} in {folder}: {error}; {hint}") from None
+        hint = "try again, or give the folder of a copy" if download else "add --download, or give its folder"
+        raise RequestError(f"{name} in {folder}: {_why(error, download)}; {hint} by --data") from None
     parts = (_limited(InMemory(part.pixels, part.labels), limit) for part in (train, test))
     return Data(name, train.classes, *parts)
+
+
+def _why(error: Exception, download: bool) -> str:
+    """Why a data set cannot be read or downloaded."""
+    if isinstance(error, URLError):
+        return f"the download failed ({getattr(error.reason, 'strerror', None) or error.reason})"
+    if isinstance(error, OSError):
+        return reason(error)
+    return f"{'the download failed' if download else 'it is not there'}, or its files are damaged"
 
 
 def _from_folder(
@@ -241,18 +252,8 @@ def _from_folder(
     cache: Cache | None,
     quiet: bool,
 ) -> Data:
-    from torchvision.datasets import ImageFolder
-
-    parts = {}
     test_folder = next((part for part in TEST_FOLDERS if (folder / part).is_dir()), TEST_FOLDERS[0])
-    for part in ("train", test_folder):
-        try:
-            _check_tree(str(folder / part))
-            parts[part] = ImageFolder(str(folder / part))
-        except OSError as error:
-            layout = f"expected {folder}/train/CLASS/*.png and {folder}/test/CLASS/*.png"
-            raise RequestError(f"{folder / part}: {error}; {layout}") from None
-    train, test = parts["train"], parts[test_folder]
+    train, test = (_image_folder(folder, part) for part in ("train", test_folder))
     for missing in set(train.classes) ^ set(test.classes):
         has, lacks = ("train", test_folder) if missing in train.classes else (test_folder, "train")
         raise RequestError(f"{folder}: class {missing!r} is in {has}/ and not in {lacks}/")
@@ -268,6 +269,23 @@ def _from_folder(
             return Data(name, tuple(train.classes), *(part.in_memory(advance) for part in found))
     except DataError as error:
         raise RequestError(str(error)) from None
+
+
+def _image_folder(folder: Path, part: str) -> ImageFolder:
+    """A part of a folder of images, whose classes all have images."""
+    from torchvision.datasets import ImageFolder
+
+    layout = f"expected {folder}/train/CLASS/*.png and {folder}/test/CLASS/*.png"
+    try:
+        _check_tree(str(folder / part))
+        found = ImageFolder(str(folder / part), allow_empty=True)
+    except OSError as error:
+        why = reason(error) if error.errno else "it has no folders of classes"
+        raise RequestError(f"{folder / part}: {why}; {layout}") from None
+    filled = set(found.targets)
+    if empty := [name for number, name in enumerate(found.classes) if number not in filled]:
+        raise RequestError(f"{folder / part}: there are no images of class {', '.join(empty)}; {layout}")
+    return found
 
 
 def _check_tree(folder: str) -> None:
@@ -334,10 +352,12 @@ def resolution_note(config: TrainConfig, data: Data) -> str:
     hints = ["--stem-stride 1 keeps more of them"] if with_stems and config.stem_stride is None else []
     if config.dataset not in (*NAMED, *GENERATED):
         hints.append("--image-size resizes the images")
-    side, network = larger[0]
+    network = larger[0][1]
+    least, most = (end(side for side, _ in larger) for end in (min, max))
+    designed = least if least == most else f"{least} to {most}"
     flops = fitted(network, data, config.stem_stride).figures().flops
     return (
-        f"{len(larger)} of {len(networks)} networks were designed for {side} pixels and are trained at"
+        f"{len(larger)} of {len(networks)} networks were designed for {designed} pixels and are trained at"
         f" {data.side}: the first has {quantity(flops)} FLOPs there, not {quantity(network.figures().flops)}"
         + "".join(f"; {hint}" for hint in hints)
     )

@@ -51,7 +51,11 @@ def small_set(name: str, folder: Path, train: bool, download: bool) -> SmallSet:
         kind = type(
             base.__name__, (base,), {"mirrors": list(_MIRRORS[name])}
         )  # torchvision names the folder after the class
-        grey = kind(folder, train=train, download=download)
+        try:
+            grey = kind(folder, train=train, download=download)
+        except (ValueError, LookupError, TypeError, AssertionError):
+            place = folder / base.__name__
+            raise RequestError(f"{place}: its files are damaged; delete it and add --download") from None
         return SmallSet(
             torch.as_tensor(grey.data)[:, None], torch.as_tensor(grey.targets), tuple(base.classes)
         )
@@ -76,8 +80,10 @@ def _cifar(kind: Any, folder: Path, train: bool, download: bool) -> SmallSet:
         if pixels.dtype != np.uint8 or len(pixels) != len(labels) or set(labels) - set(range(len(names))):
             raise ValueError("its arrays do not fit")
         return SmallSet(torch.from_numpy(pixels), torch.tensor(labels, dtype=torch.long), names)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RequestError(f"{place} does not contain images of {kind.__name__}: {error}") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise RequestError(
+            f"{place} does not contain images of {kind.__name__}; delete it and download it again"
+        ) from None
 
 
 class _Arrays(pickle.Unpickler):
@@ -110,5 +116,5 @@ def plain_pickle(path: Path) -> Any:
     try:
         with path.open("rb") as file:
             return _Arrays(file, encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise RequestError(f"{path} is not a data set of images ({error}); download it again") from None
+    except (pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError):
+        raise RequestError(f"{path} is not a data set of images; delete it and download it again") from None

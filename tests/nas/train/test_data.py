@@ -99,8 +99,17 @@ def test_an_invalid_folder_is_refused(images: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"class 'red' is in train/ and not in test/"):
         load("folder", broken)
     shutil.rmtree(broken / "test")
-    with pytest.raises(RequestError, match=r"expected .*/train/CLASS"):
+    with pytest.raises(RequestError, match=r"test: there is no such .*; expected .*/train/CLASS"):
         load("folder", broken)
+    (broken / "test").mkdir()
+    with pytest.raises(RequestError, match=r"test: it has no folders of classes; expected .*/train/CLASS"):
+        load("folder", broken)
+    (broken / "test" / "blue").mkdir()
+    with pytest.raises(
+        RequestError, match=r"test: there are no images of class blue; expected .*/train/CLASS"
+    ):
+        load("folder", broken)
+    shutil.rmtree(broken / "test")
     shutil.copytree(images / "test", broken / "val")
     assert len(load("folder", broken).test) == 24
 
@@ -129,6 +138,10 @@ def test_a_note_names_networks_designed_for_larger_images(data: Data) -> None:
     text = note("mobilenet:mobilenet_v2", "mlp:mlp_8")
     assert text.startswith("1 of 2 networks were designed for 224 pixels and are trained at 8")
     assert "--stem-stride 1" in text and "--image-size" in text
+    mixed = note("densenet:cells_13", "mobilenet:mobilenet_v2", "mlp:mlp_8")
+    assert mixed.startswith(
+        "2 of 3 networks were designed for 32 to 224 pixels and are trained at 8: the first"
+    )
     assert "--stem-stride" not in note("mobilenet:mobilenet_v2", stem_stride=1)
     assert note("mlp:mlp_8") == note("mobilenet:w1.0_r8") == ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -86,12 +87,36 @@ def test_downloads_use_https_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for module in ("mnist", "cifar"):
         monkeypatch.setattr(f"torchvision.datasets.{module}.download_and_extract_archive", fetch)
     for name in ("cifar10", "cifar100", "mnist", "fashionmnist"):
-        with pytest.raises(RequestError, match=f"(?s){name} in .*no network here.*try again"):
+        with pytest.raises(RequestError, match=f"^{name} in .*: the download failed, or .*; try again"):
             load(name, tmp_path / name, download=True)
     assert len(tried) == 5 and all(url.startswith("https://") for url in tried)
 
 
 def test_a_missing_data_set_is_refused(tmp_path: Path) -> None:
     for name in ("cifar10", "cifar100", "mnist", "fashionmnist"):
-        with pytest.raises(RequestError, match=f"{name} in .*add --download"):
+        with pytest.raises(RequestError, match=f"^{name} in .*: it is not there, or .*; add --download"):
             load(name, tmp_path)
+
+
+def test_a_failed_download_names_its_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*given: object, **more: object) -> None:
+        raise URLError(OSError(-2, "Name or service not known"))
+
+    monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", fetch)
+    with pytest.raises(RequestError, match=r"the download failed \(Name or service not known\); try again"):
+        load("cifar10", tmp_path / "new", download=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="file, and a folder is expected"):
+        load("mnist", tmp_path / "file", download=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03", b"\0\0\xff\x03" + bytes(40), b"text, not numbers"])
+def test_damaged_files_of_mnist_are_refused(content: bytes, tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        for name in ("images-idx3", "labels-idx1"):
+            (raw / f"{part}-{name}-ubyte").write_bytes(content)
+    for download in (False, True):
+        with pytest.raises(RequestError, match="damaged"):
+            load("mnist", tmp_path, download=download)
