@@ -151,8 +151,9 @@ _STUDY: Mapping[str, Column] = {
 }
 
 _TABULAR: Mapping[str, Column] = {
-    **_plain("n bands cap interval skips"),
+    **_plain("n bands cap interval skips stage block among lacking"),
     "held_equal": Column("held equal"),
+    "per_10m": Column("per 10M", "points per 10M FLOPs", format=TWO_DECIMALS),
     "percentile": Column("percentile", "percentile among networks of equal cost", format="{:.0f}".format),
 }
 """Columns of tabular benchmarks."""
