@@ -14,6 +14,9 @@ from nas.columns import PERCENT, SEARCH, Column, column, known, of_search
 from nas.latency import BATCHES, Latency
 from nas.query import quantity
 from nas.show import show
+from nas.train.job import ChanceLevel, Job, JobState
+from nas.train.job import table as table_of
+from search_spaces import MLP
 from tests.conftest import REPOSITORY
 
 TABLES = sorted((REPOSITORY / "results").rglob("*.csv"))
@@ -80,6 +83,12 @@ def test_every_column_of_a_search_is_on_its_page(goal: dict[str, str], tmp_path:
     names = {name for path in tables for name in columns_of(path)} - {goal.get("score")}
     assert len(tables) == 2 and {"name", "macs_share"} < names
     assert sorted(names - {*described_in("search.md")}) == [], "each needs a line in SEARCH of nas/columns.py"
+
+
+def test_every_column_of_trainings_is_on_their_page() -> None:
+    setting = {"dataset": "seg20", "recipe": "mlp", "device": "cpu", "threads": 1}
+    names = table_of({Job(1, MLP(), 0): JobState()}, setting, ChanceLevel(2, 50.0, 100)).columns
+    assert [name for name in names if name not in described_in("training.md")] == []
 
 
 def test_every_column_of_latencies_is_on_the_page_of_searches() -> None:
