@@ -330,7 +330,7 @@ class Query:
         "the cost that --like minimises", default=None, choices=COSTS, usual="flops"
     )
     across_widths: bool = option(
-        "let --like change the base width, where NN-Mass promises nothing", default=False
+        "search all base widths, although NN-Mass does not compare widths", default=False
     )
     pareto: str | None = option(
         "find the front of NN-Mass, or --score, against this cost", default=None, choices=COSTS
@@ -341,8 +341,8 @@ class Query:
         object.__setattr__(self, "fix", dict(_pin(name, value) for name, value in self.fix.items()))
         if self.like is not None and self.pareto is not None:
             raise RequestError("--like and --pareto exclude each other; leave out one of them")
-        if self.like is None and (self.across_widths or self.minimize is not None):
-            raise RequestError("--minimize and --across-widths need --like; give --like as well")
+        if self.like is None and self.minimize is not None:
+            raise RequestError("--minimize needs --like; give --like as well")
         for cost in self.budgets:
             checked_cost("budgets", cost)
 

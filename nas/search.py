@@ -57,7 +57,8 @@ def search(
         like: A reference or spec: find the cheapest architectures with at least its NN-Mass and with its base
             width instead.
         minimize: The cost that `like` minimises, FLOPs by default.
-        across_widths: With `like`, let the base width vary, although NN-Mass does not compare widths.
+        across_widths: Search all base widths, although NN-Mass does not compare widths. By default a search
+            for the largest NN-Mass keeps one: the largest at which a baseline of the space meets the budgets.
         pareto: A cost: find the Pareto front of NN-Mass, or of `score`, against it instead.
         score: Name of a registered proxy (`nas.proxies.names()`) to rank by instead of NN-Mass. A measured
             score is computed once for each architecture inside the budgets, at initialisation, on Gaussian
@@ -79,8 +80,8 @@ def search(
         over stages, missing if unknown; arch, the score if it is not NN-Mass, nn_mass, flops, macs, params,
         the fraction of each budget used, how it was found ("proof", or "trial 7"), and recounted, whether
         fvcore verified it; with `pareto` front, whether it is on the exact front. In `attrs`: "proof", what
-        is proven; "evidence", the results of trained top-ranked networks, or None; and "scores", how a score
-        was measured, or None.
+        is proven; "base_width", which one is kept and why, or None; "evidence", what is known of top-ranked
+        networks, or None; and "scores", how a score was measured, or None.
 
     Raises:
         RequestError: The request is invalid, or no architecture was found that meets it.
@@ -92,7 +93,6 @@ def search(
     >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
     (True, np.int64(1))
     """
-    from nas.exact.problem import Problem
     from nas.optimize.folder import RunFolder
     from nas.optimize.proof import ROWS
     from nas.optimize.request import Request
@@ -121,7 +121,7 @@ def search(
     )
     always = {"space": space, "across_widths": across_widths, "seed": seed, "warm_start": warm_start}
     request = Request.of({**given, **always, **options})
-    run = Run(request, Problem.of(request))
+    run = Run(request, request.problem())
     run.folder = None if out is None else RunFolder.create(request, Path(out))
     with run.folder.locked() if run.folder else nullcontext():
         run.prove(top)
@@ -131,6 +131,7 @@ def search(
         verify(best.to_dict("records"))
         run.finish(best)
     run.found.attrs["proof"] = run.sentence(len(best) or ROWS)
+    run.found.attrs["base_width"] = run.width.sentence() if run.width else None
     run.found.attrs["evidence"] = request.evidence
     run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found

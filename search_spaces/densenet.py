@@ -121,6 +121,7 @@ register(
             **{f"links_{cell}": tuple(range(0, 80 * 2**cell + 1, 5)) for cell in (1, 2, 3)},
         },
         base=("width_mult", "op"),
+        baselines=("cells_13", "cells_13_depthwise"),
         references={
             "cells_13": DenseNet(),
             "cells_13_depthwise": DenseNet(op="depthwise"),

@@ -88,6 +88,7 @@ register(
             "links": tuple(range(0, 65)),
         },
         base=("width",),
+        baselines=("mlp_8",),
         references={"mlp_8": MLP(), "mlp_16": MLP(width=16)},
     )
 )

@@ -5,7 +5,7 @@ Source: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks"
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -219,7 +219,25 @@ def _multiples_of_8(low: float, high: float) -> tuple[int, ...]:
     return tuple(range(max(8, int(low) // 8 * 8), int(high) // 8 * 8 + 1, 8))
 
 
+def _multiplied(width_mult: float) -> dict[str, int]:
+    """MobileNetV2's widths with a width multiplier."""
+    return {
+        f"width_{i}": int(round_channels(channels * width_mult)) for i, channels in enumerate(CHANNELS, 1)
+    }
+
+
 _PAPER_DEPTHS = (2, 3, 4, 5, 4, 3, 1)
+_LEAST_DEPTHS = tuple(min(depth, 2) for depth in DEPTHS)
+"""A second block, and therefore a skip connection, in every stage in which MobileNetV2 has one."""
+
+
+def _depths(most: Callable[[int], int]) -> dict[str, tuple[int, ...]]:
+    """Options of the depth of each stage, up to a function of MobileNetV2's."""
+    return {
+        f"depth_{stage}": tuple(range(least, most(depth) + 1))
+        for stage, (least, depth) in enumerate(zip(_LEAST_DEPTHS, DEPTHS, strict=True), 1)
+    }
+
 
 register(
     Space(
@@ -227,10 +245,11 @@ register(
         architecture=MobileNet,
         choices={
             "width_mult": tuple(step / 20 for step in range(7, 29)),
-            **{f"depth_{i}": tuple(range(1, depth + 3)) for i, depth in enumerate(DEPTHS, 1)},
+            **_depths(lambda depth: depth + 2),
             **{f"expansion_{i}": (expansion,) for i, expansion in enumerate(EXPANSIONS, 1)},
         },
         base=("width_mult",),
+        baselines=("mobilenet_v2",),
         references={
             "mobilenet_v2": MobileNet(),
             "nn_mass_a": MobileNet(width_mult=0.6, depths=_PAPER_DEPTHS),
@@ -245,11 +264,13 @@ register(
         architecture=MobileNetWide,
         choices={
             **{f"width_{i}": _multiples_of_8(w / 2, w * 3 / 2) for i, w in enumerate(CHANNELS, 1)},
-            **{f"depth_{i}": tuple(range(1, 2 * depth + 2)) for i, depth in enumerate(DEPTHS, 1)},
+            **_depths(lambda depth: 2 * depth + 1),
             "expansion_1": (1,),
             **{f"expansion_{i}": (3, 4, 6) for i in range(2, 8)},
         },
         base=tuple(f"width_{i}" for i in range(1, 8)),
+        baselines=("mobilenet_v2",),
+        base_widths=tuple(_multiplied(step / 20) for step in range(10, 30)),
         references={
             "mobilenet_v2": MobileNetWide(),
             "nn_mass_b": MobileNetWide(depths=_PAPER_DEPTHS),

@@ -160,6 +160,7 @@ register(
             "depth_4": tuple(range(1, 5)),
         },
         base=("block", "width_per_group"),
+        baselines=("resnet18", "resnet50"),
         references={
             "resnet18": ResNet(),
             "resnet34": ResNet(depths=(3, 4, 6, 3)),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from numbers import Integral, Real
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from search_spaces.architecture import Architecture, Value
 from search_spaces.chain import Chain, ChainArchitecture
@@ -24,6 +25,20 @@ from search_spaces.errors import (
 Options: TypeAlias = tuple[Value, ...]
 
 
+class Scaled(NamedTuple):
+    """A baseline at a base width.
+
+    Attributes:
+        name: Name of the reference.
+        base: The base width: values of the choices in `Space.base`.
+        network: The reference with these values.
+    """
+
+    name: str
+    base: Mapping[str, Value]
+    network: Architecture
+
+
 @dataclass(frozen=True)
 class Space:
     """A family of architectures with the options of its choices.
@@ -34,6 +49,9 @@ class Space:
         choices: The options of every choice, in order; a choice with one option is fixed.
         references: Named architectures for comparison.
         base: The choices that set the base width. NN-Mass compares networks only if these are equal.
+        baselines: Names of the references that decide which base width a search keeps: the largest at which
+            one of them meets the budget.
+        base_widths: Base widths that a search may keep, where they are not all combinations of options.
         constants: Values of fields that a search does not vary, if they differ from the defaults.
     """
 
@@ -42,6 +60,8 @@ class Space:
     choices: Mapping[str, Options]
     references: Mapping[str, Architecture] = field(default_factory=dict)
     base: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()
+    base_widths: tuple[Mapping[str, Value], ...] = ()
     constants: Mapping[str, Value] = field(default_factory=dict)
 
     @property
@@ -130,6 +150,30 @@ class Space:
             name: dataclasses.replace(reference, **constants) for name, reference in self.references.items()
         }
         return dataclasses.replace(self, choices=choices, constants=constants, references=references)
+
+    def scaled_baselines(self) -> Iterator[Scaled]:
+        """Every baseline at every base width; a pinned choice keeps its option, a word that of the baseline.
+
+        >>> import search_spaces
+        >>> [str(one.network) for one in search_spaces.get("mobilenet").scaled_baselines()][:2]
+        ['mobilenet:w0.35', 'mobilenet:w0.4']
+        """
+        pinned = {name: self.choices[name][0] for name in self.base if len(self.choices[name]) == 1}
+        for name in self.baselines:
+            choices = self.references[name].choices()
+            seen: list[Mapping[str, Value]] = []
+            for width in self.base_widths or self._combinations(choices):
+                base = {**width, **pinned}
+                if base not in seen:
+                    seen.append(base)
+                    yield Scaled(name, base, self.of_choices({**choices, **base}))
+
+    def _combinations(self, choices: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
+        """All options of the numbers among the base choices, with the words of `choices`."""
+        options = [
+            (choices[name],) if isinstance(choices[name], str) else self.choices[name] for name in self.base
+        ]
+        return (dict(zip(self.base, values, strict=True)) for values in product(*options))
 
     def _option(self, name: str, value: Value) -> Value:
         options = self.choices[name]

@@ -124,7 +124,7 @@ def count(
         TypeError: An argument has a wrong type.
 
     >>> count("mobilenet"), count("mobilenet", flops="400M"), count("mobilenet", flops="1M")
-    (594000, 372108, 0)
+    (190080, 106954, 0)
     """
     return estimate(space, flops=flops, macs=macs, params=params, fix=fix, **options)[0]
 

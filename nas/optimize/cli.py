@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import search_spaces
 from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, progress, wrapped
-from nas.exact.problem import Problem
 from nas.latency import LatencyConfig, latency_config
 from nas.optimize.folder import RunFolder
 from nas.optimize.request import DEFAULT_SCORE, Request
@@ -52,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verifier = stack.enter_context(FvcoreVerifier())  # imports torch during the proof
         from nas.optimize.run import Run
 
-        run = Run(request, Problem.of(request), folder)
+        run = Run(request, request.problem(), folder)
         if folder is None:
             run.folder = RunFolder.create(request, options.out)
             stack.enter_context(run.folder.locked())
@@ -184,6 +183,8 @@ def _print_rows(run: Run, shown: pd.DataFrame) -> None:
     from nas.optimize.proof import BY_PROOF
     from nas.show import show
 
+    if run.width:
+        _print(run.width.sentence())
     if "name" in shown:
         shown = shown.assign(arch=shown["name"].fillna(shown["arch"]))
     hidden = ["name", "recounted", "front"]
@@ -240,6 +241,7 @@ def _print_json(run: Run, options: argparse.Namespace) -> None:
                 "request": run.request.as_json(),
                 "rows": records(run.best(options.top)),
                 "references": records(run.compared),
+                "base_width": run.width.as_json() if run.width else None,
                 "proof": run.proven(),
                 "evidence": run.request.evidence,
                 "scores": run.scores.sentence() if run.scores else None,
@@ -256,7 +258,8 @@ def _print_csv(run: Run, options: argparse.Namespace) -> None:
 
     best = run.best(options.top)
     show(best, "csv")
-    notes = (run.sentence(len(best)), run.request.evidence, run.scores and run.scores.sentence())
+    width = run.width and run.width.sentence()
+    notes = (width, run.sentence(len(best)), run.request.evidence, run.scores and run.scores.sentence())
     for note in filter(None, notes):
         print(note, file=sys.stderr)
 

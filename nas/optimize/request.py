@@ -10,6 +10,9 @@ from typing import Any, Literal, Self, get_args
 
 from nas import proxies
 from nas.columns import of_search
+from nas.exact.problem import Problem
+from nas.optimize.evidence import evidence
+from nas.optimize.width import KeptWidth, kept_width
 from nas.options import checked_values, documented, option, words
 from nas.proxies.registry import BATCH
 from nas.query import Goal, Query, exactly
@@ -37,10 +40,6 @@ def defaults(score: str) -> tuple[Sampler, int]:
     """
     closed = proxies.get(score).closed_form
     return (DEFAULT_SAMPLER, DEFAULT_TRIALS) if closed else (MEASURED_SAMPLER, MEASURED_TRIALS)
-
-
-PILOT = {"pilot/equal-cost": -8.2, "pilot/equal-cost-400M": -5.4}
-"""Top-1 accuracy of the top-ranked network less MobileNetV2's, in points, by study under `results/`."""
 
 
 @documented
@@ -109,6 +108,8 @@ class Request(Query, Stored):
             RequestError: A part of the request is invalid.
         """
         space, goal = super().resolve(space)
+        if kept := self.kept_width(space):
+            space = space.fix(**kept.chosen.base)
         proxy = proxies.get(self.score)
         if proxy.closed_form and self.score_batch != BATCH:
             raise RequestError(
@@ -117,6 +118,35 @@ class Request(Query, Stored):
         if self.score != DEFAULT_SCORE:
             goal = goal.scored_by(self.score, proxy.more_is_better)
         return space, goal
+
+    def problem(self) -> Problem:
+        """The problem to solve.
+
+        Raises:
+            RequestError: A part of the request is invalid, or no network meets its bounds.
+        """
+        self.resolve()
+        try:
+            return Problem.of(self)
+        except RequestError as error:
+            if kept := self.kept_width():
+                raise RequestError(f"{error}, at {kept.written}; --across-widths searches all") from None
+            raise
+
+    def kept_width(self, space: Space | None = None) -> KeptWidth | None:
+        """The base width that the search keeps; None if it searches all that --fix leaves.
+
+        Args:
+            space: The space with its pinned choices, if known.
+
+        Raises:
+            RequestError: A part of the request is invalid.
+        """
+        everywhere = self.across_widths or self.like is not None or self.per_width is not None
+        if everywhere or not proxies.get(self.score).one_width:
+            return None
+        space = space or super().resolve()[0]
+        return kept_width(space, self.bounds())
 
     @classmethod
     def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -144,10 +174,4 @@ class Request(Query, Stored):
         """The evidence on the top-ranked network; None unless the goal is the largest NN-Mass."""
         if self.score != DEFAULT_SCORE or self.like is not None or self.pareto is not None:
             return None
-        if self.space != "mobilenet":
-            return "Caution: top-ranked networks of this space have not been validated by training."
-        least, most = sorted(-margin for margin in PILOT.values())
-        return (
-            "Caution: not validated by full training. In 5-epoch pilot runs the top-ranked network scored"
-            f" {least:.0f} to {most:.0f} points below MobileNetV2 at equal FLOPs (results/README.md)."
-        )
+        return evidence(self.resolve()[0], self.kept_width())

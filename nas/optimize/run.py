@@ -49,6 +49,7 @@ class Run:
         compared: The references, with their ranks.
         latency: Measured latencies, if any; networks that are too slow are not in `found`.
         scores: The scores of the networks, if they are not sums over stages.
+        width: The base width that the search keeps, if it keeps one.
         finished: Whether the folder holds all requested trials; then nothing is written to it.
         seconds: Wall time by part.
     """
@@ -61,6 +62,7 @@ class Run:
         self.problem = problem
         self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
         self.scores = Scores.of(request)
+        self.width = request.kept_width()
         self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
         self.finished = folder is not None and folder.holds(request)
         self._verified: set[str] = set()
@@ -320,8 +322,10 @@ class Run:
         return {tuple(choices[name] for name in self.space.base) for choices in networks}
 
     def _named(self) -> dict[str, Architecture]:
-        """The references by name."""
+        """The references by name, and the baseline of the base width that the search keeps."""
         named = dict(self.space.references)
+        if self.width and self.width.baseline not in named.values():
+            named[f"{self.width.chosen.name}_scaled"] = self.width.baseline
         if (
             self.request.like is not None
             and (example := self.request.example(self.space)) not in named.values()
@@ -335,6 +339,7 @@ class Run:
     def _facts(self, status: Status) -> dict[str, Any]:
         return {
             "goal": str(self.goal),
+            "base_width": self.width.as_json() if self.width else None,
             "space_size": self.space.size,
             "trials_done": self.trials,
             "explored": len(self.explored),

@@ -10,7 +10,7 @@ from search_spaces.blocks import DenseCell, Residual
 from search_spaces.layers import Part, Repeat
 
 
-@register("nn_mass", title="NN-Mass", logarithmic=True, number_format="{:.1f}".format)
+@register("nn_mass", title="NN-Mass", logarithmic=True, one_width=True, number_format="{:.1f}".format)
 def nn_mass(subject: Subject) -> float:
     """NN-Mass: density of skip connections times width times depth, summed over cells or blocks.
 

@@ -138,6 +138,7 @@ class Proxy:
         title: Column heading in printed tables.
         axis: Axis label in figures.
         logarithmic: Whether figures and fits use its logarithm.
+        one_width: Whether it compares networks of one base width only.
         number_format: Formats a value in printed tables.
         stages: How it follows from the stages of a network, if it is a closed form over stages.
         term: The contribution of a stage, if it is a sum over stages.
@@ -150,6 +151,7 @@ class Proxy:
     title: str
     axis: str
     logarithmic: bool
+    one_width: bool
     number_format: Callable[[float], str]
     stages: OfStages | None = None
     term: Term | None = None
@@ -177,12 +179,13 @@ def register(
     title: str = "",
     axis: str = "",
     logarithmic: bool = False,
+    one_width: bool = False,
     number_format: Callable[[float], str] = "{:.5g}".format,
 ) -> Callable[[Measure], Measure]:
     """Decorator that registers a function of a `Subject` as a proxy.
 
     Args:
-        name, needs, more_is_better, logarithmic, number_format: As in `Proxy`.
+        name, needs, more_is_better, logarithmic, one_width, number_format: As in `Proxy`.
         title: As in `Proxy`; the name by default.
         axis: As in `Proxy`; the title by default.
 
@@ -199,10 +202,17 @@ def register(
 
     def add(function: Measure) -> Measure:
         heading = title or name
-        label = axis or heading
         _add(
             Proxy(
-                name, function, more_is_better, frozenset(needs), heading, label, logarithmic, number_format
+                name=name,
+                measure=function,
+                more_is_better=more_is_better,
+                needs=frozenset(needs),
+                title=heading,
+                axis=axis or heading,
+                logarithmic=logarithmic,
+                one_width=one_width,
+                number_format=number_format,
             )
         )
         return function
@@ -218,6 +228,7 @@ def register_stages(
     title: str = "",
     axis: str = "",
     logarithmic: bool = False,
+    one_width: bool = False,
     number_format: Callable[[float], str] = "{:.5g}".format,
     term: Term | None = None,
 ) -> Callable[[Combine], Combine]:
@@ -227,7 +238,8 @@ def register_stages(
     baselines, which have no stages.
 
     Args:
-        name, more_is_better, title, axis, logarithmic, number_format, term: As in `register` and `Proxy`.
+        name, more_is_better, title, axis, logarithmic, one_width, number_format, term: As in
+            `register` and `Proxy`.
         of_stage: Value of a stage, from its parts.
 
     Raises:
@@ -244,20 +256,19 @@ def register_stages(
 
         measure.__doc__ = combine.__doc__
         heading = title or name
-        label = axis or heading
-        form = OfStages(of_stage, combine)
         _add(
             Proxy(
-                name,
-                measure,
-                more_is_better,
-                frozenset(),
-                heading,
-                label,
-                logarithmic,
-                number_format,
-                form,
-                term,
+                name=name,
+                measure=measure,
+                more_is_better=more_is_better,
+                needs=frozenset(),
+                title=heading,
+                axis=axis or heading,
+                logarithmic=logarithmic,
+                one_width=one_width,
+                number_format=number_format,
+                stages=OfStages(of_stage, combine),
+                term=term,
             )
         )
         return combine

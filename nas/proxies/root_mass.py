@@ -8,7 +8,9 @@ from nas.proxies.registry import register_sum
 from search_spaces.cost import Column, Figures
 
 
-@register_sum("root_mass", title="Σ√mass", axis="sum over stages of √NN-Mass", logarithmic=True)
+@register_sum(
+    "root_mass", title="Σ√mass", axis="sum over stages of √NN-Mass", logarithmic=True, one_width=True
+)
 def root_mass(stage: Figures) -> Column:
     """Sum over stages of the square root of NN-Mass. More is better.
 

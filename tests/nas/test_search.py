@@ -27,10 +27,11 @@ from tests.conftest import Command
 
 CASES: dict[str, dict[str, Any]] = {
     "largest": {"space": "mobilenet", "flops": "400M"},
+    "all widths": {"space": "mobilenet", "flops": "400M", "across_widths": True},
     "band": {"space": "mobilenet", "flops": "380M:400M", "params": "3M:4M"},
     "like": {"space": "mobilenet", "like": "nn_mass_b", "minimize": "params"},
     "across": {"space": "mobilenet", "like": "mobilenet_v2", "across_widths": True, "macs": "300M"},
-    "few": {"space": "mobilenet", "flops": "38_694_048"},
+    "few": {"space": "mobilenet", "flops": "53_226_272"},
     "no budget": {"space": "resnet"},
     "another figure": {"space": "mlp", "score": "params", "flops": "60K"},
     "without effect": {"space": "mlp", "params": "20K"},
@@ -74,11 +75,11 @@ def test_proven_rows_are_the_first_of_all_networks(name: str) -> None:
 
 
 def test_explored_networks_have_their_true_rank() -> None:
-    found = search("mobilenet", flops="400M", trials=100, sampler="random", top=0)
+    found = search("mobilenet", flops="400M", across_widths=True, trials=100, sampler="random", top=0)
     assert found["rank"].is_monotonic_increasing and found["rank"].is_unique
     problem = Problem.of(Query("mobilenet", {"flops": "400M"}))
     listing = Listing.of(problem)
-    assert listing is not None and len(listing) == 372_108 and len(found) > ROWS
+    assert listing is not None and len(listing) == 106_954 and len(found) > ROWS
     there = problem.tables.score(listing.networks[found["rank"].to_numpy(int) - 1])
     assert there["nn_mass"].tolist() == found["nn_mass"].tolist()
     wide = search("mobilenet-wide", flops="400M", trials=20, sampler="random", top=0)
@@ -89,7 +90,7 @@ def test_explored_networks_have_their_true_rank() -> None:
 def test_references_have_their_true_ranks(tmp_path: Path) -> None:
     search("mobilenet", flops="400M", trials=10, sampler="random", top=0, out=tmp_path / "run")
     compared = pd.read_csv(tmp_path / "run" / "references.csv").set_index("name")
-    problem = Problem.of(Query("mobilenet", {"flops": "400M"}))
+    problem = Problem.of(Request("mobilenet", {"flops": "400M"}))
     figures = problem.tables.score(enumerate_all(problem.space))
     inside = figures["flops"] <= 400e6
     for name in ("mobilenet_v2", "nn_mass_a", "nn_mass_b"):
@@ -104,7 +105,7 @@ def test_references_have_their_true_ranks(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("cost", ["flops", "params"])
 def test_front_marks_the_exact_front(space: str, budget: dict[str, str], cost: str) -> None:
-    found = search(space, **budget, pareto=cost, trials=200, sampler="random", top=0)  # type: ignore[arg-type]
+    found = search(space, **budget, pareto=cost, across_widths=True, trials=200, sampler="random", top=0)  # type: ignore[arg-type]
     front = exact.front(space, cost, **budget)  # type: ignore[arg-type]
     marked = found[found["front"]]
     points = [list(zip(table["nn_mass"], table[cost], strict=True)) for table in (marked, front)]
@@ -216,8 +217,8 @@ def test_a_resumed_search_has_the_same_rows(command: Command, tmp_path: Path) ->
 
 def test_the_error_without_a_candidate_names_the_way_out() -> None:
     with pytest.raises(RequestError, match=r"none of 5 trials .* though 1 networks have; try a wider band"):
-        search("mobilenet", flops="38_694_048", score="depth", trials=5, sampler="random", warm_start=False)
-    assert len(search("mobilenet", flops="38_694_048", trials=5, sampler="random", top=0)) == 1
+        search("mobilenet", flops="53_226_272", score="depth", trials=5, sampler="random", warm_start=False)
+    assert len(search("mobilenet", flops="53_226_272", trials=5, sampler="random", top=0)) == 1
 
 
 def test_a_proof_of_fewer_rows_than_shown_claims_no_more() -> None:

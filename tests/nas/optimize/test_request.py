@@ -1,19 +1,88 @@
-"""The caution below a table states what was measured."""
+"""What a request adds to a query: the base width that is kept, and the evidence below a table."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import search_spaces
 from nas import score, search
-from nas.optimize.request import PILOT, Request
+from nas.optimize.evidence import PILOT
+from nas.optimize.request import Request
+from search_spaces import RequestError
 from tests.conftest import REPOSITORY
 
 RESULTS = REPOSITORY / "results"
+WIDTHS = search_spaces.get("mobilenet").choices["width_mult"]
+
+
+def test_every_space_with_a_base_width_has_baselines() -> None:
+    for name in search_spaces.names():
+        space = search_spaces.get(name)
+        scaled = list(space.scaled_baselines())
+        assert bool(scaled) == bool(space.base), name
+        for one in scaled:
+            assert set(one.base) == set(space.base)
+            assert all(value in space.choices[choice] for choice, value in one.base.items())
+
+
+@given(st.integers(60_000_000, 700_000_000))
+def test_the_kept_width_is_the_largest_at_which_mobilenet_v2_fits(cap: int) -> None:
+    kept = Request("mobilenet", {"flops": str(cap)}).kept_width()
+    assert kept is not None
+    fits = [w for w in WIDTHS if score(search_spaces.MobileNet(width_mult=w))["flops"] <= cap]
+    assert kept.fits == bool(fits)
+    assert kept.chosen.base == {"width_mult": max(fits, default=WIDTHS[0])}
+    space, _ = Request("mobilenet", {"flops": str(cap)}).resolve()
+    assert space.choices["width_mult"] == (kept.chosen.base["width_mult"],)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Request("mobilenet"),
+        Request("mobilenet", {"flops": "300M:"}),
+        Request("mobilenet", {"flops": "400M"}, across_widths=True),
+        Request("mobilenet", {"flops": "400M"}, fix={"width_mult": 0.5}),
+        Request("mobilenet", {"flops": "400M"}, per_width=1),
+        Request("mobilenet", {"flops": "400M"}, score="zen"),
+        Request("mobilenet", {"flops": "400M"}, like="nn_mass_b"),
+        Request("mbconv", {"flops": "400M"}),
+    ],
+    ids=str,
+)
+def test_these_requests_keep_no_width(request_: Request) -> None:
+    assert request_.kept_width() is None
+
+
+def test_all_caps_decide_and_pinned_choices_stay() -> None:
+    both = Request("mobilenet", {"flops": "400M", "params": "3.6M"}).kept_width()
+    assert both and both.chosen.base == {"width_mult": 1.0}
+    deep = Request("resnet", {"flops": "2G"}, fix={"block": "bottleneck"}).kept_width()
+    assert deep and deep.chosen.base == {"block": "bottleneck", "width_per_group": 32}
+    wide = Request("mobilenet-wide", {"flops": "320M"}).kept_width()
+    assert wide and "widths 16-24-32-64-96-160-320, the largest" in wide.sentence()
+
+
+def test_a_table_names_the_kept_width_and_holds_its_baseline() -> None:
+    table = search("mobilenet", flops="400M", trials=20, top=1)
+    assert table["arch"].str.startswith("mobilenet:w1.1_").all()
+    assert table.attrs["base_width"].startswith(
+        "Base width: width_mult=1.1, the largest at which mobilenet_v2"
+    )
+    everywhere = search("mobilenet", flops="400M", across_widths=True, trials=20, top=1)
+    assert everywhere.attrs["base_width"] is None
+    assert everywhere["nn_mass"].max() > table["nn_mass"].max()
+
+
+def test_a_band_that_the_width_misses_names_the_way_out() -> None:
+    with pytest.raises(RequestError, match=r"at width_mult=1\.4; --across-widths searches all"):
+        search("mobilenet", flops="900000001:900000003", trials=5)
 
 
 @pytest.mark.parametrize("study", PILOT)
-def test_it_is_that_of_the_committed_study(study: str) -> None:
+def test_the_evidence_is_that_of_the_committed_study(study: str) -> None:
     standing = pd.read_csv(RESULTS / study / "standing.csv").set_index("arch")
     masses = [score(arch)["nn_mass"] for arch in standing.index if arch.startswith("mobilenet:")]
     top = standing.index[standing.index.str.startswith("mobilenet:")][int(np.argmax(masses))]
@@ -22,10 +91,10 @@ def test_it_is_that_of_the_committed_study(study: str) -> None:
     assert text and str(round(-PILOT[study])) in text
 
 
-@pytest.mark.parametrize("space", ["mobilenet", "mlp"])
-def test_it_cautions_about_the_largest_mass_alone(space: str) -> None:
-    text = Request(space).evidence
-    assert text is not None and text.startswith("Caution:")
+@pytest.mark.parametrize("space", search_spaces.names())
+def test_the_largest_mass_alone_has_evidence(space: str) -> None:
+    text = Request(space, {"params": "4M"}).evidence
+    assert text is not None and text.startswith("Evidence: ") and "none for this space" not in text
     others = (
         Request(space, score="depth"),
         Request(space, pareto="params"),
@@ -34,6 +103,16 @@ def test_it_cautions_about_the_largest_mass_alone(space: str) -> None:
     assert [request.evidence for request in others] == [None] * 3
 
 
+def test_evidence_is_of_the_kind_of_request() -> None:
+    budgets = {"flops": "400M"}
+    plain = Request("mobilenet", budgets).evidence
+    small = Request("mobilenet", {"flops": "40M"}, fix={"resolution": 32}).evidence
+    across = Request("mobilenet", budgets, across_widths=True).evidence
+    assert plain and "on ImageNet" in plain
+    assert small and "On small images NN-Mass misleads" in small
+    assert across and "against it" in across
+
+
 def test_a_table_carries_it() -> None:
     table = search("mobilenet", flops="400M", trials=20, top=0)
-    assert table.attrs["evidence"] == Request("mobilenet").evidence
+    assert table.attrs["evidence"] == Request("mobilenet", {"flops": "400M"}).evidence

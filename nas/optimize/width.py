@@ -1,0 +1,79 @@
+"""The base width that a search keeps, because NN-Mass compares networks of one base width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nas.query import COSTS, Bound
+from search_spaces import Architecture, Space
+from search_spaces.space import Scaled
+
+
+@dataclass(frozen=True)
+class KeptWidth:
+    """A base width, and why a search keeps it.
+
+    Attributes:
+        chosen: The baseline at this width.
+        fits: Whether the baseline meets the caps; if not, it does at no width, and this one is the smallest.
+    """
+
+    chosen: Scaled
+    fits: bool
+
+    @property
+    def baseline(self) -> Architecture:
+        """The baseline at this width."""
+        return self.chosen.network
+
+    @property
+    def written(self) -> str:
+        """The width, as width_mult=1.1."""
+        base = self.chosen.base
+        if len(base) > 2:
+            return f"widths {'-'.join(map(str, base.values()))}"
+        return ", ".join(f"{name}={value}" for name, value in base.items())
+
+    def sentence(self) -> str:
+        """The width and the reason, in words."""
+        reason = (
+            f"the largest at which {self.chosen.name} meets the budget"
+            if self.fits
+            else f"the smallest; {self.chosen.name} exceeds the budget at every width"
+        )
+        return f"Base width: {self.written}, {reason}. --across-widths searches all widths."
+
+    def as_json(self) -> dict[str, Any]:
+        """The width as plain values."""
+        return {"choices": dict(self.chosen.base), "baseline": str(self.baseline), "fits": self.fits}
+
+
+def kept_width(space: Space, bounds: Sequence[Bound]) -> KeptWidth | None:
+    """The largest base width at which a baseline of the space meets the caps, by FLOPs of the baseline.
+
+    If there is none, the smallest base width.
+
+    Returns:
+        None without a cap on a cost, without a baseline, and if all choices of the base width are pinned.
+
+    >>> import search_spaces
+    >>> from nas.query import parse_budget
+    >>> kept = kept_width(search_spaces.get("mobilenet"), [parse_budget("flops", "400M")])
+    >>> str(kept.baseline), kept.fits
+    ('mobilenet:w1.1', True)
+    """
+    caps = [bound for bound in bounds if bound.figure in COSTS and bound.most < float("inf")]
+    if not caps or all(len(space.choices[name]) == 1 for name in space.base):
+        return None
+    by_size = sorted(space.scaled_baselines(), key=lambda scaled: float(scaled.network.figures().flops))
+    fitting = [scaled for scaled in by_size if _meets(scaled.network, caps)]
+    if fitting:
+        return KeptWidth(fitting[-1], fits=True)
+    return KeptWidth(by_size[0], fits=False) if by_size else None
+
+
+def _meets(network: Architecture, caps: Sequence[Bound]) -> bool:
+    figures = network.figures()
+    return all(getattr(figures, cap.figure) <= cap.most for cap in caps)
