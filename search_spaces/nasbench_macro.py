@@ -39,7 +39,7 @@ class NASBenchMacro(ChainArchitecture):
 
     family: ClassVar[str] = "nasbench-macro"
 
-    layers: str = choice("02012100", digits="012", least=sum(DEPTHS), most=sum(DEPTHS))
+    layers: str = choice("22222222", digits="012", least=sum(DEPTHS), most=sum(DEPTHS))
     resolution: int = constant(32, "r", most=4096)
     num_classes: int = constant(10, "c")
 

@@ -56,7 +56,7 @@ def best(
         TypeError: An argument has a wrong type.
 
     >>> best("mobilenet", flops="400M")[["arch", "nn_mass"]].to_dict("records")
-    [{'arch': 'mobilenet:w0.85_d2-1-2-6-5-5-3', 'nn_mass': 2811.0}]
+    [{'arch': 'mobilenet:w0.8_d2-2-5-6-5-5-3', 'nn_mass': 2785.0}]
     """
     from nas.exact.problem import proven_best
     from nas.query import as_fields

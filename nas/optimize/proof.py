@@ -200,8 +200,8 @@ class Proof:
 def rounded(count: int) -> str:
     """A count in full up to a million, then with two digits.
 
-    >>> rounded(1_551), rounded(372_108), rounded(396_833_146_141_334)
-    ('1,551', '372,108', '4.0e14')
+    >>> rounded(1_551), rounded(106_954), rounded(396_833_146_141_334)
+    ('1,551', '106,954', '4.0e14')
     """
     if count < 1_000_000:
         return f"{count:,}"

@@ -18,8 +18,6 @@ from search_spaces.layers import Part
 
 SKIPS = "skips"
 """The column that says whether a network has a skip connection in every stage that should have one."""
-_SEVEN_STAGES = ("mobilenet", "mobilenet-wide", "mbconv")
-"""Families of MobileNetV2's stages, which itself has skip connections in stages 2 to 6."""
 
 
 def closed_forms() -> tuple[str, ...]:
@@ -32,7 +30,8 @@ def scored(architectures: Sequence[ChainArchitecture]) -> pd.DataFrame:
 
     Returns:
         arch, nn_mass, flops, macs, params, all other closed-form scores, and `SKIPS`: whether each stage has
-        NN-Mass, and therefore a skip connection; in MobileNetV2's layout each of the stages 2 to 6.
+        NN-Mass, and therefore a skip connection, in which the default network of its family has one. In
+        MobileNetV2's layout these are the stages 2 to 6.
 
     >>> import search_spaces
     >>> table = scored([search_spaces.MobileNet(), search_spaces.MobileNet(depths=(3, 1, 3, 4, 3, 3, 1))])
@@ -50,7 +49,7 @@ def scored(architectures: Sequence[ChainArchitecture]) -> pd.DataFrame:
                 "arch": str(one),
                 **{name: getattr(whole, name) for name in FIGURES},
                 **{proxy.name: _value(proxy, one, stages) for proxy in others},
-                SKIPS: _has_skips(one, stages),
+                SKIPS: all(stages[place].figures.mass_units > 0 for place in known.with_skips(one)),
             }
         )
     return pd.DataFrame(rows).astype({"nn_mass": float, "flops": int, "macs": int, "params": int})
@@ -61,13 +60,6 @@ def _value(proxy: Proxy, architecture: Architecture, stages: Sequence[_Described
         return float(proxy.measure(Subject.bare(architecture)))
     values = [stage.value(proxy.name, proxy.stages.of_stage) for stage in stages]
     return float(proxy.stages.combine(values))
-
-
-def _has_skips(architecture: Architecture, stages: Sequence[_Described]) -> bool:
-    with_blocks = [stage for stage in stages if stage.name not in ("stem", "head")]
-    if architecture.family in _SEVEN_STAGES:
-        with_blocks = with_blocks[1:6]
-    return all(stage.figures.mass_units > 0 for stage in with_blocks)
 
 
 @dataclass
@@ -98,6 +90,17 @@ class _Stages:
         self._chains: dict[Any, tuple[Stage, ...]] = {}
         self._described: dict[Any, _Described] = {}
         self._equal: dict[Any, _Described] = {}
+        self._with_skips: dict[type[ChainArchitecture], list[int]] = {}
+
+    def with_skips(self, architecture: ChainArchitecture) -> list[int]:
+        """Places of the stages in which the default network of the family has a skip connection."""
+        family = type(architecture)
+        if family not in self._with_skips:
+            stages = self.of(family())
+            self._with_skips[family] = [
+                place for place, stage in enumerate(stages) if stage.figures.mass_units > 0
+            ]
+        return self._with_skips[family]
 
     def of(self, architecture: ChainArchitecture) -> list[_Described]:
         """The stages of a network, in order."""

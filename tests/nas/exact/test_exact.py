@@ -118,7 +118,7 @@ BUDGETS = [
 
 @pytest.fixture(scope="module")
 def default_space() -> pd.DataFrame:
-    """All 594,000 networks of the default space."""
+    """All 190,080 networks of the default space."""
     return all_of(search_spaces.get("mobilenet"))
 
 
