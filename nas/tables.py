@@ -67,7 +67,7 @@ class StageTables:
     >>> import search_spaces
     >>> tables = StageTables.of(search_spaces.get("mobilenet"))
     >>> {name: column.tolist() for name, column in tables.score(np.zeros((1, 15), np.uint8)).items()}
-    {'nn_mass': [0.0], 'flops': [38694048], 'macs': [35046096], 'params': [1526600]}
+    {'nn_mass': [221.0], 'flops': [53226272], 'macs': [48243168], 'params': [1598152]}
     """
 
     tables: tuple[StageTable, ...]

@@ -129,9 +129,19 @@ class Request(Query, Stored):
         try:
             return Problem.of(self)
         except RequestError as error:
-            if kept := self.kept_width():
+            kept = self.kept_width()
+            if kept is None:
+                raise
+            if kept.fits:
                 raise RequestError(f"{error}, at {kept.written}; --across-widths searches all") from None
-            raise
+            raise RequestError(f"{error}{self._smaller_images(kept)}") from None
+
+    def _smaller_images(self, kept: KeptWidth) -> str:
+        """A hint for budgets below the smallest base width."""
+        side = kept.baseline.constants().get("resolution")
+        if side is None or not {"flops", "macs"} & set(self.budgets):
+            return ""
+        return f"; smaller images cost less, as --fix resolution={int(side) * 4 // 7}"
 
     def kept_width(self, space: Space | None = None) -> KeptWidth | None:
         """The base width that the search keeps; None if it searches all that --fix leaves.

@@ -37,8 +37,10 @@ def test_a_budget_becomes_a_table(command: Command, tmp_path: Path) -> None:
     done = command("nas.search", *QUICK, "--trials", "300", "--top", "5", "--out", "run")
     assert done.returncode == 0, done.stderr
     assert max(map(len, done.stdout.splitlines())) <= 80
-    for name in ("mobilenet_v2", "nn_mass_a", "nn_mass_b", "counted by fvcore", "NN-Mass compares"):
+    for name in ("mobilenet_v2", "nn_mass_a", "nn_mass_b", "counted by fvcore", "mobilenet_v2_scaled"):
         assert name in " ".join(done.stdout.split())
+    assert done.stdout.startswith("Base width: width_mult=1.1, the largest at which mobilenet_v2 meets")
+    assert "NN-Mass compares" not in done.stdout
 
     run = tmp_path / "run"
     assert {file.name for file in run.iterdir()} == {
@@ -80,7 +82,8 @@ def test_csv_is_the_table_alone_and_json_carries_the_proof(command: Command) -> 
     assert len(pd.read_csv(io.StringIO(done.stdout))) == 2
     done = command("nas.search", *QUICK, "--trials", "60", "--top", "2", "--format", "json")
     printed = json.loads(done.stdout)
-    assert [row["rank"] for row in printed["rows"]] == [1, 2] and len(printed["references"]) == 3
+    assert [row["rank"] for row in printed["rows"]] == [1, 2] and len(printed["references"]) == 4
+    assert printed["base_width"]["choices"] == {"width_mult": 1.1}
     assert printed["proof"]["meeting"] == 1_234 and Path(printed["folder"]).parts[0] == "results"
 
 
@@ -206,7 +209,7 @@ INVALID = {
     "reversed band": (["--space", "mlp", "--flops", "9K:8K"], "write 8K:9K"),
     "below the smallest": (
         ["--space", "mobilenet", "--flops", "10M"],
-        "the smallest network of mobilenet has 38,694,048 flops",
+        "the smallest network of mobilenet has 53,226,272 flops; smaller images cost less, as --fix resolution=128",
     ),
     "above the largest": (
         ["--space", "mlp", "--flops", "1G:2G"],
@@ -214,14 +217,14 @@ INVALID = {
     ),
     "between two": (
         ["--space", "mobilenet", "--flops", "300000001:300000002"],
-        "the nearest have 299,995,760 flops and 300,002,032 flops",
+        "299,824,848 flops and 300,094,544 flops, at width_mult=0.95; --across-widths searches all",
     ),
     "between two of a huge space": (
         ["--space", "mobilenet-wide", "--params", "3700001:3700003", "--trials", "20", "--out", "run"],
         "has params from 3,700,001 to 3,700,003; the nearest have 3.7M params and 3,700,008 params",
     ),
     "budgets that exclude each other": (
-        ["--space", "mobilenet", "--flops", "900M:", "--params", "2M"],
+        ["--space", "mobilenet", "--flops", "900M:", "--params", "2M", "--across-widths"],
         "among those with flops at least 900M; the nearest has",
     ),
     "zero trials": (["--space", "mlp", "--trials", "0"], "'0' is not a whole number of at least 1"),
