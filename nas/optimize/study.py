@@ -174,8 +174,9 @@ class Study:
                 self._study = optuna.load_study(study_name=_NAME, storage=self._memory)
                 self.rows = [self._row(trial.params) for trial in self._completed()]
                 if self._study.user_attrs.get(_REQUEST_ATTRIBUTE) != self._request:
-                    raise ValueError(
-                        "it is of another search, or of an earlier version of the space or the defaults"
+                    raise RequestError(
+                        "the study is of another search, or of a version with other spaces or defaults; start a"
+                        " new run"
                     )
                 self._restore_scores()
             except RequestError:
