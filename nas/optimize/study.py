@@ -175,8 +175,8 @@ class Study:
                 self.rows = [self._row(trial.params) for trial in self._completed()]
                 if self._study.user_attrs.get(_REQUEST_ATTRIBUTE) != self._request:
                     raise RequestError(
-                        "the study is of another search, or of a version with other spaces or defaults; start a"
-                        " new run"
+                        "the study is of another search, or of a version with other spaces or defaults; start"
+                        " a new run"
                     )
                 self._restore_scores()
             except RequestError:
