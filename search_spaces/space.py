@@ -132,7 +132,7 @@ class Space:
 
         >>> import search_spaces
         >>> search_spaces.get("mobilenet").fix(width_mult=1, resolution=192).size
-        27000
+        8640
         """
         choices, constants = dict(self.choices), dict(self.constants)
         for name, value in values.items():
@@ -155,8 +155,8 @@ class Space:
         """Every baseline at every base width; a pinned choice keeps its option, a word that of the baseline.
 
         >>> import search_spaces
-        >>> [str(one.network) for one in search_spaces.get("mobilenet").scaled_baselines()][:2]
-        ['mobilenet:w0.35', 'mobilenet:w0.4']
+        >>> [scaled.base["width_mult"] for scaled in search_spaces.get("mobilenet").scaled_baselines()][:3]
+        [0.35, 0.4, 0.45]
         """
         pinned = {name: self.choices[name][0] for name in self.base if len(self.choices[name]) == 1}
         for name in self.baselines:

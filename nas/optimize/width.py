@@ -61,8 +61,8 @@ def kept_width(space: Space, bounds: Sequence[Bound]) -> KeptWidth | None:
     >>> import search_spaces
     >>> from nas.query import parse_budget
     >>> kept = kept_width(search_spaces.get("mobilenet"), [parse_budget("flops", "400M")])
-    >>> str(kept.baseline), kept.fits
-    ('mobilenet:w1.1', True)
+    >>> kept.written, str(kept.baseline), kept.fits
+    ('width_mult=1.1', 'mobilenet:w1.1_d1-2-3-4-3-3-1', True)
     """
     caps = [bound for bound in bounds if bound.figure in COSTS and bound.most < float("inf")]
     if not caps or all(len(space.choices[name]) == 1 for name in space.base):
