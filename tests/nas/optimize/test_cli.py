@@ -415,16 +415,16 @@ class TestResume:
             ("run.json", json.dumps({**state, "request": {**state["request"], "budgets": ["20K"]}})),
             ("study.log", "{}\n"),
             ("study.log", ""),
-            (
-                "study.log",
-                (run / "study.log").read_text().replace("flops at most 20K", "flops at most 21K"),
-            ),
         ):
             damaged = tmp_path / "damaged"
             shutil.copytree(run, damaged)
             (damaged / name).write_text(content)
             assert "damaged" in refused(main, ["--resume", "damaged"], capsys)
             shutil.rmtree(damaged)
+
+        log = run / "study.log"
+        log.write_text(log.read_text().replace("flops at most 20K", "flops at most 21K"))
+        assert "the study is of another search" in refused(main, ["--resume", "run"], capsys)
 
 
 def test_a_space_that_miscounts_stops_the_run(begin: Begin, tmp_path: Path) -> None:
