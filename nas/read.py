@@ -23,7 +23,7 @@ _KINDS = {
     "search": ("candidates", "references"),
     "training": _TRAINING,
     "study": (*_STUDY, *(f"training/{name}" for name in _TRAINING)),
-    "tabular benchmark": ("rho", "rules", "summary"),
+    "tabular benchmark": ("rho", "rules", "summary", "scores"),
     "comparison": ("networks", "across_nn_mass", "across_params", "pairs"),
 }
 
@@ -47,7 +47,7 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
           `between`, `bands`, `rules`, `standing`, `pairs` and `latency`; `trained`, `summary` and `curves` of
           its training;
         - of a comparison `networks`, `across_nn_mass`, `across_params` and `pairs`;
-        - of a tabular benchmark `rho`, `rules` and `summary`.
+        - of a tabular benchmark `rho`, `rules`, `summary` and `scores` (the measured ones).
 
     Raises:
         RequestError: The folder does not hold a run, or one of its tables is damaged.

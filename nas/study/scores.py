@@ -11,20 +11,18 @@ import pandas as pd
 
 from nas import proxies
 from nas.files import write_whole
-from nas.proxies import Subject
 from nas.runs import writing
 from nas.study.report import columns_of, read_table
 
 if TYPE_CHECKING:
-    from nas.train.data import Data
+    from nas.proxies import Subject
     from search_spaces import Architecture
 
 
 def scored(
     architectures: Sequence[Architecture],
-    data: Data,
+    subject_of: Callable[[Architecture, int], Subject],
     names: Sequence[str],
-    batch: int,
     seeds: Sequence[int],
     path: Path,
     stop: Callable[[], bool] = lambda: False,
@@ -33,10 +31,9 @@ def scored(
     """Score networks, and write the table after each; networks in the table are not scored again.
 
     Args:
-        architectures: Networks, fitted to the data.
-        data: Data set from which batches are sampled.
+        architectures: Networks.
+        subject_of: The subject of a network and a seed: what the proxies are computed on.
         names: Names of the proxies.
-        batch: Images in a batch.
         seeds: Seeds of initialisation and batch; a score is the mean over them.
         path: CSV file of the table.
         stop: Checked before each network; returning True ends the scoring.
@@ -56,7 +53,7 @@ def scored(
         if str(architecture) in done:
             on_network()
             continue
-        subjects = [Subject.of_data(architecture, data, batch, seed) for seed in seeds]
+        subjects = [subject_of(architecture, seed) for seed in seeds]
         row: dict[Hashable, object] = {"arch": str(architecture)}
         for name in names:
             measured = [proxies.measure(name, subject) for subject in subjects]

@@ -155,6 +155,7 @@ class Session:
         Raises:
             RequestError: A table or checkpoint is damaged or cannot be written.
         """
+        from nas.proxies import Subject
         from nas.study.scores import scored
         from nas.train.data import all_fitted
         from nas.train.distributed import ALONE
@@ -178,9 +179,8 @@ class Session:
         with progress("scoring", len(architectures)) as advance:
             scored(
                 architectures,
-                data,
+                lambda network, seed: Subject.of_data(network, data, request.score_batch, seed),
                 request.scores,
-                request.score_batch,
                 seeds,
                 folder.scores,
                 interrupted,

@@ -68,18 +68,17 @@ class Resamples:
         }
 
 
-def bands_of(cost: Values) -> Bands | None:
-    """Quantile bands of nearly equal cost, of at least `BAND` networks; None if there are too few networks.
+def bands_of(cost: Values, least: int = BAND) -> Bands | None:
+    """Quantile bands of nearly equal cost, of at least `least` networks; None if there are too few networks.
 
-    A table of fewer than 2 * `BAND` networks has bands of at least `FEW`.
+    A table of fewer than 2 * `least` networks has bands of at least `FEW`.
 
     >>> bands_of(np.arange(100.0)).tolist() == [0] * 50 + [1] * 50
     True
     >>> bands_of(np.array([1.0, 2.0])) is None
     True
     """
-    least = BAND if len(cost) >= 2 * BAND else FEW
-    count = len(cost) // least
+    count = len(cost) // (least if len(cost) >= 2 * least else FEW)
     if count < 2:
         return None
     bands: Bands = np.empty(len(cost), np.intp)
@@ -142,7 +141,11 @@ def kendall_within(score: Values, accuracy: Values, bands: Bands) -> float:
 
 
 def correlated(
-    scores: Mapping[str, Values], accuracy: Values, costs: Mapping[str, Values], resamples: Resamples
+    scores: Mapping[str, Values],
+    accuracy: Values,
+    costs: Mapping[str, Values],
+    resamples: Resamples,
+    least: int = BAND,
 ) -> pd.DataFrame:
     """Rank correlation of each score with accuracy, over all networks and at equal costs.
 
@@ -151,6 +154,7 @@ def correlated(
         accuracy: Accuracy of each network.
         costs: Costs to hold equal, by name; networks with an unknown cost (nan) are left out there.
         resamples: Weights of the networks.
+        least: Smallest number of networks in a band.
 
     Returns:
         One row per score and cost: score, held_equal (`NOTHING`, or the cost), n, bands; rho with its 95%
@@ -160,7 +164,7 @@ def correlated(
     rows = []
     for held, cost in {NOTHING: accuracy, **costs}.items():
         known = np.isfinite(cost)
-        bands = np.zeros(len(cost), np.intp) if held == NOTHING else bands_of(cost[known])
+        bands = np.zeros(len(cost), np.intp) if held == NOTHING else bands_of(cost[known], least)
         if bands is None:
             continue
         of_known = {name: score[known] for name, score in scores.items()}

@@ -1,10 +1,9 @@
-"""Judges every closed-form score, and rules made of them, on the networks of a tabular benchmark."""
+"""Judges scores, and rules made of them, on the networks of a tabular benchmark."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,19 +11,15 @@ import pandas as pd
 from nas import proxies
 from nas.statistics import Values
 from nas.study.selection import RANDOM
-from nas.study.stats import MIN_NETWORKS
-from nas.tabular import benchmark
-from nas.tabular.benchmark import LATENCIES, PUBLISHED, Benchmark
+from nas.tabular.benchmark import LATENCIES, Benchmark
 from nas.tabular.choice import Rule, judged
 from nas.tabular.correlation import NOTHING, Resamples, correlated
-from nas.tabular.frame import SKIPS, closed_forms, scored
-from nas.tabular.request import ANY, EVERY, TabularRequest
-from search_spaces import RequestError
+from nas.tabular.frame import SKIPS, closed_forms
+from nas.tabular.population import Population
+from nas.tabular.request import TabularRequest
 
 WITH_SKIPS = " with skips"
 """End of the name of a rule that may only choose networks with a skip connection in every stage."""
-_CAPS = 6
-"""Caps by default."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,7 @@ class Judgement:
         rules: What rules choose under each cap, as `nas.tabular.choice.judged` returns it.
         summary: The means over caps.
         notes: Lines about the table.
+        measured: arch, and value and seconds of each score, if some were measured.
     """
 
     benchmark: Benchmark
@@ -46,6 +42,7 @@ class Judgement:
     rules: pd.DataFrame
     summary: pd.DataFrame
     notes: tuple[str, ...]
+    measured: pd.DataFrame | None = None
 
     @property
     def tried(self) -> int:
@@ -65,53 +62,40 @@ class Judgement:
         return str(best["rule"]), float(best["percentile_half_1"]), float(best["percentile_half_2"])
 
 
-def judge(request: TabularRequest) -> Judgement:
-    """Read a benchmark and judge all closed-form scores on it.
+def judge(request: TabularRequest, population: Population, measured: pd.DataFrame | None = None) -> Judgement:
+    """Judge all closed-form scores, and measured ones, on the networks of a benchmark.
 
-    Raises:
-        RequestError: The data cannot be read, or there are too few networks.
+    Args:
+        request: The request.
+        population: Its networks.
+        measured: arch, the measured scores, and the seconds of all scores, one row for each network.
     """
-    chosen = benchmark.get(request.benchmark)
-    table, notes = _table(chosen, Path(request.data))
-    if request.skips != ANY:
-        kept = table[table[SKIPS] == (request.skips == EVERY)].reset_index(drop=True)
-        notes += (f"{len(kept):,} of {len(table):,} networks have skips: {request.skips}.",)
-        table = kept
-    if len(table) < MIN_NETWORKS:
-        raise RequestError(
-            f"{request.data}: {len(table)} networks are too few to judge scores by; at least {MIN_NETWORKS}"
-            " are needed"
-        )
+    table, notes, names = population.table, population.notes, closed_forms()
+    seconds: dict[str, float] = {}
+    if measured is not None:
+        names += request.measure
+        seconds = {name: float(measured[f"{name}_seconds"].median()) for name in names}
+        table = table.merge(measured[["arch", *request.measure]], on="arch", how="left", validate="1:1")
+        notes += _undefined(table, request.measure)
     resamples = Resamples.of(len(table), request.resamples, request.seed)
-    scores = {name: _signed(table, name) for name in closed_forms()}
+    scores = {name: _signed(table, name) for name in names}
     speeds = [str(name) for name in table if str(name).startswith(LATENCIES) and table[name].nunique() > 1]
     costs = {name: table[name].to_numpy(float) for name in ("flops", "params", *speeds)}
-    rho = correlated(scores, table["top1"].to_numpy(float), costs, resamples)
-    caps, without = _met(
-        request.given_caps() or chosen.caps or _spaced(table["flops"].to_numpy(float)), table
+    rho = correlated(scores, table["top1"].to_numpy(float), costs, resamples, population.band)
+    if seconds:
+        rho["seconds"] = rho["score"].map(seconds)
+    rules, summary = judged(_rules(scores, table), table, population.caps, resamples)
+    return Judgement(population.benchmark, table, rho, rules, summary, notes, measured)
+
+
+def _undefined(table: pd.DataFrame, names: Sequence[str]) -> tuple[str, ...]:
+    """A line about each score that is not a finite number for some networks."""
+    counts = {name: int((~np.isfinite(table[name].to_numpy(float))).sum()) for name in names}
+    return tuple(
+        f"{name} is infinite or undefined for {count:,} of {len(table):,} networks, which count as ties."
+        for name, count in counts.items()
+        if count
     )
-    notes += without
-    rules, summary = judged(_rules(scores, table), table, caps, resamples)
-    return Judgement(chosen, table, rho, rules, summary, notes)
-
-
-def _table(chosen: Benchmark, path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Scores, costs and accuracy of the networks of a benchmark, and lines about it."""
-    published = chosen.read(path).averaged()
-    if not published.networks:
-        raise RequestError(f"{path} has no networks that a search space can express; give another table")
-    found = published.table.reset_index(drop=True)
-    table = pd.concat([scored(published.networks), found], axis=1)
-    notes = published.notes
-    if f"{PUBLISHED}params" in table:
-        differences = (table["params"] - table[f"{PUBLISHED}params"]).abs()
-        equal = int((differences < chosen.params_unit).sum())
-        largest = float((differences / table["params"]).max())
-        notes += (
-            f"Parameters equal the published ones for {equal:,} of {len(table):,} networks"
-            + (f"; the largest difference is {100 * largest:.2g}%." if equal < len(table) else "."),
-        )
-    return table, notes
 
 
 def _signed(table: pd.DataFrame, name: str) -> Values:
@@ -127,28 +111,6 @@ def _rules(scores: dict[str, Values], table: pd.DataFrame) -> list[Rule]:
     if skips.any() and not skips.all():
         rules += [Rule(f"{name}{WITH_SKIPS}", score, skips) for name, score in scores.items()]
     return rules
-
-
-def _met(caps: Sequence[float], table: pd.DataFrame) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """The caps that some network meets, and a line about the others.
-
-    Raises:
-        RequestError: No network meets any.
-    """
-    least = table["flops"].min()
-    met = tuple(cap for cap in caps if cap >= least)
-    if not met:
-        raise RequestError(
-            f"the largest cap is {max(caps):,.0f}, but no network has less than {least:,.0f} FLOPs"
-        )
-    missed = len(caps) - len(met)
-    return met, (f"No network meets the smallest {missed} of {len(caps)} caps.",) if missed else ()
-
-
-def _spaced(cost: Values) -> Sequence[float]:
-    """Evenly spaced caps between the 10% and the 90% quantile, of two or three digits."""
-    low, high = np.quantile(cost, [0.1, 0.9])
-    return tuple(dict.fromkeys(float(f"{cap:.2e}") for cap in np.linspace(low, high, _CAPS)))
 
 
 def at_equal(rho: pd.DataFrame, held: str = NOTHING) -> pd.DataFrame:

@@ -52,7 +52,8 @@ def show_all(found: Judgement) -> None:
         print(wrapped(note))
     print("\nSpearman's rho with accuracy, over all networks and within bands of equal cost:")
     show(_correlations(found))
-    print(f"95% bootstrap intervals over networks; mean over {_bands(found)} bands of equal FLOPs.\n")
+    print(f"95% bootstrap intervals over networks; mean over {_bands(found)} bands of equal FLOPs.")
+    print("s: median seconds per network.\n" if found.measured is not None else "")
     print(
         wrapped(
             "Choices under caps of FLOPs, means over caps. Percentile: among networks within 5% of the"
@@ -91,6 +92,8 @@ def _correlations(found: Judgement) -> pd.DataFrame:
             table["interval"] = interval.to_numpy()
             table["tau"] = rows["tau"].map("{:.2f}".format).to_numpy()
             table["order"] = rows["rho"].to_numpy()
+    if "seconds" in found.rho:
+        table["s"] = at_equal(found.rho)["seconds"].map("{:.2g}".format).to_numpy()
     if "order" in table:
         table = table.sort_values("order", ascending=False).drop(columns="order")
     return table.assign(score=table["score"].map(_title))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from nas import proxies
+from nas.proxies import Subject
 from nas.study.scores import scored
 from nas.train.data import Data, fitted
-from search_spaces import MLP
+from search_spaces import MLP, Architecture
 from tests.nas.train.conftest import data, images
 
 __all__ = ["data", "images"]
@@ -19,12 +20,16 @@ def test_scores_are_written_after_each_network(data: Data, tmp_path: Path) -> No
     networks = [fitted(MLP(depth=depth), data) for depth in (3, 4, 5)]
     names = proxies.names()
     answers = iter([False, True])
-    first = scored(networks, data, names, 8, (0,), tmp_path / "scores.csv", lambda: next(answers))
+
+    def subject(network: Architecture, seed: int) -> Subject:
+        return Subject.of_data(network, data, 8, seed)
+
+    first = scored(networks, subject, names, (0,), tmp_path / "scores.csv", lambda: next(answers))
     assert len(first) == 1
-    whole = scored(networks, data, names, 8, (0,), tmp_path / "scores.csv")
+    whole = scored(networks, subject, names, (0,), tmp_path / "scores.csv")
     assert whole["arch"].tolist() == list(map(str, networks))
     again, other, both = (
-        scored(networks, data, names, 8, seeds, tmp_path / f"{len(seeds)}{seeds[0]}.csv")[list(names)]
+        scored(networks, subject, names, seeds, tmp_path / f"{len(seeds)}{seeds[0]}.csv")[list(names)]
         for seeds in ((0,), (1,), (0, 1))
     )
     pd.testing.assert_frame_equal(whole[list(names)], again)
