@@ -67,21 +67,12 @@ def tabular(
     checked_path("data", data)
     if caps is not None:
         checked_kind("caps", caps, (list, tuple), "a list of caps")
-    written = ",".join(as_text(cap) for cap in caps) if caps else None
     if "image_folder" in values:
         checked_path("image_folder", values["image_folder"])
         values["image_folder"] = str(values["image_folder"])
-    request = TabularRequest(
-        benchmark,
-        str(data),
-        skips,
-        written,
-        seed,
-        resamples,
-        measure,
-        sample,
-        **values,  # type: ignore[arg-type]
-    )
+    values |= {"skips": skips, "seed": seed, "resamples": resamples, "measure": measure, "sample": sample}
+    values["caps"] = ",".join(as_text(cap) for cap in caps) if caps else None
+    request = TabularRequest(benchmark, str(data), **values)
     if out is not None:
         checked_path("out", out)
     session = Session.prepared(request)

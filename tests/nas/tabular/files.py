@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
-from search_spaces import MBConv
+from search_spaces import MBConv, NASBenchMacro
 
 
 def mbconvs(count: int, seed: int = 0) -> list[MBConv]:
@@ -60,4 +60,28 @@ def accel_nasbench(path: Path, networks: Sequence[MBConv]) -> Path:
             member = tarfile.TarInfo(f"anb_dataset_jsons/{name}")
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def macros(count: int, seed: int = 0) -> list[NASBenchMacro]:
+    """Different random networks of NAS-Bench-Macro."""
+    generator = random.Random(seed)
+    numbers = generator.sample(range(3**8), count)
+    return [NASBenchMacro("".join(str(number // 3**place % 3) for place in range(8))) for number in numbers]
+
+
+def nasbench_macro(path: Path, networks: Sequence[NASBenchMacro]) -> Path:
+    """The file of NAS-Bench-Macro; accuracy grows with parameters."""
+    content = {}
+    for network in networks:
+        figures = network.figures()
+        top1 = 80 + float(figures.params) / 1e6
+        content[network.layers] = {
+            "test_acc": [top1 - 1, top1, top1 + 1],
+            "mean_acc": top1,
+            "std": 1.0,
+            "params": int(figures.params),
+            "flops": int(figures.macs),
+        }
+    path.write_text(json.dumps(content))
     return path

@@ -12,6 +12,7 @@ import pytest
 import nas
 from nas.tabular.cli import main
 from nas.tabular.judgement import judge
+from nas.tabular.population import Population
 from nas.tabular.request import TabularRequest
 from search_spaces import MBConv, RequestError
 from tests.conftest import Command, refused
@@ -121,7 +122,8 @@ def test_the_best_rule_of_a_half_has_a_percentile(tmp_path: Path, capsys: pytest
     rows = [f"mobilenet:w{width}_d1-2-3-4-3-3-1,{60 + 10 * width}" for width in widths]
     table = tmp_path / "mine.csv"
     table.write_text("\n".join(["arch,top1", *rows]) + "\n")
-    found = judge(TabularRequest("table", str(table), resamples=20))
+    request = TabularRequest("table", str(table), resamples=20)
+    found = judge(request, Population.of(request))
     assert found.selected is None  # no two networks of equal cost
     assert main(["table", "--data", str(table), "--resamples", "20", "--out", str(tmp_path / "judged")]) == 0
     assert "No choice has another network of equal cost" in " ".join(capsys.readouterr().out.split())
