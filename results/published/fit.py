@@ -80,10 +80,19 @@ def check_size(architecture: Architecture, printed: str, counted: str) -> None:
     if counted == "without batch norm":
         layers = [layer for layer in architecture.assemble().modules() if isinstance(layer, nn.BatchNorm2d)]
         ours -= sum(weights.numel() for layer in layers for weights in layer.parameters())
-    if not abs(ours / 1e6 - float(printed)) < 10.0 ** -len(printed.partition(".")[2]):
+    if not matches(ours / 1e6, printed):
         raise ValueError(
             f"{architecture} has {ours:,} parameters ({counted}), not {printed}M; correct the spec"
         )
+
+
+def matches(number: float, printed: str) -> bool:
+    """Whether a number, rounded or truncated, is the printed one.
+
+    >>> matches(3.505, "3.50"), matches(3.51, "3.50")
+    (True, False)
+    """
+    return abs(number - float(printed)) < 10.0 ** -len(printed.partition(".")[2])
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -15,14 +14,9 @@ from hypothesis import strategies as st
 
 import search_spaces
 from search_spaces import MobileNet
-from tests.conftest import REPOSITORY
+from tests.results.scripts import PUBLISHED, published
 
-FOLDER = REPOSITORY / "results" / "published"
-SCRIPT = importlib.util.spec_from_file_location("fit", FOLDER / "fit.py")
-assert SCRIPT and SCRIPT.loader
-fit = importlib.util.module_from_spec(SCRIPT)
-sys.modules["fit"] = fit  # dataclasses look their module up there
-SCRIPT.loader.exec_module(fit)
+fit = published("fit")
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +155,7 @@ def test_the_script_reproduces_the_committed_tables(
     fit.main()
     for name in ("fits.csv", "pairs.csv"):
         pd.testing.assert_frame_equal(
-            pd.read_csv(tmp_path / "fits" / name), pd.read_csv(FOLDER / name), rtol=1e-3, atol=1e-6
+            pd.read_csv(tmp_path / "fits" / name), pd.read_csv(PUBLISHED / name), rtol=1e-3, atol=1e-6
         )
     assert (tmp_path / "fits" / "published.png").read_bytes().startswith(b"\x89PNG")
     found = pd.read_csv(tmp_path / "fits" / "fits.csv")
