@@ -137,15 +137,20 @@ def kept_width(flops: float, resolution: int = RESOLUTION) -> float:
     return WIDTHS[meeting - 1] if meeting else np.nan
 
 
+def _nn_mass(architecture: Architecture) -> float:
+    return float(proxies.measure("nn_mass", Subject.bare(architecture)).value)
+
+
 def widths(table: pd.DataFrame) -> pd.DataFrame:
     """Deeper networks against MobileNetV2 at equal FLOPs, one row each.
 
     A network of a recipe without MobileNetV2s is compared with every recipe that has them on both sides.
 
     Returns:
-        The network, the width that the rule keeps at its FLOPs, the recipe of the MobileNetV2s (`baseline`),
-        the doublings of FLOPs beyond them (`octaves`), their accuracy at equal FLOPs (`baseline_top1`), and
-        the points that the network is above it.
+        The network; the width that the rule keeps at its FLOPs; its NN-Mass, also relative to that of
+        MobileNetV2 at the kept width (`nn_mass_ratio`); the recipe of the MobileNetV2s (`baseline`); the
+        doublings of FLOPs beyond them (`octaves`); their accuracy at equal FLOPs (`baseline_top1`); and the
+        points that the network is above it.
     """
     curves, rows = baselines(table), []
     for row in table[table["deeper"]].itertuples():
@@ -160,7 +165,9 @@ def widths(table: pd.DataFrame) -> pd.DataFrame:
                     "flops": row.flops,
                     "depth": row.depth,
                     "width": row.width,
-                    "kept_width": kept_width(row.flops),
+                    "kept_width": (width := kept_width(row.flops)),
+                    "nn_mass": (mass := _nn_mass(search_spaces.parse(row.arch))),
+                    "nn_mass_ratio": mass / _nn_mass(MobileNet(width_mult=width)),
                     "top1": row.top1,
                     "baseline": recipe,
                     "octaves": curves[recipe].octaves_beyond(row.flops),
@@ -262,14 +269,16 @@ def widths_figure(table: pd.DataFrame) -> bytes:
         panel.plot(deeper["flops"], deeper["top1"], "*", markersize=14, color=colour, label=label)
         for row in deeper.itertuples():
             text = f"{row.name}\nwidth {row.width:g}, rule {kept_width(row.flops):g}"
+            # The line of the own recipe passes below; elsewhere lines of other recipes pass close by.
+            shift, ha, va = ((-6, 4), "right", "bottom") if recipe in curves else ((6, -28), "left", "top")
             panel.annotate(
                 text,
                 (row.flops, row.top1),
-                xytext=(6, -6),
+                xytext=shift,
                 textcoords="offset points",
-                va="top",
+                ha=ha,
+                va=va,
                 fontsize=8,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
             )
     panel.set(xlim=SHOWN_FLOPS, ylim=SHOWN_TOP1)
     logarithmic(panel, "flops")
