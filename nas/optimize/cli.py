@@ -207,6 +207,8 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
         _print("No budget was given, so these are the largest networks of the space; add --flops 400M.")
     elif evidence := run.request.evidence:
         _print(evidence)
+    if advice := run.request.advice:
+        _print(advice)
     if run.request.pareto:
         _print("Ranks count along the front, the largest first; -: not on it, or outside the budget.")
     elif run.compared["rank"].isna().any():
@@ -244,6 +246,7 @@ def _print_json(run: Run, options: argparse.Namespace) -> None:
                 "base_width": run.width.as_json() if run.width else None,
                 "proof": run.proven(),
                 "evidence": run.request.evidence,
+                "advice": run.request.advice,
                 "scores": run.scores.sentence() if run.scores else None,
                 "latency": run.latency.facts() if run.latency else None,
                 "folder": str(run.folder.path),

@@ -5,7 +5,11 @@ The numbers are those of results/README.md, which has their intervals and comman
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from nas.optimize.width import KeptWidth
+from nas.query import Bound
 from search_spaces import Space
 
 PILOT = {"pilot/equal-cost": -8.2, "pilot/equal-cost-400M": -5.4}
@@ -25,6 +29,50 @@ _IMAGENET = {
 }
 _OF_IMAGES = ("mobilenet", "mobilenet-wide", "mbconv")
 """Spaces whose evidence is on ImageNet."""
+
+
+class _Range(NamedTuple):
+    """Budgets up to `most` FLOPs, at which images of `side` pixels are better than of 224.
+
+    `gain` is in points of top-1, between MobileNetV2s at equal FLOPs (results/published, TF-slim).
+    """
+
+    most: float
+    side: int
+    gain: str
+
+
+_SMALLER_IMAGES = (
+    _Range(30e6, 96, ""),
+    _Range(55e6, 128, ""),
+    _Range(75e6, 160, "1.7 to 2.1"),
+    _Range(160e6, 192, "0.5 to 1.7"),
+    _Range(231e6, 192, "0.6 to 0.7"),
+)
+"""Without a gain, no width of `mobilenet` fits at 224 pixels."""
+
+
+def smaller_images(space: Space, bounds: Sequence[Bound]) -> str | None:
+    """Advice on the resolution for a small budget of FLOPs, if the space is MobileNetV2's at 224 pixels.
+
+    >>> import search_spaces
+    >>> from nas.query import parse_budget
+    >>> smaller_images(search_spaces.get("mobilenet"), [parse_budget("flops", "200M")])[:57]
+    'At this budget smaller images are better on ImageNet: Mobi'
+    """
+    caps = [bound.most for bound in bounds if bound.figure == "flops"]
+    if space.name not in ("mobilenet", "mobilenet-wide") or _side(space) != 224 or not caps:
+        return None
+    for most, side, gain in _SMALLER_IMAGES:
+        if caps[0] <= most:
+            gains = (
+                f"MobileNetV2 gains {gain} points at equal FLOPs" if gain else "no width fits at 224 pixels"
+            )
+            return (
+                f"At this budget smaller images are better on ImageNet: {gains}. Add --fix resolution={side}"
+                " (results/published)."
+            )
+    return None
 
 
 def evidence(space: Space, width: KeptWidth | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 from nas import proxies
 from nas.columns import of_search
 from nas.exact.problem import Problem
-from nas.optimize.evidence import evidence
+from nas.optimize.evidence import evidence, smaller_images
 from nas.optimize.width import KeptWidth, kept_width
 from nas.options import checked_values, documented, option, words
 from nas.proxies.registry import BATCH
@@ -134,14 +134,14 @@ class Request(Query, Stored):
                 raise
             if kept.fits:
                 raise RequestError(f"{error}, at {kept.written}; --across-widths searches all") from None
-            raise RequestError(f"{error}{self._smaller_images(kept)}") from None
+            raise RequestError(f"{error}. {advice}" if (advice := self.advice) else str(error)) from None
 
-    def _smaller_images(self, kept: KeptWidth) -> str:
-        """A hint for budgets below the smallest base width."""
-        side = kept.baseline.constants().get("resolution")
-        if side is None or not {"flops", "macs"} & set(self.budgets):
-            return ""
-        return f"; smaller images cost less, as --fix resolution={int(side) * 4 // 7}"
+    @property
+    def advice(self) -> str | None:
+        """Advice on the resolution, if the budget is small and the resolution is not given."""
+        if "resolution" in self.fix:
+            return None
+        return smaller_images(Query.resolve(self)[0], self.bounds())
 
     def kept_width(self, space: Space | None = None) -> KeptWidth | None:
         """The base width that the search keeps; None if it searches all that --fix leaves.

@@ -209,7 +209,7 @@ INVALID = {
     "reversed band": (["--space", "mlp", "--flops", "9K:8K"], "write 8K:9K"),
     "below the smallest": (
         ["--space", "mobilenet", "--flops", "10M"],
-        "has 53,226,272 flops; smaller images cost less, as --fix resolution=128",
+        "Add --fix resolution=96",
     ),
     "above the largest": (
         ["--space", "mlp", "--flops", "1G:2G"],

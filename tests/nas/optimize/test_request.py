@@ -1,5 +1,7 @@
 """What a request adds to a query: the base width that is kept, and the evidence below a table."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,3 +118,18 @@ def test_evidence_is_of_the_kind_of_request() -> None:
 def test_a_table_carries_it() -> None:
     table = search("mobilenet", flops="400M", trials=20, top=0)
     assert table.attrs["evidence"] == Request("mobilenet", {"flops": "400M"}).evidence
+
+
+def test_small_budgets_get_advice_on_the_resolution() -> None:
+    def advice(**values: Any) -> str | None:
+        return Request(**{"space": "mobilenet", "budgets": {"flops": "100M"}, **values}).advice
+
+    text = advice()
+    assert text and "0.5 to 1.7 points" in text and "--fix resolution=192" in text
+    assert advice(fix={"resolution": 192}) is None
+    assert advice(budgets={"flops": "400M"}) is None
+    assert advice(budgets={"params": "2M"}) is None
+    assert advice(space="resnet") is None
+    with pytest.raises(RequestError, match="no width fits at 224 pixels. Add --fix resolution=128"):
+        search("mobilenet", flops="50M")
+    assert search("mobilenet", flops="50M", fix={"resolution": 128}, trials=20, top=0).attrs["advice"] is None
