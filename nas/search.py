@@ -81,7 +81,8 @@ def search(
         the fraction of each budget used, how it was found ("proof", or "trial 7"), and recounted, whether
         fvcore verified it; with `pareto` front, whether it is on the exact front. In `attrs`: "proof", what
         is proven; "base_width", which one is kept and why, or None; "evidence", what is known of top-ranked
-        networks, or None; "advice" on the resolution for a small budget, or None; and "scores", how a score was measured, or None.
+        networks, or None; "advice" on the resolution for a small budget, or None; and "scores", how a score
+        was measured, or None.
 
     Raises:
         RequestError: The request is invalid, or no architecture was found that meets it.

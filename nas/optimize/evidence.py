@@ -58,7 +58,7 @@ def smaller_images(space: Space, bounds: Sequence[Bound]) -> str | None:
     >>> import search_spaces
     >>> from nas.query import parse_budget
     >>> smaller_images(search_spaces.get("mobilenet"), [parse_budget("flops", "200M")])[:57]
-    'At this budget smaller images are better on ImageNet: Mobi'
+    'At this budget smaller images are better on ImageNet: Mob'
     """
     caps = [bound.most for bound in bounds if bound.figure == "flops"]
     if space.name not in ("mobilenet", "mobilenet-wide") or _side(space) != 224 or not caps:
