@@ -139,6 +139,10 @@ def check_regular(path: Path) -> None:
 
 def as_png(figure: Figure, dpi: int = 130) -> bytes:
     """Render a figure as PNG; `dpi` is its resolution in pixels per inch."""
+    figure.set_dpi(dpi)
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)
+        figure.set_layout_engine(None)  # with a layout savefig draws twice, first for the layout alone
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=dpi)
     return image.getvalue()
