@@ -34,7 +34,9 @@ PATIENCE = 240
 """Seconds after which a command hangs."""
 
 IMPORTED = (
+    "filelock",
     "fvcore.nn",
+    "matplotlib.backends.backend_agg",
     "matplotlib.figure",
     "nas.export",
     "nas.optimize.run",
@@ -43,6 +45,7 @@ IMPORTED = (
     "nas.train.progress",
     "optuna",
     "rich.progress",
+    "scipy.stats",
     "torch.utils.tensorboard.writer",
     "torchvision.transforms.v2",
 )
