@@ -78,7 +78,7 @@ def test_the_stored_command_gives_the_same_table_in_another_process(command: Com
 
 
 def test_csv_is_the_table_alone_and_json_carries_the_proof(command: Command) -> None:
-    done = command("nas.search", *QUICK, "--trials", "60", "--top", "2", "--format", "csv")
+    done = command("nas.search", *TINY, "--trials", "60", "--top", "2", "--format", "csv")
     assert len(pd.read_csv(io.StringIO(done.stdout))) == 2
     done = command("nas.search", *QUICK, "--trials", "60", "--top", "2", "--format", "json")
     printed = json.loads(done.stdout)
