@@ -127,7 +127,8 @@ def judged(
         cost: Name of the cost.
 
     Returns:
-        One row per rule and cap, and the means over caps, one row per rule, the largest percentile first.
+        One row per rule and cap, and one row per rule of the means over the caps under which every rule has a
+        choice (rules without any choice aside), the largest percentile first.
         Columns: rule; of the first table cap, networks (within the cap and the filter), arch and cost of the
         choice; percentile, regret (points below the best network within the cap) of the first network, and
         percentile_ten, regret_ten, means of the first ten; each with its 95% bootstrap interval and its value
@@ -135,15 +136,17 @@ def judged(
     """
     judge = Judge(table[cost].to_numpy(float), table["top1"].to_numpy(float), resamples)
     best = {cap: judge.best(cap) for cap in caps}
+    orders = {rule.name: _order(rule, table, cost) for rule in rules}
+    cheapest = [judge.cost[order].min() for order in orders.values() if len(order)]
+    shared = [cap for cap in caps if cap >= max((each for each in cheapest if each <= max(caps)), default=0)]
     rows, means = [], []
-    for rule in rules:
-        order = _order(rule, table, cost)
+    for name, order in orders.items():
         inside = {cap: order[judge.cost[order] <= cap] for cap in caps}
         values = {
             cap: {
-                name: each
+                value: each
                 for ending, count in (("", 1), ("_ten", TEN))
-                for name, each in zip(
+                for value, each in zip(
                     (f"percentile{ending}", f"regret{ending}"),
                     judge.of_first(inside[cap], best[cap], count),
                     strict=True,
@@ -155,18 +158,20 @@ def judged(
         for cap, found in values.items():
             chosen = table.iloc[int(inside[cap][0])]
             facts = {"networks": len(inside[cap]), "arch": chosen["arch"], cost: chosen[cost]}
-            rows.append({"rule": rule.name, "cap": cap, **facts, **_columns(found, resamples)})
-        means.append({"rule": rule.name, **_columns(_mean(list(values.values())), resamples)})
+            rows.append({"rule": name, "cap": cap, **facts, **_columns(found, resamples)})
+        mean = _mean([values[cap] for cap in shared if cap in values])
+        means.append({"rule": name, **_columns(mean, resamples)})
     by_chance = {}
     for cap in caps:
         percentile, regret = judge.of_random(cap, best[cap])
         found = {"percentile": percentile, "regret": regret}
-        by_chance[cap] = found | {f"{name}_ten": each for name, each in found.items()}
+        by_chance[cap] = found | {f"{value}_ten": each for value, each in found.items()}
         inside_cap = int(((judge.cost <= cap) & (judge.cost >= (1 - NEAR) * cap)).sum())
         rows.append(
             {"rule": RANDOM, "cap": cap, "networks": inside_cap, **_columns(by_chance[cap], resamples)}
         )
-    means.append({"rule": RANDOM, **_columns(_mean(list(by_chance.values())), resamples)})
+    mean = _mean([by_chance[cap] for cap in shared])
+    means.append({"rule": RANDOM, **_columns(mean, resamples)})
     return pd.DataFrame(rows), pd.DataFrame(means).sort_values(
         "percentile", ascending=False, ignore_index=True, kind="stable"
     )

@@ -50,12 +50,18 @@ class Judgement:
         return int((self.summary["rule"] != RANDOM).sum())
 
     @property
+    def has_percentiles(self) -> bool:
+        """Whether the choices of every rule have other networks of equal cost."""
+        return bool(self.summary["percentile"].notna().all())
+
+    @property
     def selected(self) -> tuple[str, float, float] | None:
         """The best rule in the first random half: its name, and its mean percentile in both halves.
 
-        None if no rule has a percentile there: no choice has another network of equal cost.
+        None if no rule has percentiles there: no choice has another network of equal cost.
         """
-        rules = self.summary[self.summary["rule"] != RANDOM].dropna(subset="percentile_half_1")
+        halves = ["percentile_half_1", "percentile_half_2"]
+        rules = self.summary[self.summary["rule"] != RANDOM].dropna(subset=halves)
         if rules.empty:
             return None
         best = rules.sort_values("percentile_half_1").iloc[-1]

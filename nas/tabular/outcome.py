@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from nas.cli import wrapped
@@ -14,11 +16,18 @@ from nas.study.report import logarithmic
 from nas.study.selection import RANDOM
 from nas.tabular.benchmark import LATENCIES
 from nas.tabular.correlation import NOTHING
-from nas.tabular.judgement import Judgement, at_equal
+from nas.tabular.judgement import WITH_SKIPS, Judgement, at_equal
 from nas.tabular.request import TabularFolder
 
-_SHOWN = 8
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
+
+_PRINTED, _DRAWN = 8, 3
 """Rules printed and drawn besides those of NN-Mass and the random choice."""
+_MANY = 200
+"""Networks from which on a figure has means."""
+_DPI = 100
 
 
 def write(folder: TabularFolder, found: Judgement) -> None:
@@ -54,19 +63,24 @@ def show_all(found: Judgement) -> None:
     show(_correlations(found))
     print(f"95% bootstrap intervals over networks; mean over {_bands(found)} bands of equal FLOPs.")
     print("s: median seconds per network.\n" if found.measured is not None else "")
+    regret = "Regret: points below the best network within the cap."
+    percentile = (
+        "Percentile: among networks within 5% of the choice's FLOPs."
+        if found.has_percentiles
+        else "Some choices have no other network within 5% of their FLOPs, so percentiles are left out."
+    )
     print(
         wrapped(
-            "Choices under caps of FLOPs, means over caps. Percentile: among networks within 5% of the"
-            " choice's FLOPs. Regret: points below the best network within the cap."
+            f"Choices, means over the caps of FLOPs under which every rule has one. {percentile} {regret}"
         )
     )
     show(_choices(found))
-    best = "No choice has another network of equal cost in the first random half."
+    best = "None is selected on a random half: choices have no other networks of equal cost there."
     if found.selected:
         rule, first, second = found.selected
         best = (
-            f"{rule} is the best of them on a random half of the networks (percentile {first:.0f});"
-            f" on the other half its percentile is {second:.0f}."
+            f"{_title_of(rule)} is the best of them on a random half of the networks (percentile"
+            f" {first:.0f}); on the other half its percentile is {second:.0f}."
         )
     print(wrapped(f"{found.tried} rules were tried. {best}"))
 
@@ -86,11 +100,11 @@ def _correlations(found: Judgement) -> pd.DataFrame:
         if rows["rho"].isna().all():
             continue
         title = "overall" if name == NOTHING else f"equal\n{column(name).title}"
-        table[title] = rows["rho"].map("{:.2f}".format).to_numpy()
+        table[title] = [_two(rho) for rho in rows["rho"]]
         if name == "flops":
-            interval = rows["rho_low"].map("[{:.2f},".format) + rows["rho_high"].map(" {:.2f}]".format)
-            table["interval"] = interval.to_numpy()
-            table["tau"] = rows["tau"].map("{:.2f}".format).to_numpy()
+            ends = zip(rows["rho_low"], rows["rho_high"], strict=True)
+            table["interval"] = [f"[{low:.2f}, {high:.2f}]" if low <= high else "-" for low, high in ends]
+            table["tau"] = [_two(tau) for tau in rows["tau"]]
             table["order"] = rows["rho"].to_numpy()
     if "seconds" in found.rho:
         table["s"] = at_equal(found.rho)["seconds"].map("{:.2g}".format).to_numpy()
@@ -99,72 +113,179 @@ def _correlations(found: Judgement) -> pd.DataFrame:
     return table.assign(score=table["score"].map(_title))
 
 
+def _two(value: float) -> str:
+    return f"{value:.2f}" if value == value else "-"
+
+
 def _title(score: str) -> str:
     return column(score).title
 
 
+def _title_of(rule: str) -> str:
+    """A rule by the title of its score."""
+    score = rule.removesuffix(WITH_SKIPS)
+    return rule if score == RANDOM else f"{_title(score)}{rule[len(score) :]}"
+
+
 def _choices(found: Judgement) -> pd.DataFrame:
-    """One row per rule, the largest mean percentile first."""
-    shown = _shown(found)
-    table = found.summary[found.summary["rule"].isin(shown)]
-    interval = table["percentile_low"].map("[{:.0f},".format) + table["percentile_high"].map(
-        " {:.0f}]".format
-    )
-    return pd.DataFrame(
-        {
-            "rule": table["rule"],
-            "percentile": table["percentile"].map("{:.0f}".format),
-            "interval": interval,
-            "regret": table["regret"],
-            "percentile\nof first ten": table["percentile_ten"].map("{:.0f}".format),
-            "regret\nof ten": table["regret_ten"].map("{:.2f}".format),
-        }
-    )
+    """One row per rule, the best mean first: percentiles where all are known, and regrets."""
+    table = _ordered(found, _PRINTED)
+    columns = {"rule": table["rule"].map(_title_of)}
+    if found.has_percentiles:
+        low, high = (table[f"percentile_{end}"] for end in ("low", "high"))
+        columns["percentile"] = table["percentile"].map("{:.0f}".format)
+        columns["interval"] = low.map("[{:.0f},".format) + high.map(" {:.0f}]".format)
+    columns["regret"] = table["regret"]
+    if found.has_percentiles:
+        columns["percentile\nof first ten"] = table["percentile_ten"].map("{:.0f}".format)
+    columns["regret\nof ten"] = table["regret_ten"].map("{:.2f}".format)
+    return pd.DataFrame(columns)
 
 
-def _shown(found: Judgement) -> list[str]:
-    """The best rules, those of NN-Mass and the random choice."""
-    ordered = list(found.summary["rule"])
-    always = [rule for rule in ordered if rule.startswith("nn_mass") or rule == RANDOM]
-    best = [rule for rule in ordered if rule not in always][:_SHOWN]
-    return [rule for rule in ordered if rule in always or rule in best]
+def _ordered(found: Judgement, best: int, with_skips: bool = True) -> pd.DataFrame:
+    """The rules of NN-Mass, the best others and the random choice, the best mean first.
+
+    Without percentiles few networks are near a cap, and a random choice under it says nothing.
+
+    Args:
+        found: The judgement.
+        best: Number of other rules.
+        with_skips: Whether the others may be rules with skips.
+    """
+    table = found.summary
+    if not found.has_percentiles:
+        table = table[table["rule"] != RANDOM].sort_values("regret", kind="stable")
+    always = table["rule"].str.startswith("nn_mass") | (table["rule"] == RANDOM)
+    others = table[~always & (with_skips | ~table["rule"].str.endswith(WITH_SKIPS))]
+    return table[always | table.index.isin(others.index[:best])]
 
 
 def accuracy_figure(found: Judgement) -> bytes:
-    """A PNG of accuracy against NN-Mass, coloured by FLOPs."""
+    """A PNG of accuracy against NN-Mass, coloured by FLOPs, with means of networks of similar FLOPs."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
     table = found.table[found.table["nn_mass"] > 0]
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    many = len(table) >= _MANY
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    points = axes.scatter(table["nn_mass"], table["top1"], c=table["flops"], s=8, alpha=0.8)
+    least, most = table["flops"].quantile([0.02, 0.98]) if len(table) else (0, 1)
+    points = axes.scatter(
+        table["nn_mass"],
+        table["top1"],
+        c=table["flops"],
+        vmin=least,
+        vmax=most,
+        s=200 / len(table) ** 0.4 if len(table) else 1,
+        alpha=0.35 if many else 0.9,
+        linewidths=0,
+    )
+    title = f"{found.benchmark.title}: {len(table):,} networks"
     logarithmic(axes, "nn_mass")
+    if many:
+        title += _rho(found)
+        for axis, name in ((axes.set_xlim, "nn_mass"), (axes.set_ylim, "top1")):
+            axis(*table[name].quantile([0.01, 1]) * (0.99, 1.005))
+        _add_means(axes, table, points)
     axes.set_ylabel(f"{found.benchmark.accuracy}, %")
-    figure.colorbar(points, ax=axes, label=column("flops").label(), format=EngFormatter(sep=""))
-    axes.set_title(f"{found.benchmark.title}: {len(table):,} networks", fontsize=10)
-    return as_png(figure)
+    bar = figure.colorbar(points, ax=axes, label=column("flops").label(), format=EngFormatter(sep=""))
+    if bar.solids:
+        bar.solids.set_alpha(1)
+    axes.set_title(title, fontsize=11, loc="left")
+    return as_png(figure, _DPI)
+
+
+def _rho(found: Judgement) -> str:
+    """The correlation of NN-Mass with accuracy at equal FLOPs, as the second line of a title."""
+    rows = at_equal(found.rho, "flops")
+    row = rows[rows["score"] == "nn_mass"].iloc[0]
+    interval = f"{row['rho_low']:.2f}, {row['rho_high']:.2f}"
+    return f"\nrho of NN-Mass and accuracy at equal FLOPs: {row['rho']:.2f} [{interval}]"
+
+
+def _add_means(axes: Axes, table: pd.DataFrame, points: PathCollection) -> None:
+    """A line of the mean accuracy in fifths of NN-Mass for each quarter of FLOPs, with their median."""
+    from matplotlib.patheffects import withStroke
+    from matplotlib.ticker import EngFormatter
+
+    ends = {}
+    for _, rows in table.groupby(_parts(table["flops"], 4)):
+        means = rows.groupby(_parts(rows["nn_mass"], 5))[["nn_mass", "top1"]].mean()
+        flops = float(rows["flops"].median())
+        colour = points.to_rgba(np.array([flops]))[0]
+        outline = [withStroke(linewidth=5, foreground="white")]
+        axes.plot(means["nn_mass"], means["top1"], color=colour, lw=3, path_effects=outline)
+        x, y = means.iloc[-1]
+        ends[f"{EngFormatter(places=0, sep='')(flops)} FLOPs"] = (float(x), float(y), "black")
+    _label_ends(axes, ends)
+
+
+def _parts(values: pd.Series, count: int) -> pd.Series:
+    """Quantile groups of equal size, from 0."""
+    return (values.rank(method="first") - 1) * count // len(values)
 
 
 def choices_figure(found: Judgement) -> bytes:
-    """A PNG of the percentile of each rule's choice under each cap, a line per rule."""
+    """A PNG of what each rule chooses under each cap: percentiles, or regrets where they are unknown."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
+    value = "percentile" if found.has_percentiles else "regret"
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for rule in _shown(found):
+    ends = {}
+    drawn = _ordered(found, _DRAWN, with_skips=False)
+    for number, rule in enumerate(sorted(drawn["rule"], key=_place)):
         rows = found.rules[found.rules["rule"] == rule].sort_values("cap")
-        width = 2.5 if rule.startswith("nn_mass") else 1.2
-        (line,) = axes.plot(rows["cap"], rows["percentile"], marker="o", ms=4, lw=width, label=rule)
-        if rule == RANDOM:
-            line.set(color="0.5", linestyle=":")
-    axes.set_ylim(0, 102)
+        colour = "0.5" if rule == RANDOM else f"C{number}"
+        style = ":" if rule == RANDOM else "--" if rule.endswith(WITH_SKIPS) else "-"
+        width = 3 if rule.startswith("nn_mass") else 1.5
+        axes.plot(rows["cap"], rows[value], marker="o", ms=5, lw=width, ls=style, color=colour)
+        known = rows.dropna(subset=value)
+        if len(known):
+            x, y = known[["cap", value]].iloc[-1]
+            ends[_title_of(rule)] = (float(x), float(y), colour)
+    if value == "percentile":
+        axes.set_ylim(0, 102)
+    _label_ends(axes, ends)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.set_xlabel(f"cap of {column('flops').long_title}")
-    axes.set_ylabel("percentile among networks of equal cost")
-    axes.set_title(f"{found.benchmark.title}: the network that a rule chooses", fontsize=10)
+    axes.set_ylabel(column(value).label())
+    axes.set_title(
+        f"{found.benchmark.title}\nthe network of the largest score within each cap", fontsize=11, loc="left"
+    )
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(fontsize=8, loc="outside right upper")
-    return as_png(figure)
+    return as_png(figure, _DPI)
+
+
+def _place(rule: str) -> tuple[bool, bool, str]:
+    """Where a rule is in the order of colours: those of NN-Mass first, the random choice last."""
+    return rule == RANDOM, not rule.startswith("nn_mass"), rule
+
+
+def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, float, object]]) -> None:
+    """Label lines at their right ends, a line of text apart.
+
+    Args:
+        axes: Axes with the lines.
+        ends: Position and colour of each line's end, by label.
+    """
+    from matplotlib.patheffects import withStroke
+
+    low, high = axes.get_ylim()
+    gap = 0.06 * (high - low)
+    ordered = sorted(ends.items(), key=lambda end: end[1][1], reverse=True)
+    place = high + gap / 2
+    for number, (label, (x, y, colour)) in enumerate(ordered):
+        below = gap * (len(ordered) - number - 1)
+        place = max(min(y, place - gap), low + below)
+        axes.annotate(
+            label,
+            (x, place),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
