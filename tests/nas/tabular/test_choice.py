@@ -48,6 +48,18 @@ def test_the_largest_score_within_the_cap_is_chosen() -> None:
     assert means.set_index("rule").loc["plain", "percentile"] == 75
 
 
+def test_means_are_over_the_caps_under_which_every_rule_has_a_choice() -> None:
+    networks = table([70, 60, 50, 71, 61, 51], [100, 100, 100, 200, 200, 200])
+    score = np.array([1.0, 3, 2, 7, 8, 9])
+    rules = [Rule("plain", score, EVERYTHING), Rule("dear", score, networks["flops"].to_numpy() > 100)]
+    found, means = judged(rules, networks, [100, 250], Resamples.of(6, 10))
+    assert found["rule"].tolist() == ["plain", "plain", "dear", RANDOM, RANDOM]
+    # Under 100 the mean of plain would be better than that of dear; under 250 both choose the last.
+    regrets = means.set_index("rule")["regret"]
+    assert regrets["plain"] == regrets["dear"] == 20
+    assert regrets[RANDOM] == found["regret"].iloc[-1]
+
+
 def test_ties_go_to_the_cheaper_network() -> None:
     networks = table([1, 2, 3, 4, 5, 6], [5, 4, 3, 2, 1, 6])
     found, _ = judged([Rule("none", np.zeros(6), EVERYTHING)], networks, [5], Resamples.of(6, 3))

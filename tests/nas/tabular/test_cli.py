@@ -126,7 +126,12 @@ def test_the_best_rule_of_a_half_has_a_percentile(tmp_path: Path, capsys: pytest
     found = judge(request, Population.of(request))
     assert found.selected is None  # no two networks of equal cost
     assert main(["table", "--data", str(table), "--resamples", "20", "--out", str(tmp_path / "judged")]) == 0
-    assert "No choice has another network of equal cost" in " ".join(capsys.readouterr().out.split())
-    known = found.summary.assign(percentile_half_1=[80.0, *[float("nan")] * (len(found.summary) - 1)])
-    best = replace(found, summary=known.assign(rule=["flops", *known["rule"].iloc[1:]])).selected
-    assert best and best[:2] == ("flops", 80.0)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "so percentiles are left out" in printed and "None is selected on a random half" in printed
+    assert "nan" not in printed and "NaN" not in (tmp_path / "judged" / "run.json").read_text()
+    unknown = [float("nan")] * (len(found.summary) - 1)
+    known = found.summary.assign(percentile_half_1=[80.0, *unknown], percentile_half_2=[70.0, *unknown])
+    known = known.assign(rule=["flops", *known["rule"].iloc[1:]])
+    assert replace(found, summary=known).selected == ("flops", 80, 70)
+    half = known.assign(percentile_half_2=float("nan"))
+    assert replace(found, summary=half).selected is None
