@@ -27,6 +27,8 @@ _PRINTED, _DRAWN = 8, 3
 """Rules printed and drawn besides those of NN-Mass and the random choice."""
 _MANY = 200
 """Networks from which on a figure has means."""
+_POINTS = 1500
+"""Networks that a figure has points of, at most: more cover each other."""
 _DPI = 100
 
 
@@ -170,17 +172,18 @@ def accuracy_figure(found: Judgement) -> bytes:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     least, most = table["flops"].quantile([0.02, 0.98]) if len(table) else (0, 1)
+    drawn = table.sample(min(len(table), _POINTS), random_state=0)
     points = axes.scatter(
-        table["nn_mass"],
-        table["top1"],
-        c=table["flops"],
+        drawn["nn_mass"],
+        drawn["top1"],
+        c=drawn["flops"],
         vmin=least,
         vmax=most,
-        s=200 / len(table) ** 0.4 if len(table) else 1,
+        s=200 / max(len(table), 1) ** 0.4,
         alpha=0.35 if many else 0.9,
         linewidths=0,
     )
-    title = f"{found.benchmark.title}: {len(table):,} networks"
+    title = f"{found.benchmark.title}: {len(found.table):,} networks"
     logarithmic(axes, "nn_mass")
     if many:
         title += _rho(found)
