@@ -58,7 +58,7 @@ def search(
             width instead.
         minimize: The cost that `like` minimises, FLOPs by default.
         across_widths: Search all base widths, although NN-Mass does not compare widths. By default a search
-            for the largest NN-Mass keeps one: the largest at which a baseline of the space meets the budgets.
+            for the largest NN-Mass keeps one: the largest at which a baseline of the space exceeds no budget.
         pareto: A cost: find the Pareto front of NN-Mass, or of `score`, against it instead.
         score: Name of a registered proxy (`nas.proxies.names()`) to rank by instead of NN-Mass. A measured
             score is computed once for each architecture inside the budgets, at initialisation, on Gaussian

@@ -50,7 +50,7 @@ class Space:
         references: Named architectures for comparison.
         base: The choices that set the base width. NN-Mass compares networks only if these are equal.
         baselines: Names of the references that decide which base width a search keeps: the largest at which
-            one of them meets the budget.
+            one of them does not exceed the budget.
         base_widths: Base widths that a search may keep, where they are not all combinations of options.
         constants: Values of fields that a search does not vary, if they differ from the defaults.
     """

@@ -39,7 +39,7 @@ class KeptWidth:
     def sentence(self) -> str:
         """The width and the reason, in words."""
         reason = (
-            f"the largest at which {self.chosen.name} meets the budget"
+            f"the largest at which {self.chosen.name} does not exceed the budget"
             if self.fits
             else f"the smallest; {self.chosen.name} exceeds the budget at every width"
         )
