@@ -154,6 +154,8 @@ class Space:
     def scaled_baselines(self) -> Iterator[Scaled]:
         """Every baseline at every base width; a pinned choice keeps its option, a word that of the baseline.
 
+        A baseline whose word is pinned to another is left out: a ResNet-50 of basic blocks is none.
+
         >>> import search_spaces
         >>> [scaled.base["width_mult"] for scaled in search_spaces.get("mobilenet").scaled_baselines()][:3]
         [0.35, 0.4, 0.45]
@@ -161,6 +163,8 @@ class Space:
         pinned = {name: self.choices[name][0] for name in self.base if len(self.choices[name]) == 1}
         for name in self.baselines:
             choices = self.references[name].choices()
+            if any(isinstance(word, str) and choices[choice] != word for choice, word in pinned.items()):
+                continue
             seen: list[Mapping[str, Value]] = []
             for width in self.base_widths or self._combinations(choices):
                 base = {**width, **pinned}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, get_args
 
 from nas import proxies
@@ -132,9 +132,15 @@ class Request(Query, Stored):
             kept = self.kept_width()
             if kept is None:
                 raise
-            if kept.fits:
-                raise RequestError(f"{error}, at {kept.written}; --across-widths searches all") from None
-            raise RequestError(f"{error}. {advice}" if (advice := self.advice) else str(error)) from None
+            raise RequestError(self._unmet(str(error), kept)) from None
+
+    def _unmet(self, text: str, kept: KeptWidth) -> str:
+        """The error of bounds that no network of the kept width meets, with the way out."""
+        try:
+            Problem.of(replace(self, across_widths=True))
+        except RequestError as error:
+            return f"{error}. {self.advice}" if self.advice else str(error)
+        return f"{text}, at {kept.written}; --across-widths searches all"
 
     @property
     def advice(self) -> str | None:

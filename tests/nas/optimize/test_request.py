@@ -78,9 +78,37 @@ def test_a_table_names_the_kept_width_and_holds_its_baseline() -> None:
     assert everywhere["nn_mass"].max() > table["nn_mass"].max()
 
 
+def test_a_baseline_keeps_its_words() -> None:
+    """A ResNet-50 of basic blocks is none: it decides no width, and no line names it."""
+    shallow = Request("resnet", {"flops": "2.2G"}, fix={"block": "basic"}).kept_width()
+    assert shallow and shallow.chosen.base == {"block": "basic", "width_per_group": 64}
+    assert "at which resnet18 does not exceed" in shallow.sentence()
+    deep = Request("resnet", {"flops": "2.5G"}, fix={"block": "bottleneck"}).kept_width()
+    assert deep and deep.chosen.base == {"block": "bottleneck", "width_per_group": 32}
+    assert "at which resnet50 does not exceed" in deep.sentence()
+    plain = Request("densenet", {"flops": "400M"}, fix={"op": "conv3x3"}).kept_width()
+    assert plain and plain.chosen.name == "cells_13"
+
+
 def test_a_band_that_the_width_misses_names_the_way_out() -> None:
-    with pytest.raises(RequestError, match=r"at width_mult=1\.4; --across-widths searches all"):
-        search("mobilenet", flops="900000001:900000003", trials=5)
+    flops = int(score(search_spaces.MobileNet(width_mult=0.9, depths=(1, 2, 4, 3, 2, 3, 2)))["flops"])
+    with pytest.raises(RequestError, match=r"at width_mult=1\.0; --across-widths searches all"):
+        search("mobilenet", flops=f"{flops}:{flops}", trials=5)
+    assert len(search("mobilenet", flops=f"{flops}:{flops}", across_widths=True, trials=5))
+
+
+def test_a_cap_below_the_kept_width_names_what_the_space_has() -> None:
+    with pytest.raises(RequestError, match=r"at widths 8-16-.*; --across-widths searches all"):
+        Request("mobilenet-wide", {"flops": "60M"}).problem()
+    assert Request("mobilenet-wide", {"flops": "60M"}, across_widths=True).problem()
+
+
+@pytest.mark.parametrize("flops", ["40M", "900000001:900000003"])
+def test_a_budget_that_no_width_meets_does_not_send_to_all(flops: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        Request("mobilenet", {"flops": flops}).problem()
+    assert "--across-widths" not in str(refused.value)
+    assert ("--fix resolution=128" in str(refused.value)) == (flops == "40M")
 
 
 @pytest.mark.parametrize("study", PILOT)
