@@ -133,7 +133,7 @@ def search(
         run.finish(best)
     run.found.attrs["proof"] = run.sentence(len(best) or ROWS)
     run.found.attrs["base_width"] = run.width.sentence() if run.width else None
-    run.found.attrs["evidence"] = request.evidence
+    run.found.attrs["evidence"] = run.evidence
     run.found.attrs["advice"] = request.advice
     run.found.attrs["scores"] = run.scores.sentence() if run.scores else None
     return run.found

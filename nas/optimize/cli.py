@@ -205,7 +205,7 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
     _print(run.sentence(len(best)))
     if not run.goal.bounds and run.request.score == DEFAULT_SCORE and not run.request.pareto:
         _print("No budget was given, so these are the largest networks of the space; add --flops 400M.")
-    elif evidence := run.request.evidence:
+    elif evidence := run.evidence:
         _print(evidence)
     if advice := run.request.advice:
         _print(advice)
@@ -245,7 +245,7 @@ def _print_json(run: Run, options: argparse.Namespace) -> None:
                 "references": records(run.compared),
                 "base_width": run.width.as_json() if run.width else None,
                 "proof": run.proven(),
-                "evidence": run.request.evidence,
+                "evidence": run.evidence,
                 "advice": run.request.advice,
                 "scores": run.scores.sentence() if run.scores else None,
                 "latency": run.latency.facts() if run.latency else None,
@@ -262,7 +262,7 @@ def _print_csv(run: Run, options: argparse.Namespace) -> None:
     best = run.best(options.top)
     show(best, "csv")
     width = run.width and run.width.sentence()
-    notes = (width, run.sentence(len(best)), run.request.evidence, run.scores and run.scores.sentence())
+    notes = (width, run.sentence(len(best)), run.evidence, run.scores and run.scores.sentence())
     for note in filter(None, notes):
         print(note, file=sys.stderr)
 

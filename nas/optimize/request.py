@@ -190,4 +190,5 @@ class Request(Query, Stored):
         """The evidence on the top-ranked network; None unless the goal is the largest NN-Mass."""
         if self.score != DEFAULT_SCORE or self.like is not None or self.pareto is not None:
             return None
-        return evidence(self.resolve()[0], self.kept_width())
+        space, _ = super().resolve()
+        return evidence(space, self.kept_width(space))

@@ -50,6 +50,7 @@ class Run:
         latency: Measured latencies, if any; networks that are too slow are not in `found`.
         scores: The scores of the networks, if they are not sums over stages.
         width: The base width that the search keeps, if it keeps one.
+        evidence: What is known of the top-ranked network; None unless the goal is the largest NN-Mass.
         finished: Whether the folder holds all requested trials; then nothing is written to it.
         seconds: Wall time by part.
     """
@@ -62,7 +63,7 @@ class Run:
         self.problem = problem
         self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
         self.scores = Scores.of(request)
-        self.width = request.kept_width()
+        self.width, self.evidence = request.kept_width(), request.evidence
         self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
         self.finished = folder is not None and folder.holds(request)
         self._verified: set[str] = set()
@@ -345,7 +346,7 @@ class Run:
             "explored": len(self.explored),
             "candidates": len(self.found),
             "proof": self.proven() if status == "finished" else None,
-            "evidence": self.request.evidence,
+            "evidence": self.evidence,
             "scores": self.scores.sentence() if self.scores else None,
             "best": None if self.found.empty else self.found.iloc[0]["arch"],
             "recounted": len(self._verified),
