@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, overload
 import search_spaces
 from nas import callable_package
 from nas.arguments import checked_arguments
-from nas.cli import DONE, FLOPS_NOTE, FORMATS, Parser, progress
+from nas.cli import DONE, FLOPS_NOTE, FORMATS, Parser, progress, wrapped
 from nas.latency import LatencyConfig, latency_config
 from nas.networks import Many, One, listed
 from nas.options import add_options
@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     import pandas as pd
 
-    from nas.show import rendered, show
+    from nas.show import show
 
     space = search_spaces.get(options.space) if options.space else None
     rows = [
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     narrow = len(families) == 1 and (latency or "name" in table)
     show(table, options.format, family=families.pop() if narrow else "")
     if latency and options.format == "table":
-        print(rendered(measured.sentence()), end="")
+        print(wrapped(measured.sentence()))
     return DONE
 
 

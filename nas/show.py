@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 from rich import box
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.table import Table
 
 from nas.columns import column, is_median, is_quartile
@@ -28,7 +28,7 @@ def show(table: pd.DataFrame, form: str = "table", family: str = "", break_befor
         print(json.dumps(records(table), indent=2))
     else:
         # Not printed by rich, which ends the process with an error if the reader of a pipe has ended.
-        print(rendered(_layout(table, family, break_before)), end="")
+        print(_rendered(_layout(table, family, break_before)), end="")
 
 
 def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -38,11 +38,11 @@ def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
     return records
 
 
-def rendered(content: RenderableType) -> str:
-    """Text or a table as a string, laid out for the width of the terminal."""
+def _rendered(layout: Table) -> str:
+    """A table as a string, laid out for the width of the terminal."""
     console = Console(highlight=False, markup=False)
     with console.capture() as capture:
-        console.print(content)
+        console.print(layout)
     return capture.get()
 
 

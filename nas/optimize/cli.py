@@ -289,6 +289,4 @@ def _listed(options: Options) -> str:
 
 def _print(text: str) -> None:
     """Print a sentence, wrapped to the terminal."""
-    from nas.show import rendered
-
-    print(rendered(text), end="")
+    print(wrapped(text))

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from nas.cli import DONE, Parser, progress
+from nas.cli import DONE, Parser, progress, wrapped
 from nas.latency import LatencyConfig, latency_config
 from nas.options import add_options, flags_of, given
 from nas.runs import locked
@@ -130,7 +130,7 @@ def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | N
     import pandas as pd
 
     from nas.score import score
-    from nas.show import rendered, show
+    from nas.show import show
     from nas.study.outcome import latencies
     from nas.study.plan import counted, planned
     from nas.train.data import all_fitted
@@ -147,7 +147,7 @@ def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | N
     measured = latencies(table, latency)
     show(measured.columns(table) if measured else table, family=architectures[0].family)
     if measured:
-        print(rendered(measured.sentence()), end="")
+        print(wrapped(measured.sentence()))
     linked = table[table["nn_mass"] > 0]
     if len(linked) > 1:
         logs = np.log(linked[["nn_mass", "params"]].to_numpy(float)).T
@@ -158,5 +158,5 @@ def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | N
     with progress("timing the smallest and the largest network", 2) as advance:
         plan = planned(architectures, data, request.order.values, trainings, device, advance)
     by = f"{device} with {counted(threads, 'thread')}" if device.type == "cpu" else device
-    print(rendered(f"{plan} on {by}, tests and scores not counted"), end="")
-    print(rendered(plan.at(_RATES)), end="")
+    print(wrapped(f"{plan} on {by}, tests and scores not counted"))
+    print(wrapped(plan.at(_RATES)))

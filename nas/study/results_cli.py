@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from nas.cli import DONE, Parser
+from nas.cli import DONE, Parser, wrapped
 from nas.latency import LatencyConfig, latency_config
 from nas.options import add_options
 from nas.runs import locked, writing
@@ -112,7 +112,7 @@ def _trained(path: Path) -> StudyFolder:
 
 
 def _predict(options: argparse.Namespace) -> int:
-    from nas.show import rendered, show
+    from nas.show import show
     from nas.study.outcome import latencies
     from nas.study.predict import predicted
     from nas.study.report import caveat as caveat_of
@@ -130,10 +130,10 @@ def _predict(options: argparse.Namespace) -> int:
     family = str(table["arch"].iloc[0]).partition(":")[0]
     show(measured.columns(table) if measured else table, family=family)
     if measured:
-        print(rendered(measured.sentence()), end="")
+        print(wrapped(measured.sentence()))
     if table["outside"].any():
         count = int(table["outside"].sum())
         print(f"{count} outside the scores or base widths of the fit")
     if caveat:
-        print(rendered(f"warning: {caveat}. This line is no evidence."), end="")
+        print(wrapped(f"warning: {caveat}. This line is no evidence."))
     return DONE
