@@ -97,16 +97,19 @@ class Judge:
             return percentiles / numbers, regrets / numbers
 
     def of_random(self, cap: float, best: Values) -> tuple[Values, Values]:
-        """Expected percentile and regret of a random network that costs nearly the cap."""
+        """Expected percentile and regret of a random network that costs nearly the cap.
+
+        The percentile is that of networks that have others of their cost.
+        """
         inside = np.flatnonzero((self.cost <= cap) & (self.cost >= (1 - NEAR) * cap))
         if len(inside) > _SAMPLE:
             inside = np.sort(np.random.default_rng(0).choice(inside, _SAMPLE, replace=False))
         weights = self.weights[inside]
         percentiles = np.stack([self.percentile(int(network)) for network in inside] or [best * np.nan])
-        count = weights.sum(axis=0)
+        known = weights * np.isfinite(percentiles)
         with np.errstate(divide="ignore", invalid="ignore"):
-            percentile = (np.nan_to_num(percentiles) * weights).sum(axis=0) / count
-            regret = best - self.accuracy[inside] @ weights / count
+            percentile = (np.nan_to_num(percentiles) * known).sum(axis=0) / known.sum(axis=0)
+            regret = best - self.accuracy[inside] @ weights / weights.sum(axis=0)
         return percentile, regret
 
 

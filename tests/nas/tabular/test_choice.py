@@ -88,6 +88,15 @@ def test_percentiles_count_copies(accuracies: list[int], seed: int) -> None:
             assert judge.best(7.0)[column] == accuracy[copies].max()
 
 
+def test_a_random_network_without_others_of_its_cost_has_no_percentile() -> None:
+    judge = Judge(np.array([1.0, 9.7, 9.9, 100.0]), np.array([1.0, 2.0, 3.0, 4.0]), Resamples.of(4, 2))
+    judge.weights[:, :2] = np.array([[1, 1], [1, 0], [1, 1], [1, 1]])
+    percentile, _ = judge.of_random(10.0, judge.best(10.0))
+    assert percentile[0] == 50 and np.isnan(percentile[1])
+    alone, regret = judge.of_random(100.0, judge.best(100.0))
+    assert np.isnan(alone[0]) and regret[0] == 0
+
+
 def test_resamples_choose_among_what_they_have() -> None:
     generator = np.random.default_rng(0)
     accuracy = generator.normal(0, 1, 300)
