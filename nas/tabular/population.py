@@ -133,7 +133,8 @@ def _met(caps: Sequence[float], cost: Values) -> tuple[tuple[float, ...], tuple[
     met = tuple(cap for cap in caps if cap >= least)
     if not met:
         raise RequestError(
-            f"the largest cap is {max(caps):,.0f}, but no network has less than {least:,.0f} FLOPs"
+            f"the largest cap is {max(caps):,.0f}, but no network has less than {least:,.0f} FLOPs; give"
+            " larger --caps"
         )
     missed = len(caps) - len(met)
     return met, (f"No network meets the smallest {missed} of {len(caps)} caps.",) if missed else ()
