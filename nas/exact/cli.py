@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas import exact
-from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser
+from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, wrapped
 from nas.options import add_options, given
 from nas.query import COSTS, Query, with_space
 from nas.values import MOST_DRAWN, MOST_ROWS, MOST_SEED, at_least
@@ -73,9 +73,9 @@ def _certainty(table: pd.DataFrame, better: str) -> str:
 
 
 def _print(table: pd.DataFrame, options: argparse.Namespace, sentence: str) -> None:
-    from nas.show import rendered, show
+    from nas.show import show
 
     family = table["arch"].iloc[0].partition(":")[0]
     show(table.drop(columns="front", errors="ignore"), options.format, family)
     if options.format == "table":
-        print(rendered(sentence), end="")
+        print(wrapped(sentence))

@@ -13,7 +13,7 @@ from nas.cli import progress, wrapped
 from nas.files import write_whole
 from nas.latency import LatencyConfig, Measured, measure
 from nas.runs import create_folder
-from nas.show import rendered, show
+from nas.show import show
 from nas.statistics import STATISTICS
 from nas.study import report
 from nas.study.compare import combined, lines, lines_figure
@@ -90,11 +90,11 @@ def conclude(
     _measure(folder, table, latency, stop)
     if caveat:
         show(table[["arch", "top1"]].sort_values("top1", ascending=False).head(_FEW))
-        print(rendered(f"warning: {caveat}. correlations.csv is no evidence about the scores."), end="")
+        print(wrapped(f"warning: {caveat}. correlations.csv is no evidence about the scores."))
     else:
         _print_correlations(table, found, request.scores)
     for line in warnings_of(trained):
-        print(rendered(line), end="")
+        print(wrapped(line))
     if failed:
         print(wrapped(f"left out, because every training failed: {', '.join(failed)}"))
     _print_pairs(table, folder.path)
@@ -118,7 +118,7 @@ def _measure(
     if measured:
         folder.save_state("finished", {"latency": measured.facts()})
         show(report.costs(table), family=str(table["arch"].iloc[0]).partition(":")[0])
-        print(rendered(measured.sentence()))
+        print(wrapped(measured.sentence()))
 
 
 def conclude_comparison(folders: Sequence[StudyFolder], path: Path | None) -> None:
@@ -149,7 +149,7 @@ def conclude_comparison(folders: Sequence[StudyFolder], path: Path | None) -> No
         print("* outside the score range of the first base width: extrapolated")
     print("above: points above the first base width at equal score (parallel lines, ±95%)")
     if caveat := report.caveat(linked, folders[0].test_images):
-        print(rendered(f"warning: {caveat}. These lines are no evidence."), end="")
+        print(wrapped(f"warning: {caveat}. These lines are no evidence."))
     if len(linked) < len(table):
         print(f"left out of the lines: {len(table) - len(linked)} networks without NN-Mass")
     _print_pairs(table, path)
@@ -206,10 +206,7 @@ def _report_rules(table: pd.DataFrame, names: Sequence[str], path: Path, printed
     rules = found[found["rule"] != RANDOM]
     best = rules.iloc[0]
     by_chance = f"the best under permuted accuracies: {best_by_chance(table, names):.2f}"
-    print(
-        rendered(f"Best of {len(rules)} rules: {best['rule']}, {best['regret']:.2f} points; {by_chance}"),
-        end="",
-    )
+    print(wrapped(f"Best of {len(rules)} rules: {best['rule']}, {best['regret']:.2f} points; {by_chance}"))
 
 
 def _margin(row: pd.Series, name: str) -> str:

@@ -161,3 +161,21 @@ def test_small_budgets_get_advice_on_the_resolution() -> None:
     with pytest.raises(RequestError, match=r"no width fits at 224 pixels\. Add --fix resolution=128"):
         search("mobilenet", flops="50M")
     assert search("mobilenet", flops="50M", fix={"resolution": 128}, trials=20, top=0).attrs["advice"] is None
+
+
+@pytest.mark.parametrize(
+    ("space", "table", "rule"),
+    [
+        ("mobilenet", "accel-nasbench-mobilenet", "nn_mass with skips"),
+        ("mobilenet-wide", "accel-nasbench-expanded", "nn_mass"),
+        ("mbconv", "accel-nasbench", "nn_mass"),
+        ("mbconv", "accel-nasbench", "root_params"),
+    ],
+)
+def test_percentiles_of_the_evidence_are_those_of_the_committed_tables(
+    space: str, table: str, rule: str
+) -> None:
+    row = pd.read_csv(RESULTS / "tabular" / table / "summary.csv").set_index("rule").loc[rule]
+    least, most = row["percentile_low"], row["percentile_high"]
+    text = Request(space, {"flops": "400M"}).evidence
+    assert text and f"{row['percentile']:.0f}% [{least:.0f}, {most:.0f}]" in text
