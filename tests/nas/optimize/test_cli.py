@@ -219,7 +219,7 @@ INVALID = {
     ),
     "between two": (
         ["--space", "mobilenet", "--flops", "300000001:300000002"],
-        "299,824,848 flops and 300,094,544 flops, at width_mult=0.95; --across-widths searches all",
+        "the nearest have 299,995,760 flops and 300,002,032 flops",
     ),
     "between two of a huge space": (
         ["--space", "mobilenet-wide", "--params", "3700001:3700003", "--trials", "20", "--out", "run"],

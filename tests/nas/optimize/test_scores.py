@@ -181,7 +181,7 @@ def test_a_log_of_another_batch_is_refused(tmp_path: Path, seen: Counter[str]) -
     run = Run(wanted, Problem.of(wanted), RunFolder.create(wanted, folder))
     run.explore()
     run.finish(run.found)
-    with pytest.raises(search_spaces.RequestError, match="study is damaged"):
+    with pytest.raises(search_spaces.RequestError, match="study is of another search"):
         begun(request(trials=10, score_batch=8), folder)
 
 

@@ -79,7 +79,8 @@ def test_a_killed_worker_fails_only_its_job(
     begun = begin(tmp_path, "nas.train", *long, "--seeds", "0,1", "--parallel", "2", "--out", "run")
     begun.until((tmp_path / "run" / "checkpoints" / "row1-seed0.pt").exists)
     named = psutil.Process(begun.pid).children(recursive=True)
-    servers = [child for child in named if "forkserver" in " ".join(child.cmdline())]
+    commands = [child.as_dict(["cmdline"], ad_value=[])["cmdline"] for child in named]  # [] of a zombie
+    servers = [child for child, words in zip(named, commands, strict=True) if "forkserver" in " ".join(words)]
     workers = [child for server in servers[:1] for child in server.children()]
     assert len(workers) == 2
     workers[0].kill()
