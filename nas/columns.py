@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from nas import proxies
-from nas.query import quantity
 from nas.statistics import STATISTICS
+from nas.values import quantity
 
 Format: TypeAlias = Callable[[Any], str]
 

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import search_spaces
+from nas import proxies
 from nas.options import check, documented, option
+from nas.values import UNITS
 from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
 from search_spaces.cost import Column
@@ -26,9 +28,10 @@ Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
 
 COSTS = ("flops", "macs", "params")
 """The costs that a budget can limit."""
+DEFAULT_SCORE = "nn_mass"
+"""The score of a query that names none."""
 
-_UNITS_SHOWN = (("K", 3), ("M", 6), ("G", 9), ("T", 12))
-_UNITS = {"": 0, "B": 9, **dict(_UNITS_SHOWN)}
+_UNITS = {"": 0, "B": 9, **dict(UNITS)}
 _LARGEST = 10**18
 _QUANTITY = re.compile(
     r"(?P<number>[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)(?P<power>[eE]\+?[0-9]{1,2})?(?P<unit>[KMGBT]?)"
@@ -152,25 +155,11 @@ def exactly(value: float) -> str:
     """
     if value < 1e5 and not float(value).is_integer():
         return f"{value:,.1f}"
-    for unit, power in reversed(_UNITS_SHOWN):
+    for unit, power in reversed(UNITS):
         if value >= 10**power and int(value) * 10 % 10**power == 0:
             whole, tenth = divmod(int(value) * 10 // 10**power, 10)
             return f"{whole:,}.{tenth}{unit}" if tenth else f"{whole:,}{unit}"
     return f"{int(value):,}"
-
-
-def quantity(value: float) -> str:
-    """A value in at most six characters, with four significant digits.
-
-    >>> quantity(399_123_456), quantity(3_700_000), quantity(999_950), quantity(12)
-    ('399.1M', '3.700M', '1.000M', '12')
-    """
-    rounded = float(f"{value:.3e}")
-    for unit, power in reversed(_UNITS_SHOWN):
-        if rounded >= 10**power:
-            digits = 3 - int(math.log10(rounded / 10**power))
-            return f"{rounded / 10**power:.{digits}f}{unit}"
-    return f"{rounded:g}"
 
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
@@ -204,14 +193,6 @@ class Goal:
         for bound in self.bounds:
             meets &= bound.meets(figures[bound.figure])
         return meets
-
-    @property
-    def trades_mass(self) -> bool:
-        """Whether each objective maximises NN-Mass or minimises a cost, so that optima lie on their front."""
-        return all(
-            figure == "nn_mass" if direction == MAXIMIZE else figure in COSTS
-            for figure, direction in self.optimise
-        )
 
     def scored_by(self, score: str, more_is_better: bool) -> Goal:
         """The goal with another score as the first objective."""
@@ -335,6 +316,11 @@ class Query:
     pareto: str | None = option(
         "find the front of NN-Mass, or --score, against this cost", default=None, choices=COSTS
     )
+    score: str = option(
+        "rank by this score, a sum over stages, such as root_params (list: docs/studies.md)",
+        default=DEFAULT_SCORE,
+        metavar="NAME",
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -343,6 +329,10 @@ class Query:
             raise RequestError("--like and --pareto exclude each other; leave out one of them")
         if self.like is None and self.minimize is not None:
             raise RequestError("--minimize needs --like; give --like as well")
+        if self.like is not None and self.score != DEFAULT_SCORE:
+            raise RequestError("--like looks for the cheapest networks of an NN-Mass; leave out --score")
+        if self.score == self.pareto:
+            raise RequestError(f"--pareto {self.pareto} against --score {self.score} is no front; choose two")
         for cost in self.budgets:
             checked_cost("budgets", cost)
 
@@ -364,10 +354,11 @@ class Query:
             RequestError: A name or a value of the query is wrong.
         """
         space = (space or search_spaces.get(self.space)).fix(**self.fix)
-        if self.pareto:
-            return space, front(self.pareto, self.bounds())
         if self.like is None:
-            return space, maximum_mass(self.bounds())
+            goal = front(self.pareto, self.bounds()) if self.pareto else maximum_mass(self.bounds())
+            if self.score == DEFAULT_SCORE:
+                return space, goal
+            return space, goal.scored_by(self.score, proxies.get(self.score).more_is_better)
         example = self.example(space)
         if not self.across_widths:
             space = self._at_width_of(space, example.choices())

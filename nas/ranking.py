@@ -32,7 +32,7 @@ def candidates(
         scores: The scores of all that meet the bounds, if the stage tables do not contain them.
 
     Returns:
-        rank (from 1), arch (spec), the score by its name if `scores` is given, nn_mass, flops, macs, params,
+        rank (from 1), arch (spec), the score by its name if it is not NN-Mass, nn_mass, flops, macs, params,
         the used fraction of each budget (`flops_share`), found ("trial 7", the first trial that proposed it),
         and for a goal of two objectives front, as in `ranked`.
     """
@@ -45,12 +45,14 @@ def candidates(
 def figures_of(
     space: Space, tables: StageTables, goal: Goal, population: Population, scores: Scores | None = None
 ) -> pd.DataFrame:
-    """A row for each row of a population: arch (spec), the score if `scores` is given, nn_mass, flops, macs,
-    params, and the used fraction of each budget.
+    """A row for each row of a population: arch (spec), the score that is not NN-Mass, if any, nn_mass, flops,
+    macs, params, and the used fraction of each budget.
     """
     specs = pd.Series([str(space.of_options(row)) for row in population.tolist()], dtype=str)
+    columns = tables.score(population)
+    sums = {one.name: columns.pop(one.name) for one in tables.sums}
     return _with_shares(
-        pd.DataFrame({"arch": specs, **_scored(specs, goal, scores), **tables.score(population)}), goal
+        pd.DataFrame({"arch": specs, **_scored(specs, goal, scores), **sums, **columns}), goal
     )
 
 
@@ -69,6 +71,7 @@ def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
 
 def references(
     named: Mapping[str, Architecture],
+    tables: StageTables,
     goal: Goal,
     found: pd.DataFrame,
     scores: Scores | None = None,
@@ -77,6 +80,7 @@ def references(
     """Named architectures with the columns of the candidates, and the ranks they would have.
 
     Args:
+        tables: The stage tables of the candidates, which name the scores.
         found: The candidates.
         ranks: Gives the true ranks of rows that meet the bounds; by default they are ranked among `found`.
 
@@ -84,8 +88,16 @@ def references(
         name, rank, then as `candidates`. The rank is missing if a bound is not met, if the score or the rank
         is not known, or if a network of the front is better in one objective and no worse in the other.
     """
-    rows = [{"name": name, "arch": str(reference), **score(reference)} for name, reference in named.items()]
-    table = pd.DataFrame(rows, columns=["name", "arch", *FIGURES])
+    rows = [
+        {
+            "name": name,
+            "arch": str(reference),
+            **{one.name: one.of(reference) for one in tables.sums},
+            **score(reference),
+        }
+        for name, reference in named.items()
+    ]
+    table = pd.DataFrame(rows, columns=["name", "arch", *(one.name for one in tables.sums), *FIGURES])
     for column, values in _scored(table["arch"], goal, scores).items():
         table.insert(2, column, values)
     meets = goal.meets({name: table[name].to_numpy() for name in FIGURES})

@@ -1,4 +1,4 @@
-"""Stage tables: NN-Mass and costs of every stage under every choice, and the scores of populations from them.
+"""Stage tables: scores and costs of every stage under every choice, and the scores of populations from them.
 
 These few thousand rows give the scores of populations, and the exact optima, counts and samples of whole
 spaces (`nas.exact`), without evaluating the description of an architecture again. A population is an array of
@@ -17,24 +17,32 @@ from typing import Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.sums import StageSum
 from search_spaces import Space
 from search_spaces.chain import Values
 from search_spaces.cost import MASS_SCALE, Column, total
 from search_spaces.layers import Part
 
-IN_WHOLE_NUMBERS = ("mass_units", "flops", "macs", "params")
+FIGURES = ("nn_mass", "flops", "macs", "params")
+"""NN-Mass and costs of an architecture, in the order of the columns of tables."""
+_IN_WHOLE_NUMBERS = ("mass_units", "flops", "macs", "params")
 """`FIGURES` as whole numbers, as the tables store them: NN-Mass in units of 1 / `MASS_SCALE`."""
+_WHOLE = FIGURES[1:]
+"""Columns whose values are whole numbers."""
+
+Population: TypeAlias = NDArray[np.integer]
 
 
 @dataclass(frozen=True)
 class StageTable:
-    """NN-Mass and costs of one stage: one cell per combination of input state and options.
+    """Scores and costs of one stage: one cell per combination of input state and options.
 
     Attributes:
         states: Number of input states.
         columns: Indices of the columns of a population that hold its choices.
         options: Number of options of each of these choices.
-        figures: Shape (cells, 4), cells ordered by state and options, columns as `IN_WHOLE_NUMBERS`.
+        figures: Shape (cells, columns), cells ordered by state and options. The columns are those of
+            `StageTables.names`, in whole numbers.
         leaving: Index of the output state of each cell.
         canonical: For each cell, the first cell that gives the same network.
     """
@@ -64,6 +72,10 @@ class StageTable:
 class StageTables:
     """The stage tables of a space.
 
+    Attributes:
+        tables: The tables, in the order of the stages.
+        sums: Scores other than NN-Mass that have a column.
+
     >>> import search_spaces
     >>> tables = StageTables.of(search_spaces.get("mobilenet"))
     >>> {name: column.tolist() for name, column in tables.score(np.zeros((1, 15), np.uint8)).items()}
@@ -71,11 +83,42 @@ class StageTables:
     """
 
     tables: tuple[StageTable, ...]
+    sums: tuple[StageSum, ...] = ()
 
     @classmethod
-    def of(cls, space: Space) -> StageTables:
-        """Make the tables of a space."""
-        return cls(tuple(_tabulate(space)))
+    def of(cls, space: Space, sums: Sequence[StageSum] = ()) -> StageTables:
+        """Make the tables of a space.
+
+        Args:
+            sums: Further scores; each adds a column.
+
+        Raises:
+            ValueError: A term of a score is not finite, or its sums are too large.
+        """
+        tables = tuple(_tabulate(space, sums))
+        for place, one in enumerate(sums, len(FIGURES)):
+            one.check(sum(int(np.abs(table.figures[:, place]).max()) for table in tables))
+        return cls(tables, tuple(sums))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns: `FIGURES`, then the further scores."""
+        return (*FIGURES, *(one.name for one in self.sums))
+
+    def column(self, name: str) -> int:
+        """Index of a column."""
+        return self.names.index(name)
+
+    def unit(self, name: str) -> int:
+        """How many of the whole units of a column make 1."""
+        scales = {"nn_mass": MASS_SCALE, **{one.name: one.scale for one in self.sums}}
+        return scales.get(name, 1)
+
+    def in_units(self, name: str, values: Column) -> Column:
+        """Values of a column as whole numbers; the inverse of what `score` does."""
+        if name in _WHOLE:
+            return np.asarray(values, np.int64)
+        return np.rint(np.multiply(values, self.unit(name))).astype(np.int64)
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -83,8 +126,15 @@ class StageTables:
         return Scorer.of(self.tables)
 
     def score(self, population: Population) -> dict[str, Column]:
-        """Score each row of a population: nn_mass as float64, flops, macs and params as int64."""
-        return self.scorer.score(population)
+        """Score each row of a population.
+
+        The option numbers are not checked.
+
+        Returns:
+            The columns by name: flops, macs and params as int64, nn_mass and further scores as float64.
+        """
+        columns = zip(self.names, self.scorer.sums(population), strict=True)
+        return {name: sums if name in _WHOLE else sums / self.unit(name) for name, sums in columns}
 
     def canonical(self, population: Population) -> Population:
         """The same networks, each with the first options that give it: equal networks have equal rows."""
@@ -113,7 +163,7 @@ def enumerate_all(space: Space) -> Population:
     return numbers.reshape(len(counts), -1).T
 
 
-def _tabulate(space: Space) -> Iterator[StageTable]:
+def _tabulate(space: Space, sums: Sequence[StageSum]) -> Iterator[StageTable]:
     names = list(space.choices)
     states: Values = {}
     count = 1
@@ -131,16 +181,17 @@ def _tabulate(space: Space) -> Iterator[StageTable]:
             states=count,
             columns=tuple(names.index(name) for name in stage.choices),
             options=options,
-            figures=_in_whole_numbers(parts, len(numbers)),
+            figures=_in_whole_numbers(parts, len(numbers), sums),
             leaving=leaving,
             canonical=same[group],
         )
         count = len(first)
 
 
-def _in_whole_numbers(parts: Sequence[Part], cells: int) -> NDArray[np.int64]:
+def _in_whole_numbers(parts: Sequence[Part], cells: int, sums: Sequence[StageSum]) -> NDArray[np.int64]:
     figures = total(part.figures() for part in parts)
-    columns = [np.broadcast_to(getattr(figures, name), cells) for name in IN_WHOLE_NUMBERS]
+    columns = [np.broadcast_to(getattr(figures, name), cells) for name in _IN_WHOLE_NUMBERS]
+    columns += [one.of_cells(figures, cells) for one in sums]
     return np.stack(columns, axis=1).astype(np.int64)
 
 
@@ -155,11 +206,6 @@ def _distinct(values: Values, cells: int) -> tuple[Values, NDArray[np.intp], NDA
     return {name: column[first] for name, column in columns.items()}, first, numbers
 
 
-FIGURES = ("nn_mass", "flops", "macs", "params")
-"""NN-Mass and costs of an architecture, in the order of the columns of tables."""
-
-Population: TypeAlias = NDArray[np.integer]
-
 _CELLS = 8192
 """Maximum number of cells of a merged table: larger ones do not fit a core's cache."""
 _CHUNK = 32_768
@@ -170,12 +216,12 @@ _CARRIED: Final = -1
 
 @dataclass(frozen=True)
 class MergedTable:
-    """NN-Mass and costs of neighbouring stages: one cell per combination of the columns they depend on.
+    """Scores and costs of neighbouring stages: one cell per combination of the columns they depend on.
 
     Attributes:
         columns: Columns of a population, or `_CARRIED`.
         options: Number of options of each column.
-        figures: Shape (cells, 4), as in a stage table.
+        figures: Shape (cells, columns), as in a stage table.
         leaving: Output state of each cell; None if the next table derives it from columns.
     """
 
@@ -209,24 +255,22 @@ class Scorer:
     def of(cls, stages: Sequence[StageTable]) -> Self:
         """Merge neighbouring stage tables while they have at most `_CELLS` cells."""
         closed: list[MergedTable] = []
-        group = _Group((), (), np.zeros((1, len(FIGURES)), np.int64), np.zeros(1, np.intp))
+        group = _Group((), (), np.zeros((1, stages[0].figures.shape[1]), np.int64), np.zeros(1, np.intp))
         begun = False
         for stage in stages:
             if begun and len(group.leaving) * math.prod(stage.options) > _CELLS:
                 following = group.following(room=_CELLS // math.prod(stage.options))
                 closed.append(group.table(carried=following is None))
-                group = following or _Group.after(group.leaving)
+                group = following or group.after()
             group, begun = group.extended(stage), True
         return cls((*closed, group.table(carried=False)))
 
-    def score(self, population: Population) -> dict[str, Column]:
-        """Score each row of a population: nn_mass as float64, flops, macs and params as int64.
-
-        The option numbers are not checked.
-        """
-        sums = np.empty((len(FIGURES), len(population)), np.int64)
+    def sums(self, population: Population) -> NDArray[np.int64]:
+        """The sums of each row of a population in whole numbers: one row per column of the tables."""
+        width = self.tables[0].figures.shape[1]
+        sums = np.empty((width, len(population)), np.int64)
         room = min(_CHUNK, len(population))
-        total, figures = np.empty((2, room, len(FIGURES)), np.int64)
+        total, figures = np.empty((2, room, width), np.int64)
         for start in range(0, len(population), _CHUNK):
             columns = population[start : start + _CHUNK].T
             carried = np.zeros(0, np.intp)
@@ -240,8 +284,7 @@ class Scorer:
                 if table.leaving is not None:
                     carried = table.leaving[cells]
             sums[:, start : start + len(cells)] = total[: len(cells)].T
-        mass, *costs = sums
-        return dict(zip(FIGURES, (mass / MASS_SCALE, *costs), strict=True))
+        return sums
 
 
 @dataclass(frozen=True)
@@ -264,11 +307,10 @@ class _Group:
             stage.leaving[cells],
         )
 
-    @classmethod
-    def after(cls, leaving: NDArray[np.intp]) -> _Group:
-        """The start of a group whose input is the output state of the previous table."""
-        states = int(leaving.max()) + 1
-        return cls((_CARRIED,), (states,), np.zeros((states, len(FIGURES)), np.int64), np.arange(states))
+    def after(self) -> _Group:
+        """The start of the next group, over the output state of the table of this one."""
+        states = int(self.leaving.max()) + 1
+        return _Group((_CARRIED,), (states,), self._nothing(states), np.arange(states))
 
     def following(self, room: int) -> _Group | None:
         """The start of the next group, over the columns that determine the state.
@@ -285,7 +327,11 @@ class _Group:
         if state.size > room:
             return None
         options = tuple(count for count in state.shape if count > 1)
-        return _Group(tuple(columns), options, np.zeros((state.size, len(FIGURES)), np.int64), state.ravel())
+        return _Group(tuple(columns), options, self._nothing(state.size), state.ravel())
+
+    def _nothing(self, cells: int) -> NDArray[np.int64]:
+        """Sums of no stage."""
+        return np.zeros((cells, self.figures.shape[1]), np.int64)
 
     def table(self, carried: bool) -> MergedTable:
         """The merged table, without the columns that have only one option."""

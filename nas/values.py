@@ -1,4 +1,4 @@
-"""Values as people type them: numbers in a range, lists of them, NAME=VALUE; errors say what was expected."""
+"""Values as people type and read them: numbers in a range, lists of them, NAME=VALUE, short quantities."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ MOST_DRAWN = 1_000_000
 """Largest random sample."""
 MOST_SEED = 2**32 - 1
 """Largest seed that all random generators accept."""
+UNITS = (("K", 3), ("M", 6), ("G", 9), ("T", 12))
+"""Letters that stand for powers of ten."""
 _GROUPED = re.compile("[0-9]{1,3}(,[0-9]{3})+")
 
 
@@ -150,3 +152,17 @@ def assignment(text: str) -> tuple[str, Value]:
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE, such as width_mult=1.0")
     return name, literal(value)
+
+
+def quantity(value: float) -> str:
+    """A value in at most six characters, with four significant digits.
+
+    >>> quantity(399_123_456), quantity(3_700_000), quantity(999_950), quantity(12)
+    ('399.1M', '3.700M', '1.000M', '12')
+    """
+    rounded = float(f"{value:.3e}")
+    for unit, power in reversed(UNITS):
+        if rounded >= 10**power:
+            digits = 3 - int(math.log10(rounded / 10**power))
+            return f"{rounded / 10**power:.{digits}f}{unit}"
+    return f"{rounded:g}"

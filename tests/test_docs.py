@@ -13,7 +13,7 @@ import pytest
 
 import search_spaces
 from nas import exact, score
-from nas.query import quantity
+from nas.values import quantity
 from search_spaces import Space, registry
 from tests.conftest import REPOSITORY, Begin, Command
 from tests.nas.train.conftest import images

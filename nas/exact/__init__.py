@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from search_spaces.architecture import Value
 
 _QUERY = "nas.query:Query"
-_GOAL = ("like", "minimize", "across_widths", "pareto")
+_GOAL = ("like", "minimize", "across_widths", "pareto", "score")
 """Options of what is optimised, which counts and samples have none of."""
 
 
@@ -36,20 +36,23 @@ def best(
     like: str | Architecture | None = None,
     minimize: str | None = None,
     across_widths: bool = False,
+    score: str | None = None,
     fix: Mapping[str, Value] | None = None,
     **options: Any,
 ) -> pd.DataFrame:
-    """The k architectures with the largest NN-Mass inside budgets, or, with `like`, with the least cost.
+    """The k architectures with the largest NN-Mass, or the best other score, inside budgets; or, with `like`,
+    with the least cost.
 
     Args:
         k: Number of architectures, from 1; the result has fewer if fewer exist.
         flops, macs, params, like, minimize, across_widths, fix: As in `nas.search`.
+        score: Name of a registered score that is a sum over stages, to rank by instead of NN-Mass.
 
     Returns:
-        rank, arch, nn_mass, flops, macs, params and the used fraction of each budget, best first, ranked as
-        in a search. `attrs["gap"]` is the largest fraction by which an architecture outside the table could
-        be better than the last one in it. It is 0 if the table is proven, and positive only for narrow bands
-        on several costs in very large spaces.
+        rank, arch, the score if it is not NN-Mass, nn_mass, flops, macs, params and the used fraction of each
+        budget, best first, ranked as in a search. `attrs["gap"]` is the largest fraction by which an
+        architecture outside the table could be better than the last one in it. It is 0 if the table is
+        proven, and positive only for narrow bands on several costs in very large spaces.
 
     Raises:
         RequestError: The request is wrong, or no architecture meets the budgets.
@@ -57,6 +60,8 @@ def best(
 
     >>> best("mobilenet", flops="400M")[["arch", "nn_mass"]].to_dict("records")
     [{'arch': 'mobilenet:w0.8_d2-2-5-6-5-5-3', 'nn_mass': 2785.0}]
+    >>> best("mobilenet", flops="400M", score="root_params")["arch"].item()
+    'mobilenet:w0.95_d2-2-3-5-3-5-2'
     """
     from nas.exact.problem import proven_best
     from nas.query import as_fields
@@ -64,12 +69,13 @@ def best(
     from search_spaces.errors import checked_whole
 
     k = checked_whole("k", k, 1, MOST_ROWS)
-    values = as_fields(flops, macs, params, like, fix=fix, minimize=minimize, **options)
+    values = as_fields(flops, macs, params, like, fix=fix, minimize=minimize, score=score, **options)
     problem = _problem(space, {**values, "across_widths": across_widths})
+    _check_score(problem)
     return _ranked(problem, proven_best(problem, k))
 
 
-@takes_options(_QUERY, exclude=_GOAL)
+@takes_options(_QUERY, exclude=("like", "minimize", "across_widths", "pareto"))
 def front(
     space: str | Space,
     cost: str = "flops",
@@ -77,13 +83,14 @@ def front(
     flops: Written | None = None,
     macs: Written | None = None,
     params: Written | None = None,
+    score: str | None = None,
     fix: Mapping[str, Value] | None = None,
     **options: Any,
 ) -> pd.DataFrame:
-    """The Pareto front of NN-Mass against a cost; of equal networks it contains one.
+    """The Pareto front of NN-Mass, or of another score, against a cost; of equal networks it contains one.
 
     Returns:
-        As `best`, the largest NN-Mass first; `attrs["gap"]` is the largest fraction of NN-Mass by which the
+        As `best`, the best score first; `attrs["gap"]` is the largest fraction of the score by which the
         front could be too low at any cost.
 
     Raises:
@@ -98,7 +105,8 @@ def front(
     from nas.query import as_fields, checked_cost
 
     checked_cost("cost", cost)
-    problem = _problem(space, as_fields(flops, macs, params, fix=fix, pareto=cost, **options))
+    problem = _problem(space, as_fields(flops, macs, params, fix=fix, pareto=cost, score=score, **options))
+    _check_score(problem)
     return _ranked(problem, proven_front(problem))
 
 
@@ -211,6 +219,22 @@ def _problem(space: str | Space, values: Mapping[str, Any], feasible: bool = Tru
     name = space if isinstance(space, str) else space.name
     query = Query(**checked_values(Query, {"space": name, **values}))
     return Problem.of(query, None if isinstance(space, str) else space, feasible)
+
+
+def _check_score(problem: Problem) -> None:
+    """Check that the objectives of a problem are sums over stages.
+
+    Raises:
+        RequestError: One is not.
+    """
+    from search_spaces import RequestError
+
+    for figure, _ in problem.goal.optimise:
+        if figure not in problem.tables.names:
+            raise RequestError(
+                f"--score {figure} is no sum over stages, so that nothing can be proven; nas search --score"
+                f" {figure} explores"
+            )
 
 
 def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from search_spaces import RequestError
 if TYPE_CHECKING:
     import pandas as pd
 
-_OF_BEST = {"like", "minimize", "across_widths"}
+_OF_LIKE = {"like", "minimize", "across_widths"}
 """Fields of a query that set another goal."""
 
 
@@ -31,8 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = exact.best(space, options.top or 10, **inside)
         _print(table, options, _certainty(table, "is better than the last one"))
         return DONE
-    if query.keys() & _OF_BEST:
+    if query.keys() & _OF_LIKE:
         raise RequestError("--like minimises a cost; leave out --pareto, --count and --sample")
+    if "score" in query and not pareto:
+        raise RequestError("--score ranks networks; leave out --count and --sample")
     if options.count:
         count, rounding = exact.estimate(space, **inside)
         print(count if not rounding else f"about {count} (sums rounded by up to {100 * rounding:.1g}%)")
@@ -52,7 +54,9 @@ def _parser() -> Parser:
     add_options(parser, Query, exclude=("pareto",))
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
-    kind.add_argument("--pareto", choices=COSTS, help="the Pareto front of NN-Mass against this cost")
+    kind.add_argument(
+        "--pareto", choices=COSTS, help="the Pareto front of NN-Mass, or --score, against this cost"
+    )
     kind.add_argument("--front", dest="pareto", choices=COSTS, help=argparse.SUPPRESS)  # its earlier name
     kind.add_argument("--count", action="store_true", help="the number of networks inside the budgets")
     kind.add_argument(

@@ -84,7 +84,7 @@ def inside(graph: Graph, limits: Sequence[Limit], levels: int = FINE) -> Feasibl
 def few_inside(graph: Graph, limits: Sequence[Limit]) -> Paths | None:
     """The networks inside limits, if these leave at most about a million; otherwise None."""
     if any(limit.empty for limit in limits):
-        return Paths.none(len(graph.steps))
+        return Paths.none(graph)
     if CountTable.of(graph, limits, _ROUGHEST).count > LISTED:
         return None
     try:

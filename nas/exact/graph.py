@@ -1,6 +1,6 @@
 """A space as a layered graph: cells, one per set of options of a stage, connect the states between stages.
 
-A network is a path; its NN-Mass and costs are sums over its cells. Options that give the same network are one
+A network is a path; its scores and costs are sums over its cells. Options that give the same network are one
 cell, so paths and networks correspond one to one. Limits are bounds in whole numbers, with the range of the
 sums that a path can still reach.
 """
@@ -17,16 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.query import Bound
-from nas.tables import FIGURES, Population, StageTable, StageTables
-from search_spaces.cost import MASS_SCALE
+from nas.tables import Population, StageTable, StageTables
 
 Values: TypeAlias = Sequence[NDArray[Any]]
 """One value per cell, for each step."""
-
-
-def unit_of(figure: str) -> int:
-    """How many of the graph's whole units make 1 of a figure."""
-    return MASS_SCALE if figure == "nn_mass" else 1
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,7 @@ class Step:
         leaving: Output state of each cell.
         leaving_states: Number of output states.
         starts: Index of the first cell of each input state, then the number of cells.
-        figures: Shape (cells, 4), in whole numbers as in the stage tables.
+        figures: Shape (cells, columns), in whole numbers as in the stage tables.
         numbers: Index of each cell in the stage table.
     """
 
@@ -104,9 +98,9 @@ class Graph:
 
     def extent(self, figure: str) -> tuple[float, float]:
         """The minimum and the maximum of a figure over all networks."""
-        values = self.figure(FIGURES.index(figure))
+        values, unit = self.figure(self.tables.column(figure)), self.tables.unit(figure)
         least, largest = (self.completions(values, best)[0].item() for best in (np.minimum, np.maximum))
-        return least / unit_of(figure), largest / unit_of(figure)
+        return least / unit, largest / unit
 
     def size(self) -> int:
         """Number of different networks."""
@@ -168,9 +162,9 @@ class Limit:
     @classmethod
     def of_bound(cls, graph: Graph, bound: Bound) -> Self:
         """Make the limit of a bound."""
-        unit = unit_of(bound.figure)
+        unit = graph.tables.unit(bound.figure)
         most = NO_MOST if math.isinf(bound.most) else round(bound.most * unit)
-        return cls.of(graph, FIGURES.index(bound.figure), round(bound.least * unit), most)
+        return cls.of(graph, graph.tables.column(bound.figure), round(bound.least * unit), most)
 
     @property
     def binds(self) -> bool:

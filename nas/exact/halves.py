@@ -128,7 +128,7 @@ def best(
         TooManyError: The join is too large.
     """
     cut = Cut.of(graph)
-    begun = _listed(graph, relaxation, limits, Paths.start(), cut.middle - 1, least)
+    begun = _listed(graph, relaxation, limits, Paths.start(graph), cut.middle - 1, least)
     ways = Ways.on(graph.steps[cut.middle - 1], cut.middle - 1, relaxation)
     span = relaxation.bound - float(graph.completions(objective.of_cells(graph), np.minimum)[0].item())
     for left, room in reversed(list(enumerate(reversed(_ROOMS)))):
@@ -137,7 +137,7 @@ def best(
         within = [*limits, *objective.between(graph, floor, relaxation.bound + relaxation.slack)]
         if not within:
             break
-        kept = _Best(objective, k, len(graph.steps), floor)
+        kept = _Best(objective, k, graph, floor)
         for paths in _Join.of(cut, relaxation, within, begun, kept.reached).paths():
             kept.add(paths)
         if len(kept.paths) >= k or floor == least:
@@ -155,13 +155,13 @@ def listed(graph: Graph, limits: Sequence[Limit], most: int) -> Paths:
         TooManyError: There are more paths, or the join is too large.
     """
     if any(limit.empty for limit in limits):
-        return Paths.none(len(graph.steps))
+        return Paths.none(graph)
     if not limits:
         raise TooManyError
     cut = Cut.of(graph)
     unpriced = Relaxation.at(graph, graph.figure(0), limits, np.zeros(len(limits)))
-    begun = _listed(graph, unpriced, limits, Paths.start(), cut.middle - 1, -np.inf)
-    found, count = [Paths.none(len(graph.steps))], 0
+    begun = _listed(graph, unpriced, limits, Paths.start(graph), cut.middle - 1, -np.inf)
+    found, count = [Paths.none(graph)], 0
     for paths in _Join.of(cut, unpriced, limits, begun, lambda: -np.inf).paths():
         found.append(paths)
         count += len(paths)
@@ -178,9 +178,9 @@ class _Best:
         floor: Paths with smaller values are ignored.
     """
 
-    def __init__(self, objective: Objective, k: int, steps: int, floor: float) -> None:
+    def __init__(self, objective: Objective, k: int, graph: Graph, floor: float) -> None:
         self._objective, self._k, self.floor = objective, k, floor
-        self.paths = Paths.none(steps)
+        self.paths = Paths.none(graph)
 
     def reached(self) -> float:
         """The current floor."""
@@ -351,7 +351,7 @@ class _Join:
         priced = [values[step.numbers] for step, values in backwards]
         behind = replace(relaxation, priced=priced, ahead=cut.back.completions(priced, np.maximum))
         within = [limit.on(cut.back) for limit in limits]
-        start = Paths.start(cut.graph.steps[-1].leaving_states)
+        start = Paths.start(cut.graph, cut.graph.steps[-1].leaving_states)
         steps = len(cut.graph.steps) - cut.middle - 1
         ends = _listed(cut.back, behind, within, start, steps, floor())
         sorted_by = None

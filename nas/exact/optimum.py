@@ -48,7 +48,7 @@ class Optimum:
 def best(graph: Graph, objective: Objective, limits: Sequence[Limit], k: int = 1) -> Optimum:
     """The k best paths inside limits; the module docstring states the proof."""
     if any(limit.empty for limit in limits):
-        return Optimum(Paths.none(len(graph.steps)), -np.inf)
+        return Optimum(Paths.none(graph), -np.inf)
     relaxation = Relaxation.tightest(graph, objective.of_cells(graph), limits)
     threshold = -np.inf
     for room in _ROOMS:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from nas.exact.graph import Graph, Limit, Step, Values
 from nas.exact.relaxation import Relaxation
-from nas.tables import FIGURES
 
 _TRIED_PER_PATH = 4
 """Continuations tried per path that there is room for; most end outside the limits."""
@@ -26,7 +25,7 @@ class Paths:
     Attributes:
         cells: The cell of each step, one row per path.
         states: The state that each path has reached.
-        figures: Shape (paths, 4): sums in whole numbers.
+        figures: Shape (paths, columns): sums in whole numbers, in the columns of the stage tables.
         priced: Sums of priced values.
     """
 
@@ -36,15 +35,15 @@ class Paths:
     priced: NDArray[np.float64]
 
     @classmethod
-    def start(cls, states: int = 1) -> Self:
+    def start(cls, graph: Graph, states: int = 1) -> Self:
         """Empty paths, one per state."""
-        figures = np.zeros((states, len(FIGURES)), np.int64)
+        figures = np.zeros((states, graph.steps[0].figures.shape[1]), np.int64)
         return cls(np.zeros((states, 0), np.int32), np.arange(states), figures, np.zeros(states))
 
     @classmethod
-    def none(cls, steps: int) -> Self:
-        """No paths, with `steps` steps."""
-        return replace(cls.start(0), cells=np.zeros((0, steps), np.int32))
+    def none(cls, graph: Graph) -> Self:
+        """No paths, with all steps of a graph."""
+        return replace(cls.start(graph, 0), cells=np.zeros((0, len(graph.steps)), np.int32))
 
     def __len__(self) -> int:
         return len(self.states)
@@ -78,6 +77,11 @@ class Objective:
     sign: int = 1
     ties: tuple[tuple[int, int], ...] = ()
 
+    @property
+    def keys(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of column and sign by which paths are ranked, the value first."""
+        return ((self.column, self.sign), *self.ties)
+
     def of_cells(self, graph: Graph) -> Values:
         """The value of each cell."""
         return [self.sign * figures for figures in graph.figure(self.column)]
@@ -88,14 +92,20 @@ class Objective:
 
     def ranked(self, paths: Paths) -> Paths:
         """The paths, best first."""
-        keys = ((self.column, self.sign), *self.ties)
-        return paths.take(np.lexsort([-sign * paths.figures[:, column] for column, sign in reversed(keys)]))
+        keys = [-sign * paths.figures[:, column] for column, sign in reversed(self.keys)]
+        return paths.take(np.lexsort(keys))
 
     def first(self, paths: Paths, k: int) -> Paths:
         """The k best, best first, followed by all that equal the k-th in value and ties."""
         ranked = self.ranked(paths)
-        keys = ranked.figures[:, [self.column, *(column for column, _ in self.ties)]]
+        keys = ranked.figures[:, [column for column, _ in self.keys]]
         return ranked.take(slice(k + int((keys[k:] == keys[k - 1 : k]).all(axis=1).sum())))
+
+    def above(self, graph: Graph, value: int) -> Limit:
+        """The limit for values above one of them."""
+        if self.sign > 0:
+            return Limit.of(graph, self.column, least=value + 1)
+        return Limit.of(graph, self.column, most=-value - 1)
 
     def between(self, graph: Graph, least: float, most: float) -> list[Limit]:
         """The limit for values from `least` to `most`; none if `least` is minus infinity."""
@@ -118,7 +128,7 @@ def follow(
         Complete paths inside the limits, and a bound on the value of those discarded for lack of room: minus
         infinity if there are none. All other paths inside are below the threshold.
     """
-    paths, discarded = Paths.start(), -np.inf
+    paths, discarded = Paths.start(graph), -np.inf
     for number, step in enumerate(graph.steps):
         ways = Ways.on(step, number, relaxation)
         counts, bound = ways.counts(paths, threshold - relaxation.slack, _TRIED_PER_PATH * room)

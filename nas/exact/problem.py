@@ -9,13 +9,15 @@ from typing import Self
 
 import numpy as np
 
+from nas import proxies
 from nas.exact.feasible_set import FINE, LISTED, Enumerated, FeasibleSet, few_inside, inside
-from nas.exact.graph import Graph, Limit, limits, unit_of
+from nas.exact.graph import Graph, Limit, limits
 from nas.exact.optimum import Optimum, best
 from nas.exact.pareto import Front, cheapest_first, front, staircase
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
 from nas.query import MAXIMIZE, Bound, Goal, Query, exactly
+from nas.sums import StageSum
 from nas.tables import FIGURES, Population, StageTables
 from search_spaces import RequestError, Space
 
@@ -58,7 +60,7 @@ def _meeting(graph: Graph, within: Sequence[Limit]) -> tuple[bool, Paths | None]
     """Whether it is proven that no network lies inside limits; and all networks inside, if enumerated."""
     if any(limit.empty for limit in within):
         return True, None
-    objective = Objective(FIGURES.index("nn_mass"))
+    objective = Objective(graph.tables.column("nn_mass"))
     relaxation = Relaxation.tightest(graph, objective.of_cells(graph), within)
     found, discarded = follow(graph, relaxation, within, -np.inf, _ROOM)
     if len(found) or discarded == -np.inf:
@@ -74,14 +76,15 @@ def _meeting(graph: Graph, within: Sequence[Limit]) -> tuple[bool, Paths | None]
 
 def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
     """Describe the networks nearest to a bound, among those that meet other bounds."""
-    column, within, whole = FIGURES.index(bound.figure), limits(graph, met), Limit.of_bound(graph, bound)
+    column, unit = graph.tables.column(bound.figure), graph.tables.unit(bound.figure)
+    within, whole = limits(graph, met), Limit.of_bound(graph, bound)
     nearby = inside(graph, [*within, Limit.of(graph, column, most=whole.most + whole.most // _NEAR)])
     values = nearby.values(column)
     ends = [*values[values < whole.least][-1:], *values[values > whole.most][:1]]
     if not (values > whole.most).any():
         above = Limit.of(graph, column, least=whole.most + 1)
         ends += best(graph, Objective(column, -1), [*within, above]).paths.figures[:1, column].tolist()
-    shown = [f"{exactly(end / unit_of(bound.figure))} {bound.figure}" for end in ends]
+    shown = [f"{exactly(end / unit)} {bound.figure}" for end in ends]
     others = f" among those with {' and '.join(map(str, met))}" if met else ""
     have = ("has" if len(ends) == 1 else "have") + (" about" if nearby.rounding else "")
     return f"{bound}{others}; the nearest {have} {' and '.join(shown)}"
@@ -117,13 +120,16 @@ class Problem:
             RequestError: The query is wrong, or no network meets its bounds.
         """
         space, goal = query.resolve(space)
-        tables = StageTables.of(space)
+        tables = StageTables.of(space, _sums(goal))
         graph = Graph.of(tables)
         few = check(space.name, graph, goal.bounds) if feasible else None
         return cls(space, goal, tables, graph, few)
 
 
-_MASS = FIGURES.index("nn_mass")
+def _sums(goal: Goal) -> list[StageSum]:
+    """The scores among the objectives of a goal that are sums over stages and no column of every table."""
+    found = (proxies.find(figure) for figure, _ in goal.optimise if figure not in FIGURES)
+    return [proxy.stage_sum for proxy in found if proxy and proxy.stage_sum]
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,7 @@ class Proven:
 
 def proven_best(problem: Problem, k: int = 1) -> Proven:
     """The k best networks for a goal of one objective, in the order of `nas.ranking.ranked`."""
-    objective = objective_of(problem.goal)
+    objective, (figure, _) = objective_of(problem), problem.goal.optimise[0]
     if problem.few is None:
         optimum = best(problem.graph, objective, limits(problem.graph, problem.goal.bounds), k)
     else:
@@ -156,7 +162,7 @@ def proven_best(problem: Problem, k: int = 1) -> Proven:
         gap = 0.0 if optimum.bound == -np.inf else np.inf
     elif optimum.bound > values[-1]:
         gap = float((optimum.bound - values[-1]) / abs(values[-1])) if values[-1] else np.inf
-    unit = objective.sign * unit_of(FIGURES[objective.column])
+    unit = objective.sign * problem.tables.unit(figure)
     paths = _in_order(problem, objective, optimum.paths).take(slice(k))
     certain = len(paths) if gap == 0 else int((values[:k] > optimum.bound).sum())
     return Proven(problem.graph.population(paths.cells), (values[:k] / unit).tolist(), gap, certain)
@@ -164,24 +170,19 @@ def proven_best(problem: Problem, k: int = 1) -> Proven:
 
 def proven_front(problem: Problem) -> Proven:
     """The front of a goal of two objectives, the cheapest first; ties as in `nas.ranking.ranked`."""
-    (_, (cost, _)) = problem.goal.optimise
-    return front_against(problem, cost)
-
-
-def front_against(problem: Problem, cost: str) -> Proven:
-    """The front of NN-Mass against a cost inside the bounds of a problem; it ignores the objectives."""
-    column, within = FIGURES.index(cost), limits(problem.graph, problem.goal.bounds)
+    (figure, _), (cost, _) = problem.goal.optimise
+    objective, column = objective_of(problem), problem.tables.column(cost)
     if problem.few is None:
-        found = front(problem.graph, column, within)
+        found = front(problem.graph, objective, column, limits(problem.graph, problem.goal.bounds))
     else:
-        found = Front(staircase(problem.few, column), 0.0)
-    paths = _in_order(problem, cheapest_first(column), found.paths)
-    points = paths.figures[:, [_MASS, column]]
+        found = Front(staircase(problem.few, objective, column), 0.0)
+    paths = _in_order(problem, cheapest_first(objective, column), found.paths)
+    points = paths.figures[:, [objective.column, column]]
     first = np.append(True, (points[1:] != points[:-1]).any(axis=1))[: len(points)]
     paths = paths.take(first)
-    masses = paths.figures[:, _MASS] / unit_of("nn_mass")
+    values = paths.figures[:, objective.column] / problem.tables.unit(figure)
     certain = len(paths) if found.gap == 0 else 0
-    return Proven(problem.graph.population(paths.cells), masses.tolist(), found.gap, certain)
+    return Proven(problem.graph.population(paths.cells), values.tolist(), found.gap, certain)
 
 
 def inside_of(problem: Problem, levels: int = FINE) -> FeasibleSet:
@@ -195,18 +196,20 @@ def inside_of(problem: Problem, levels: int = FINE) -> FeasibleSet:
     return inside(problem.graph, limits(problem.graph, problem.goal.bounds), levels)
 
 
-def objective_of(goal: Goal) -> Objective:
-    """The first objective of a goal, with its rules for ties."""
-    (figure, direction), *_ = goal.optimise
+def objective_of(problem: Problem) -> Objective:
+    """The first objective of a problem, with its rules for ties."""
+    tables, ((figure, direction), *_) = problem.tables, problem.goal.optimise
     ties = [
-        (FIGURES.index(name), -1 if ascends else 1) for name, ascends in goal.order[1:] if name in FIGURES
+        (tables.column(name), -1 if ascends else 1)
+        for name, ascends in problem.goal.order[1:]
+        if name in tables.names
     ]
-    return Objective(FIGURES.index(figure), 1 if direction == MAXIMIZE else -1, tuple(ties))
+    return Objective(tables.column(figure), 1 if direction == MAXIMIZE else -1, tuple(ties))
 
 
 def _in_order(problem: Problem, objective: Objective, paths: Paths) -> Paths:
     """Sort ranked paths by spec where the objective and its ties are equal."""
-    keys = paths.figures[:, [objective.column, *(column for column, _ in objective.ties)]]
+    keys = paths.figures[:, [column for column, _ in objective.keys]]
     starts = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: len(keys)]).tolist()
     order = np.arange(len(keys))
     for start, stop in pairwise([*starts, len(keys)]):

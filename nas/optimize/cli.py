@@ -16,9 +16,9 @@ import search_spaces
 from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, progress, wrapped
 from nas.latency import LatencyConfig, latency_config
 from nas.optimize.folder import RunFolder
-from nas.optimize.request import DEFAULT_SCORE, Request
+from nas.optimize.request import Request
 from nas.options import add_options, given
-from nas.query import Query, parse_budget, with_space
+from nas.query import DEFAULT_SCORE, Query, parse_budget, with_space
 from nas.signals import INTERRUPTED, interruptions
 from nas.values import MOST_ROWS, at_least
 from nas.verify import FvcoreVerifier

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas.optimize.request import DEFAULT_SCORE, Request
+from nas.optimize.request import Request
+from nas.query import DEFAULT_SCORE
 from nas.runs import Folder
 
 

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from nas.exact.problem import Problem, proven_best
 from nas.query import Goal, Query
-from nas.tables import FIGURES, Population, enumerate_all
+from nas.tables import Population, StageTables, enumerate_all
 from search_spaces import Space
 from search_spaces.architecture import Value
-from search_spaces.cost import in_units
 
 MOST = 1_000_000
 """Size of the largest space that is listed."""
@@ -33,12 +32,14 @@ class Listing:
     Attributes:
         space: The space.
         goal: The goal.
+        tables: The stage tables of the space.
         networks: Option numbers, one row per network.
         keys: Sort keys, smaller first: whole numbers, one row per network and one column per value.
     """
 
     space: Space
     goal: Goal
+    tables: StageTables
     networks: Population
     keys: NDArray[np.int64]
 
@@ -46,10 +47,10 @@ class Listing:
     def of(cls, problem: Problem) -> Self | None:
         """The networks of a problem; None for more than `MOST`, or if the goal is not a sum over stages."""
         space, goal, tables = problem.space, problem.goal, problem.tables
-        if space.size > MOST or any(figure not in FIGURES for figure, _ in goal.optimise):
+        if space.size > MOST or any(figure not in tables.names for figure, _ in goal.optimise):
             return None
         everything = enumerate_all(space)
-        rows, keys = [everything[:0]], [np.zeros((0, len(list(_order(goal)))), np.int64)]
+        rows, keys = [everything[:0]], [np.zeros((0, len(list(_order(goal, tables)))), np.int64)]
         for start in range(0, len(everything), _CHUNK):
             chunk = everything[start : start + _CHUNK]
             figures = tables.score(chunk)
@@ -58,12 +59,15 @@ class Listing:
             rows.append(chunk[inside])
             keys.append(
                 np.column_stack(
-                    [_key(figures[name][inside], name, ascends) for name, ascends in _order(goal)]
+                    [
+                        (1 if ascends else -1) * tables.in_units(name, figures[name][inside])
+                        for name, ascends in _order(goal, tables)
+                    ]
                 )
             )
         networks, sort_keys = np.concatenate(rows), np.concatenate(keys)
         order = np.argsort(sort_keys[:, 0])
-        return cls(space, goal, networks[order], sort_keys[order])
+        return cls(space, goal, tables, networks[order], sort_keys[order])
 
     def __len__(self) -> int:
         return len(self.networks)
@@ -72,10 +76,13 @@ class Listing:
         """The rank of a network among all, from 1; a network outside the space gets the rank it would have.
 
         Args:
-            figures: nn_mass, flops, macs and params.
+            figures: The columns of the stage tables.
             spec: Spec of the network, which breaks ties.
         """
-        first, *others = (_key(np.asarray(figures[name]), name, up) for name, up in _order(self.goal))
+        first, *others = (
+            (1 if ascends else -1) * self.tables.in_units(name, figures[name])
+            for name, ascends in _order(self.goal, self.tables)
+        )
         low, high = (int(np.searchsorted(self.keys[:, 0], first, side)) for side in ("left", "right"))
         equal, better = np.ones(high - low, bool), np.zeros(high - low, bool)
         for place, value in enumerate(others, 1):
@@ -101,15 +108,9 @@ class Listing:
         return kept
 
 
-def _order(goal: Goal) -> Iterator[tuple[str, bool]]:
-    """The values by which the goal sorts, and whether each ascends."""
-    return ((name, ascends) for name, ascends in goal.order if name in FIGURES)
-
-
-def _key(values: NDArray[Any], name: str, ascends: bool) -> NDArray[np.int64]:
-    """Values as whole numbers, smaller is better."""
-    whole: NDArray[np.int64] = np.asarray(in_units(values) if name == "nn_mass" else values, np.int64)
-    return whole if ascends else -whole
+def _order(goal: Goal, tables: StageTables) -> Iterator[tuple[str, bool]]:
+    """The columns of tables by which a goal sorts, and whether each ascends."""
+    return ((name, ascends) for name, ascends in goal.order if name in tables.names)
 
 
 _WIDTHS = 200

@@ -16,7 +16,7 @@ from nas.optimize.listing import Listing, best_of_each_width, first_of_each_widt
 from nas.optimize.request import Request
 from nas.query import COSTS, Goal
 from nas.ranking import figures_of, ranked, sort_keys, sorted_by
-from nas.tables import FIGURES, Population
+from nas.tables import Population
 
 ROWS = 100
 """Number of rows of the true ranking that a search proves, if there are enough networks."""
@@ -57,7 +57,7 @@ class Proof:
 
     @classmethod
     def of(cls, request: Request, problem: Problem, rows: int = ROWS) -> Proof | None:
-        """Solve a problem; None for a goal that is not a sum over stages, and for a front without NN-Mass.
+        """Solve a problem; None for a score that is not a sum over stages.
 
         Args:
             request: The request of the problem.
@@ -65,10 +65,10 @@ class Proof:
             rows: Number of rows to prove.
         """
         goal = problem.goal
-        if any(figure not in FIGURES for figure, _ in goal.optimise):
+        if any(figure not in problem.tables.names for figure, _ in goal.optimise):
             return None
         if len(goal.optimise) > 1:
-            return cls._of_front(problem) if goal.trades_mass else None
+            return cls._of_front(problem)
         best, listing = proven_best(problem, rows), Listing.of(problem)
         # Only certain rows are kept, unless there are none.
         certain = best.population[: best.certain] if best.certain else best.population

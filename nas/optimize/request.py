@@ -15,12 +15,11 @@ from nas.optimize.evidence import evidence, smaller_images
 from nas.optimize.width import KeptWidth, kept_width
 from nas.options import checked_values, documented, option, words
 from nas.proxies.registry import BATCH
-from nas.query import Goal, Query, exactly
+from nas.query import DEFAULT_SCORE, Goal, Query, exactly
 from nas.schema import Stored
 from nas.values import MOST_IMAGES, MOST_ROWS, MOST_SEED, Range
 from search_spaces import RequestError, Space
 
-DEFAULT_SCORE = "nn_mass"
 DEFAULT_TRIALS = 1000
 Sampler = Literal["nsga2", "tpe", "random", "qmc"]
 """Samplers of Optuna: the first two learn from earlier trials."""
@@ -80,12 +79,8 @@ class Request(Query, Stored):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.like is not None and self.score != DEFAULT_SCORE:
-            raise RequestError("--like looks for the cheapest networks of an NN-Mass; leave out --score")
         if self.per_width is not None and self.pareto is not None:
             raise RequestError("--per-width would thin out the front of --pareto; leave out one of them")
-        if self.score == self.pareto:
-            raise RequestError(f"--pareto {self.pareto} against --score {self.score} is no front; choose two")
         if of_search(self.score):
             raise RequestError(f"--score {self.score}: the table has a column of that name; register another")
 
@@ -115,8 +110,6 @@ class Request(Query, Stored):
             raise RequestError(
                 f"--score-batch {self.score_batch}: {self.score} uses no images; give another --score"
             )
-        if self.score != DEFAULT_SCORE:
-            goal = goal.scored_by(self.score, proxy.more_is_better)
         return space, goal
 
     def problem(self) -> Problem:

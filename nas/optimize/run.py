@@ -311,7 +311,7 @@ class Run:
         if proof is None and self.request.per_width is not None:
             self.found = first_of_each_width(self.found, self.space, self.request.per_width)
         ranks = proof.ranks if proof and proof.proven and not self._of_front else None
-        self.compared = references(self._named(), self.goal, self.found, known, ranks)
+        self.compared = references(self._named(), self.tables, self.goal, self.found, known, ranks)
         if self.latency:
             self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
             self.compared = self.latency.columns(self.compared)

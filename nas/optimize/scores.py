@@ -32,9 +32,10 @@ class Scores:
     @classmethod
     def of(cls, request: Request) -> Self | None:
         """The scores that a request needs; None if the stage tables have its score."""
-        if request.score in FIGURES:
+        proxy = proxies.get(request.score)
+        if proxy.name in FIGURES or proxy.stage_sum:
             return None
-        return cls(proxies.get(request.score), request.score_batch, request.seed)
+        return cls(proxy, request.score_batch, request.seed)
 
     @property
     def worst(self) -> float:

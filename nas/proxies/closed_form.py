@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.proxies.registry import Subject, register, register_stages
-from nas.query import quantity
+from nas.values import quantity
 from search_spaces.blocks import DenseCell, Residual
 from search_spaces.layers import Part, Repeat
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from nas.sums import SCALE, StageSum, Term
 from search_spaces import RequestError
 from search_spaces.errors import did_you_mean, shown
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from nas.train.data import Data
     from search_spaces import Architecture
-    from search_spaces.cost import Column, Figures
     from search_spaces.layers import Part
 
 BATCH = 32
@@ -101,8 +101,6 @@ class Subject:
 
 Need = Literal["network", "images", "labels", "gradients"]
 Measure: TypeAlias = Callable[[Subject], float]
-Term: TypeAlias = "Callable[[Figures], Column]"
-"""The contribution of a stage to a score, from the stage's figures or columns of them."""
 Combine: TypeAlias = Callable[[Sequence[Any]], float]
 """A score, from the values of a network's stages."""
 
@@ -141,7 +139,7 @@ class Proxy:
         one_width: Whether it compares networks of one base width only.
         number_format: Formats a value in printed tables.
         stages: How it follows from the stages of a network, if it is a closed form over stages.
-        term: The contribution of a stage, if it is a sum over stages.
+        stage_sum: The sum of a term over stages that it is, if it is one.
     """
 
     name: str
@@ -154,7 +152,7 @@ class Proxy:
     one_width: bool
     number_format: Callable[[float], str]
     stages: OfStages | None = None
-    term: Term | None = None
+    stage_sum: StageSum | None = None
 
     @property
     def closed_form(self) -> bool:
@@ -230,7 +228,7 @@ def register_stages(
     logarithmic: bool = False,
     one_width: bool = False,
     number_format: Callable[[float], str] = "{:.5g}".format,
-    term: Term | None = None,
+    stage_sum: StageSum | None = None,
 ) -> Callable[[Combine], Combine]:
     """Decorator that registers a closed form over stages: a function of the values of a network's stages.
 
@@ -238,7 +236,7 @@ def register_stages(
     baselines, which have no stages.
 
     Args:
-        name, more_is_better, title, axis, logarithmic, one_width, number_format, term: As in
+        name, more_is_better, title, axis, logarithmic, one_width, number_format, stage_sum: As in
             `register` and `Proxy`.
         of_stage: Value of a stage, from its parts.
 
@@ -268,7 +266,7 @@ def register_stages(
                 one_width=one_width,
                 number_format=number_format,
                 stages=OfStages(of_stage, combine),
-                term=term,
+                stage_sum=stage_sum,
             )
         )
         return combine
@@ -276,13 +274,14 @@ def register_stages(
     return add
 
 
-def register_sum(name: str, **settings: Any) -> Callable[[Term], Term]:
+def register_sum(name: str, *, scale: int = SCALE, **settings: Any) -> Callable[[Term], Term]:
     """Decorator that registers the sum of a term over the stages of a network.
 
-    The term is a function of a stage's figures, or of columns of them.
+    The term is a function of a stage's figures. Searches by such a score are proven, as those by NN-Mass are.
 
     Args:
         name: As in `Proxy`.
+        scale: As in `nas.sums.StageSum`.
         settings: Further arguments of `register_stages`.
 
     Raises:
@@ -290,16 +289,18 @@ def register_sum(name: str, **settings: Any) -> Callable[[Term], Term]:
     """
 
     def add(term: Term) -> Term:
-        def of_stage(parts: Sequence[Part]) -> float:
+        stage_sum = StageSum(name, term, scale)
+
+        def of_stage(parts: Sequence[Part]) -> int:
             from search_spaces.chain import figures_of
 
-            return float(term(figures_of(parts)))
+            return stage_sum.units(figures_of(parts))
 
-        def combine(values: Sequence[float]) -> float:
-            return math.fsum(values)
+        def combine(units: Sequence[int]) -> float:
+            return float(stage_sum.value(sum(units)))
 
         combine.__doc__ = term.__doc__
-        register_stages(name, of_stage, term=term, **settings)(combine)
+        register_stages(name, of_stage, stage_sum=stage_sum, **settings)(combine)
         return term
 
     return add

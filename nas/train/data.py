@@ -17,9 +17,9 @@ from torch import Generator, Tensor
 
 from nas.cli import progress
 from nas.files import reason
-from nas.query import quantity
 from nas.train.config import GENERATED, NAMED, Cache, TrainConfig
 from nas.train.images import DataError, Files, Images, InMemory
+from nas.values import quantity
 from search_spaces import Architecture, RequestError, parse
 
 if TYPE_CHECKING:

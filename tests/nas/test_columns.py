@@ -12,10 +12,10 @@ import nas
 from nas import proxies
 from nas.columns import PERCENT, SEARCH, Column, column, known, of_search
 from nas.latency import BATCHES, Latency
-from nas.query import quantity
 from nas.show import show
 from nas.train.job import ChanceLevel, Job, JobState
 from nas.train.job import table as table_of
+from nas.values import quantity
 from search_spaces import MLP
 from tests.conftest import REPOSITORY
 

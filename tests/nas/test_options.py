@@ -20,9 +20,9 @@ from nas.commands import COMMANDS, command
 from nas.latency import LatencyConfig
 from nas.optimize.cli import _parser as search_parser
 from nas.optimize.cli import _request
-from nas.optimize.request import DEFAULT_SCORE, Request, defaults
+from nas.optimize.request import Request, defaults
 from nas.options import Option, _options_of, add_options, check, given, option, options_of, read, words
-from nas.query import COSTS, Query
+from nas.query import COSTS, DEFAULT_SCORE, Query
 from nas.study.request import StudyRequest
 from nas.train.cli import _parser as train_parser
 from nas.train.config import RECIPES, Recipe, TrainConfig

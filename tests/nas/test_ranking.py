@@ -70,7 +70,7 @@ def test_the_cheapest_come_first(population: list[tuple[int, ...]], mass: int) -
 def test_references_have_the_rank_among_the_candidates(population: list[tuple[int, ...]], flops: int) -> None:
     goal = maximum_mass((Bound("flops", most=flops),))
     found = table(goal, population)
-    compared = references(SPACE.references, goal, found)
+    compared = references(SPACE.references, TABLES, goal, found)
     assert set(compared["name"]) == set(SPACE.references)
     for _, row in compared.iterrows():
         if row["flops"] > flops:
@@ -86,5 +86,5 @@ def test_references_have_the_rank_among_the_candidates(population: list[tuple[in
 def test_a_dominated_reference_has_no_rank_on_a_front(cost: str) -> None:
     goal = front(cost, ())
     everything = np.indices((8, 31, 65)).reshape(3, -1).T
-    compared = references(SPACE.references, goal, candidates(SPACE, TABLES, goal, everything))
+    compared = references(SPACE.references, TABLES, goal, candidates(SPACE, TABLES, goal, everything))
     assert compared["rank"].isna().any()

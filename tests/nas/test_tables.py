@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import search_spaces
 from nas.tables import FIGURES, StageTables, enumerate_all
 from search_spaces.cost import MASS_SCALE
-from tests.nas.exact.chains import everything, stage_tables
+from tests.nas.exact.chains import FURTHER, everything, stage_tables
 
 
 @given(stage_tables(), st.sampled_from([1, 2, 8, 40, 8192]), st.sampled_from([1, 7, 32_768]))
@@ -21,8 +21,10 @@ def test_scores_are_the_sums_over_the_stages(tables: StageTables, cells: int, ch
         patch.setattr("nas.tables._CHUNK", chunk)
         scored = tables.score(rows)
     assert np.array_equal(scored["nn_mass"], figures[:, 0] / MASS_SCALE)
-    for name, column in zip(FIGURES[1:], figures.T[1:], strict=True):
+    for name, column in zip(FIGURES[1:], figures.T[1:-1], strict=True):
         assert np.array_equal(scored[name], column)
+    assert np.array_equal(scored[FURTHER.name], figures[:, -1] / FURTHER.scale)
+    assert np.array_equal(tables.in_units(FURTHER.name, scored[FURTHER.name]), figures[:, -1])
 
 
 @given(stage_tables())

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import search_spaces
+from nas import proxies
 from nas.exact.graph import Graph
 from nas.tables import FIGURES, Population, StageTables
 from nas.verify import compare, recount
@@ -24,6 +25,9 @@ from tests.conftest import examples
 
 SMALL = {"resolution": 17, "num_classes": 7}
 """Constants that make tracing fast; no stride divides the resolution."""
+
+SUMS = [found for name in proxies.names() if (found := proxies.get(name).stage_sum)]
+"""Every registered score that is a sum over stages."""
 
 _LARGE = 5e9
 """FLOPs above which counting takes seconds."""
@@ -66,6 +70,8 @@ def check_population_scores(space: Space, tables: StageTables, population: Popul
         figures = architecture(space, tuple(row)).figures()
         for name in FIGURES:
             assert scored[name][place] == getattr(figures, name), name
+        for one in tables.sums:
+            assert scored[one.name][place] == one.of(architecture(space, tuple(row))), one.name
 
 
 def check_training(made: Architecture) -> None:
@@ -137,7 +143,7 @@ class Conformance:
 
     @pytest.mark.hypothesis
     def test_population_scores_equal_those_of_architectures(self, space: Space) -> None:
-        tables = StageTables.of(space)
+        tables = StageTables.of(space, SUMS)
         check_population_scores(space, tables, np.array(list(extremes(space))))
 
         @examples(5, 50)
@@ -149,11 +155,11 @@ class Conformance:
 
     def test_the_extent_contains_every_value(self, space: Space) -> None:
         """Only containment; tests of the exact search compare the ends with all networks."""
-        tables = StageTables.of(space)
+        tables = StageTables.of(space, SUMS)
         counts = [len(options) for options in space.choices.values()]
         sampled = np.random.default_rng(0).integers(0, counts, (2000, len(counts)))
         scored = tables.score(np.concatenate([sampled, np.array(list(extremes(space)))]))
-        for name in FIGURES:
+        for name in tables.names:
             least, largest = Graph.of(tables).extent(name)
             assert least <= scored[name].min() and scored[name].max() <= largest
 

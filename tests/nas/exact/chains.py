@@ -8,8 +8,12 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nas.tables import Population, StageTable, StageTables
+from nas.sums import StageSum
+from nas.tables import FIGURES, Population, StageTable, StageTables
 
+FURTHER = StageSum("further", lambda stage: 0.0)
+"""The score of the last column of the tables, of which a term may be negative."""
+COLUMNS = len(FIGURES) + 1
 _OPTIONS = st.sampled_from([(), (1,), (2,), (3,), (5,), (2, 2), (3, 2), (2, 1, 3)])
 """Numbers of options of the choices of a stage."""
 
@@ -22,7 +26,8 @@ def stage_tables(draw: st.DrawFn) -> StageTables:
     for options in draw(st.lists(_OPTIONS, min_size=2, max_size=4)):
         cells = states * math.prod(options)
         generator = np.random.default_rng(draw(st.integers(0, 2**32)))
-        figures = generator.integers(0, spread, (cells, 4)) * generator.integers(1, 4, 4)
+        figures = generator.integers(0, spread, (cells, COLUMNS)) * generator.integers(1, 4, COLUMNS)
+        figures[:, -1] -= generator.integers(0, 2 * spread)
         leaving = generator.integers(0, 3, cells)
         canonical = np.arange(cells)
         for cell in np.flatnonzero(generator.random(cells) < 0.2):
@@ -32,15 +37,15 @@ def stage_tables(draw: st.DrawFn) -> StageTables:
         columns = tuple(range(column, column + len(options)))
         tables.append(StageTable(states, columns, options, figures[canonical], leaving, canonical))
         states, column = int(leaving.max()) + 1, column + len(options)
-    return StageTables(tuple(tables))
+    return StageTables(tuple(tables), (FURTHER,))
 
 
 def everything(tables: StageTables) -> tuple[Population, NDArray[np.int64]]:
-    """Every network once: its options, and its costs in whole numbers, calculated one by one."""
+    """Every network once: its options, and its figures in whole numbers, calculated one by one."""
     options = [count for table in tables.tables for count in table.options]
     rows, figures = [], []
     for row in np.ndindex(*options):
-        state, total, canonical = 0, np.zeros(4, np.int64), True
+        state, total, canonical = 0, np.zeros(COLUMNS, np.int64), True
         for table in tables.tables:
             cell = state
             for column, count in zip(table.columns, table.options, strict=True):

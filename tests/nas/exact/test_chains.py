@@ -16,7 +16,7 @@ from nas.exact.optimum import Optimum, best
 from nas.exact.pareto import front
 from nas.exact.paths import Objective, follow
 from nas.exact.relaxation import Relaxation
-from nas.tables import StageTable, StageTables
+from nas.tables import FIGURES, StageTable, StageTables
 from tests.conftest import examples
 from tests.nas.exact.chains import everything, stage_tables
 
@@ -65,7 +65,7 @@ def test_the_graph_contains_every_network_once(tables: StageTables) -> None:
 
 
 @examples(100, 3000)
-@given(bounded(), st.integers(0, 3), st.sampled_from([1, -1]), st.integers(1, 5))
+@given(bounded(), st.integers(0, 4), st.sampled_from([1, -1]), st.integers(1, 5))
 def test_the_best_equal_brute_force(
     query: tuple[StageTables, list[Band]], column: int, sign: int, k: int
 ) -> None:
@@ -75,9 +75,9 @@ def test_the_best_equal_brute_force(
     found = best(graph, objective, limits_of(graph, bands), k)
     _, figures = everything(tables)
     inside = figures[meets(figures, bands)]
-    keys = sorted((-sign * row[column], -row[0], *row[1:]) for row in inside.tolist())
+    keys = sorted((-sign * row[column], -row[0], *row[1:4]) for row in inside.tolist())
     keys = [key for key in keys if key <= keys[min(k, len(keys)) - 1]]
-    assert [(-sign * row[column], -row[0], *row[1:]) for row in found.paths.figures.tolist()] == keys
+    assert [(-sign * row[column], -row[0], *row[1:4]) for row in found.paths.figures.tolist()] == keys
     assert len(set(map(tuple, found.paths.cells.tolist()))) == len(keys)
     assert found.bound == (objective.of_paths(found.paths)[-1] if len(keys) >= k else -np.inf)
 
@@ -132,7 +132,7 @@ def test_a_join_lists_all_paths_inside(query: tuple[StageTables, list[Band]]) ->
     assert sorted(found.figures.tolist()) == sorted(figures[inside].tolist())
 
 
-@given(bounded(), st.integers(0, 3), st.sampled_from([1, -1]), st.integers(1, 5), st.booleans())
+@given(bounded(), st.integers(0, 4), st.sampled_from([1, -1]), st.integers(1, 5), st.booleans())
 def test_the_best_of_a_join_equal_brute_force(
     query: tuple[StageTables, list[Band]], column: int, sign: int, k: int, known: bool
 ) -> None:
@@ -181,27 +181,41 @@ def test_a_limit_knows_the_grid_of_values() -> None:
     assert CountTable.of(graph, [between], 10).count == 0
 
 
-@given(bounded(), st.integers(1, 3))
-def test_the_front_equals_brute_force(query: tuple[StageTables, list[Band]], cost: int) -> None:
+def mass_against(cost: int) -> Objective:
+    """The largest NN-Mass, with ties as in a front against a cost."""
+    return Objective(0, 1, ((cost, -1), *((column, -1) for column in (1, 3) if column != cost)))
+
+
+SCORES = st.sampled_from([(0, 1), (0, -1), (4, 1), (4, -1), (2, 1)])
+"""The column of a score, and the sign of better values."""
+
+
+@examples(40, 1000)
+@given(bounded(), SCORES, st.sampled_from([1, 3]))
+def test_the_front_equals_brute_force(
+    query: tuple[StageTables, list[Band]], score: tuple[int, int], cost: int
+) -> None:
     tables, bands = query
     graph = Graph.of(tables)
-    found = front(graph, cost, limits_of(graph, bands))
+    (column, sign), others = score, [column for column in (1, 3) if column != cost]
+    ties = ((cost, -1), *(((0, 1),) if column else ()), *((other, -1) for other in others))
+    found = front(graph, Objective(column, sign, ties), cost, limits_of(graph, bands))
     _, figures = everything(tables)
-    points = set(map(tuple, figures[meets(figures, bands)][:, [0, cost]].tolist()))
-    unbeaten = [
-        (mass, least)
-        for mass, least in points
-        if not any(m >= mass and c <= least and (m, c) != (mass, least) for m, c in points)
-    ]
+    inside = figures[meets(figures, bands)].tolist()
+    ranked = sorted(
+        (row[cost], -sign * row[column], -row[0] * bool(column), *(row[other] for other in others))
+        for row in inside
+    )
+    expected: list[tuple[int, ...]] = []
+    for key in ranked:
+        if not expected or key[1] < expected[-1][1] or key == expected[-1]:
+            expected.append(key)
     assert found.gap == 0
-    others = [column for column in (1, 3) if column != cost]
-    inside = figures[meets(figures, bands)]
-    members = []
-    for mass, least in sorted(unbeaten, key=lambda point: point[1]):
-        equal = inside[(inside[:, 0] == mass) & (inside[:, cost] == least)][:, others].tolist()
-        members += [(mass, least, *min(equal))] * equal.count(min(equal))
-    assert [tuple(row) for row in found.paths.figures[:, [0, cost, *others]].tolist()] == members
-    assert len(set(map(tuple, found.paths.cells.tolist()))) == len(members)
+    assert [
+        (row[cost], -sign * row[column], -row[0] * bool(column), *(row[other] for other in others))
+        for row in found.paths.figures.tolist()
+    ] == expected
+    assert len(set(map(tuple, found.paths.cells.tolist()))) == len(expected)
 
 
 @examples(10, 100)
@@ -210,10 +224,10 @@ def test_the_gap_of_a_front_holds_with_little_room(
     tables: StageTables, cost: int, rooms: tuple[int, ...]
 ) -> None:
     graph = Graph.of(tables)
-    whole = front(graph, cost, []).paths.figures
+    whole = front(graph, mass_against(cost), cost, []).paths.figures
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pareto, "_ROOMS", rooms)
-        found = front(graph, cost, [])
+        found = front(graph, mass_against(cost), cost, [])
     for mass, least in whole[:, [0, cost]].tolist():
         cheaper = found.paths.figures[found.paths.figures[:, cost] <= least]
         assert cheaper[:, 0].max() * (1 + found.gap) >= mass or found.gap == np.inf
@@ -290,7 +304,7 @@ def test_samples_are_uniform(query: tuple[StageTables, list[Band]], levels: int)
 
 def plain_table(masses: list[int], costs: list[int], column: int) -> StageTable:
     """A stage with one state: one cell per option."""
-    figures = np.zeros((len(masses), 4), np.int64)
+    figures = np.zeros((len(masses), len(FIGURES)), np.int64)
     figures[:, 0], figures[:, 1] = masses, costs
     cells = np.arange(len(masses))
     return StageTable(1, (column,), (len(cells),), figures, np.zeros_like(cells), cells)
@@ -316,7 +330,7 @@ def test_an_unproven_end_of_a_front_increases_the_gap(monkeypatch: pytest.Monkey
     graph = Graph.of(StageTables((plain_table(list(range(100)), list(range(100)), 0),)))
     whole = best(graph, Objective(0), [])
     monkeypatch.setattr(pareto, "best", lambda *a, **b: Optimum(whole.paths, 200.0))
-    assert front(graph, 1, []).gap > 1
+    assert front(graph, mass_against(1), 1, []).gap > 1
 
 
 def test_counts_without_limits_and_at_the_maximum() -> None:

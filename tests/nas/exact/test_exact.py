@@ -16,8 +16,9 @@ import search_spaces
 from nas import exact, score
 from nas.exact.feasible_set import CountTable
 from nas.exact.graph import limits
-from nas.exact.problem import Problem, front_against, inside_of, proven_best, proven_front
+from nas.exact.problem import Problem, inside_of, proven_best, proven_front
 from nas.query import COSTS, Query, parse_budget
+from nas.query import front as front_of
 from nas.ranking import figures_of, ranked
 from nas.tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space
@@ -27,10 +28,10 @@ FIGURES = ["nn_mass", "flops", "macs", "params"]
 
 
 @st.composite
-def small_spaces(draw: st.DrawFn) -> Space:
-    """A registered space with a few options per choice; at most a few thousand architectures."""
+def small_spaces(draw: st.DrawFn, room: int = 2000) -> Space:
+    """A registered space with a few options per choice; at most about `room` architectures."""
     space = search_spaces.get(draw(st.sampled_from(search_spaces.names())))
-    room, choices = 2000, {}
+    choices = {}
     for name, options in space.choices.items():
         kept = draw(st.sets(st.sampled_from(options), min_size=1, max_size=max(1, min(3, room))))
         choices[name] = tuple(option for option in options if option in kept)
@@ -266,7 +267,7 @@ def test_narrow_bands_on_two_costs_are_enumerated() -> None:
     best = proven_best(problem, 3)
     assert best.gap == 0 and best.values == sorted(best.values, reverse=True)
     assert score(str(problem.space.of_options(best.population[0])))["nn_mass"] == best.values[0]
-    front = front_against(problem, "params")
+    front = proven_front(replace(problem, goal=front_of("params", problem.goal.bounds)))
     assert front.gap == 0 and front.values[-1] == best.values[0]
 
 
@@ -287,7 +288,7 @@ def test_narrow_bands_of_a_large_space() -> None:
     best = proven_best(problem, inside.count + 1)
     assert len(best.values) == inside.count and best.gap == 0
     assert set(best.values) >= set(every["nn_mass"].tolist()) and best.values[0] == every["nn_mass"].max()
-    front = front_against(problem, "params")
+    front = proven_front(replace(problem, goal=front_of("params", problem.goal.bounds)))
     assert front.gap == 0 and front.values[-1] == best.values[0]
 
 
