@@ -61,12 +61,14 @@ def tabular(
     from nas.query import as_text
     from nas.tabular.request import TabularRequest
     from nas.tabular.session import Session
-    from search_spaces.errors import checked_kind, checked_path
+    from search_spaces.errors import RequestError, checked_kind, checked_path
 
     checked_kind("benchmark", benchmark, str, "the name of a benchmark")
     checked_path("data", data)
     if caps is not None:
         checked_kind("caps", caps, (list, tuple), "a list of caps")
+        if not caps:
+            raise RequestError("caps is empty, expected a list of caps; give one, or leave it out")
     if "image_folder" in values:
         checked_path("image_folder", values["image_folder"])
         values["image_folder"] = str(values["image_folder"])

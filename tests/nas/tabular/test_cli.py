@@ -99,6 +99,8 @@ def test_wrong_requests(tmp_path: Path, data: Path, capsys: pytest.CaptureFixtur
         nas.tabular("x", data)
     with pytest.raises(TypeError, match="caps is '300M', expected a list of caps"):
         nas.tabular("accel-nasbench", data, caps="300M")
+    with pytest.raises(RequestError, match="caps is empty"):
+        nas.tabular("accel-nasbench", data, caps=[])
 
 
 def test_nothing_is_written_of_a_request_that_fails(
