@@ -141,6 +141,7 @@ def test_a_run_is_resumed_as_it_was(
     few = {**FEW, "image_size": None, "dataset": "folder", "image_folder": colours, "measure": ["naswot"]}
     nas.tabular("nasbench-macro", few_networks, sample=40, out=run, **few)
     before = (run / "scores.csv").read_bytes()
+    capsys.readouterr()  # a slow machine prints progress
     resume = ["--resume", str(run)]
     for words, refusal in (
         (["--score-batch", "8"], "leave out what differs: --score-batch"),
