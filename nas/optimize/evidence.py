@@ -50,7 +50,7 @@ _SMALLER_IMAGES = (
     _Range(160e6, 192, "0.5 to 1.7"),
     _Range(231e6, 192, "0.6 to 0.7"),
 )
-"""Without a gain, no width of `mobilenet` fits at 224 pixels."""
+"""Without a gain, MobileNetV2 fits at no width with 224 pixels."""
 
 
 def smaller_images(space: Space, bounds: Sequence[Bound]) -> str | None:
@@ -67,7 +67,9 @@ def smaller_images(space: Space, bounds: Sequence[Bound]) -> str | None:
     for most, side, gain in _SMALLER_IMAGES:
         if caps[0] <= most:
             gains = (
-                f"MobileNetV2 gains {gain} points at equal FLOPs" if gain else "no width fits at 224 pixels"
+                f"MobileNetV2 gains {gain} points at equal FLOPs"
+                if gain
+                else "at 224 pixels MobileNetV2 fits at no width"
             )
             return (
                 f"At this budget smaller images are better on ImageNet: {gains}. Add --fix resolution={side}"

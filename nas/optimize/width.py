@@ -41,7 +41,7 @@ class KeptWidth:
         reason = (
             f"the largest at which {self.chosen.name} does not exceed the budget"
             if self.fits
-            else f"the smallest; {self.chosen.name} exceeds the budget at every width"
+            else f"the smallest of {self.chosen.name}, which exceeds the budget at every width"
         )
         return f"Base width: {self.written}, {reason}. --across-widths searches all widths."
 

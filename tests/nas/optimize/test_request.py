@@ -158,7 +158,7 @@ def test_small_budgets_get_advice_on_the_resolution() -> None:
     assert advice(budgets={"flops": "400M"}) is None
     assert advice(budgets={"params": "2M"}) is None
     assert advice(space="resnet") is None
-    with pytest.raises(RequestError, match=r"no width fits at 224 pixels\. Add --fix resolution=128"):
+    with pytest.raises(RequestError, match=r"MobileNetV2 fits at no width\. Add --fix resolution=128"):
         search("mobilenet", flops="50M")
     assert search("mobilenet", flops="50M", fix={"resolution": 128}, trials=20, top=0).attrs["advice"] is None
 
