@@ -119,7 +119,18 @@ class Problem:
         Raises:
             RequestError: The query is wrong, or no network meets its bounds.
         """
-        space, goal = query.resolve(space)
+        return cls.of_goal(*query.resolve(space), feasible)
+
+    @classmethod
+    def of_goal(cls, space: Space, goal: Goal, feasible: bool = True) -> Self:
+        """The problem of a space and a goal.
+
+        Args:
+            feasible: Whether to refuse bounds that no network meets.
+
+        Raises:
+            RequestError: No network meets the bounds.
+        """
         tables = StageTables.of(space, _sums(goal))
         graph = Graph.of(tables)
         few = check(space.name, graph, goal.bounds) if feasible else None

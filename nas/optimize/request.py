@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Self, get_args
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from nas import proxies
 from nas.columns import of_search
@@ -29,6 +30,19 @@ MEASURED_SAMPLER: Sampler = "tpe"
 """Defaults for measured scores, which are slow. In so few trials `nsga2` does not learn: its first population
 is random, and enqueued architectures are not part of it."""
 MOST_TRIALS = 1_000_000
+
+
+class _Resolved(NamedTuple):
+    """What a request means: the space with its pinned choices, the goal, and the base width to keep."""
+
+    whole: Space
+    goal: Goal
+    width: KeptWidth | None
+
+    @property
+    def space(self) -> Space:
+        """The space to search."""
+        return self.whole.fix(**self.width.chosen.base) if self.width else self.whole
 
 
 def defaults(score: str) -> tuple[Sampler, int]:
@@ -102,15 +116,23 @@ class Request(Query, Stored):
         Raises:
             RequestError: A part of the request is invalid.
         """
-        space, goal = super().resolve(space)
-        if kept := self.kept_width(space):
-            space = space.fix(**kept.chosen.base)
+        resolved = self._resolved if space is None else self._resolve(space)
+        return resolved.space, resolved.goal
+
+    @cached_property
+    def _resolved(self) -> _Resolved:
+        return self._resolve(None)
+
+    def _resolve(self, space: Space | None) -> _Resolved:
+        whole, goal = super().resolve(space)
         proxy = proxies.get(self.score)
         if proxy.closed_form and self.score_batch != BATCH:
             raise RequestError(
                 f"--score-batch {self.score_batch}: {self.score} uses no images; give another --score"
             )
-        return space, goal
+        everywhere = self.across_widths or self.like is not None or self.per_width is not None
+        keeps_one = proxy.one_width and not everywhere
+        return _Resolved(whole, goal, kept_width(whole, goal.bounds) if keeps_one else None)
 
     def problem(self) -> Problem:
         """The problem to solve.
@@ -118,44 +140,38 @@ class Request(Query, Stored):
         Raises:
             RequestError: A part of the request is invalid, or no network meets its bounds.
         """
-        self.resolve()
+        space, goal = self.resolve()
         try:
-            return Problem.of(self)
+            return Problem.of_goal(space, goal)
         except RequestError as error:
-            kept = self.kept_width()
-            if kept is None:
-                raise
-            raise RequestError(self._unmet(str(error), kept)) from None
+            raise RequestError(". ".join(filter(None, (self._unmet(error), self.advice)))) from None
 
-    def _unmet(self, text: str, kept: KeptWidth) -> str:
-        """The error of bounds that no network of the kept width meets, with the way out."""
+    def _unmet(self, error: RequestError) -> str:
+        """The error of bounds that no network meets, with the way out if it is the kept width."""
+        whole, goal, kept = self._resolved
+        if kept is None:
+            return str(error)
         try:
-            Problem.of(replace(self, across_widths=True))
-        except RequestError as error:
-            return f"{error}. {self.advice}" if self.advice else str(error)
-        return f"{text}, at {kept.written}; --across-widths searches all"
+            Problem.of_goal(whole, goal)
+        except RequestError as error_of_all:
+            return str(error_of_all)
+        return f"{error}, at {kept.written}; --across-widths searches all"
 
     @property
     def advice(self) -> str | None:
         """Advice on the resolution, if the budget is small and the resolution is not given."""
         if "resolution" in self.fix:
             return None
-        return smaller_images(Query.resolve(self)[0], self.bounds())
+        return smaller_images(self._resolved.whole, self.bounds())
 
-    def kept_width(self, space: Space | None = None) -> KeptWidth | None:
+    @property
+    def kept_width(self) -> KeptWidth | None:
         """The base width that the search keeps; None if it searches all that --fix leaves.
-
-        Args:
-            space: The space with its pinned choices, if known.
 
         Raises:
             RequestError: A part of the request is invalid.
         """
-        everywhere = self.across_widths or self.like is not None or self.per_width is not None
-        if everywhere or not proxies.get(self.score).one_width:
-            return None
-        space = space or super().resolve()[0]
-        return kept_width(space, self.bounds())
+        return self._resolved.width
 
     @classmethod
     def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -183,5 +199,4 @@ class Request(Query, Stored):
         """The evidence on the top-ranked network; None unless the goal is the largest NN-Mass."""
         if self.score != DEFAULT_SCORE or self.like is not None or self.pareto is not None:
             return None
-        space, _ = super().resolve()
-        return evidence(space, self.kept_width(space))
+        return evidence(self._resolved.whole, self.kept_width)

@@ -63,7 +63,7 @@ class Run:
         self.problem = problem
         self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
         self.scores = Scores.of(request)
-        self.width, self.evidence = request.kept_width(), request.evidence
+        self.width, self.evidence = request.kept_width, request.evidence
         self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
         self.finished = folder is not None and folder.holds(request)
         self._verified: set[str] = set()

@@ -31,7 +31,7 @@ def test_every_space_with_a_base_width_has_baselines() -> None:
 
 @given(st.integers(60_000_000, 700_000_000))
 def test_the_kept_width_is_the_largest_at_which_mobilenet_v2_fits(cap: int) -> None:
-    kept = Request("mobilenet", {"flops": str(cap)}).kept_width()
+    kept = Request("mobilenet", {"flops": str(cap)}).kept_width
     assert kept is not None
     fits = [w for w in WIDTHS if score(search_spaces.MobileNet(width_mult=w))["flops"] <= cap]
     assert kept.fits == bool(fits)
@@ -55,15 +55,15 @@ def test_the_kept_width_is_the_largest_at_which_mobilenet_v2_fits(cap: int) -> N
     ids=str,
 )
 def test_these_requests_keep_no_width(request_: Request) -> None:
-    assert request_.kept_width() is None
+    assert request_.kept_width is None
 
 
 def test_all_caps_decide_and_pinned_choices_stay() -> None:
-    both = Request("mobilenet", {"flops": "400M", "params": "3.6M"}).kept_width()
+    both = Request("mobilenet", {"flops": "400M", "params": "3.6M"}).kept_width
     assert both and both.chosen.base == {"width_mult": 1.0}
-    deep = Request("resnet", {"flops": "2G"}, fix={"block": "bottleneck"}).kept_width()
+    deep = Request("resnet", {"flops": "2G"}, fix={"block": "bottleneck"}).kept_width
     assert deep and deep.chosen.base == {"block": "bottleneck", "width_per_group": 32}
-    wide = Request("mobilenet-wide", {"flops": "320M"}).kept_width()
+    wide = Request("mobilenet-wide", {"flops": "320M"}).kept_width
     assert wide and "widths 16-24-32-64-96-160-320, the largest" in wide.sentence()
 
 
@@ -80,13 +80,13 @@ def test_a_table_names_the_kept_width_and_holds_its_baseline() -> None:
 
 def test_a_baseline_keeps_its_words() -> None:
     """A ResNet-50 of basic blocks is none: it decides no width, and no line names it."""
-    shallow = Request("resnet", {"flops": "2.2G"}, fix={"block": "basic"}).kept_width()
+    shallow = Request("resnet", {"flops": "2.2G"}, fix={"block": "basic"}).kept_width
     assert shallow and shallow.chosen.base == {"block": "basic", "width_per_group": 64}
     assert "at which resnet18 does not exceed" in shallow.sentence()
-    deep = Request("resnet", {"flops": "2.5G"}, fix={"block": "bottleneck"}).kept_width()
+    deep = Request("resnet", {"flops": "2.5G"}, fix={"block": "bottleneck"}).kept_width
     assert deep and deep.chosen.base == {"block": "bottleneck", "width_per_group": 32}
     assert "at which resnet50 does not exceed" in deep.sentence()
-    plain = Request("densenet", {"flops": "400M"}, fix={"op": "conv3x3"}).kept_width()
+    plain = Request("densenet", {"flops": "400M"}, fix={"op": "conv3x3"}).kept_width
     assert plain and plain.chosen.name == "cells_13"
 
 
@@ -101,6 +101,16 @@ def test_a_cap_below_the_kept_width_names_what_the_space_has() -> None:
     with pytest.raises(RequestError, match=r"at widths 8-16-.*; --across-widths searches all"):
         Request("mobilenet-wide", {"flops": "60M"}).problem()
     assert Request("mobilenet-wide", {"flops": "60M"}, across_widths=True).problem()
+
+
+@pytest.mark.parametrize(("flops", "across", "side"), [("60M", False, 160), ("50M", True, 128)])
+def test_a_cap_below_all_networks_gets_advice_on_the_resolution(flops: str, across: bool, side: int) -> None:
+    with pytest.raises(RequestError) as refused:
+        Request("mobilenet-wide", {"flops": flops}, across_widths=across).problem()
+    assert ("--across-widths searches all" in str(refused.value)) != across
+    assert f"Add --fix resolution={side}" in str(refused.value)
+    smaller = Request("mobilenet-wide", {"flops": flops}, fix={"resolution": side}, across_widths=across)
+    assert smaller.problem()
 
 
 @pytest.mark.parametrize("flops", ["40M", "900000001:900000003"])
