@@ -94,7 +94,6 @@ def _parser() -> Parser:
 def _search(
     run: Run, options: argparse.Namespace, verifier: FvcoreVerifier, interrupted: Callable[[], bool]
 ) -> int:
-    assert run.folder is not None
     run.prove(options.top)
     # Proven rows are final: they are shown, and verified by fvcore, while Optuna explores.
     early = run.proof is not None and run.proof.settles(options.top) and latency_config(options) is None
@@ -103,6 +102,33 @@ def _search(
         verifier.start(shown.to_dict("records"))
         if options.format == "table":
             _print_rows(run, shown)
+    _explore(run, options, interrupted)
+    if not interrupted():
+        if not early:
+            verifier.start(_shown(run, options).to_dict("records"))
+        _verify(run, verifier, interrupted)
+    verifier.stop()  # before the plot: torch and matplotlib together need more memory
+    if not interrupted():
+        run.draw(options.top)
+    if not run.finished:
+        run.add_seconds("total", time.perf_counter() - _STARTED)
+    if interrupted():
+        return _stop(run)
+    run.finish(run.best(options.top))
+    _print_result(run, options, with_rows=not early)
+    return DONE
+
+
+def _shown(run: Run, options: argparse.Namespace) -> pd.DataFrame:
+    """The rows to show and verify: the first candidates, and except for CSV the references."""
+    import pandas as pd
+
+    tables = [run.best(options.top), *([] if options.format == "csv" else [run.compared])]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _explore(run: Run, options: argparse.Namespace, interrupted: Callable[[], bool]) -> None:
+    """Run the trials, and measure latencies if requested."""
     with run.measured("import"):
         trials = run.trials  # imports Optuna
     with progress("searching", run.request.trials, trials) as advance:
@@ -110,36 +136,25 @@ def _search(
     if not interrupted() and (latency := latency_config(options)):
         with progress("measuring", options.top + len(run.compared)) as advance:
             run.measure(latency, options.top, interrupted, advance)
-    if not interrupted():
-        if not early:
-            shown = _shown(run, options)
-            verifier.start(shown.to_dict("records"))
-        _ = run.meeting
-        with run.measured("recount"):
-            for _ in verifier.verify():
-                if interrupted():
-                    break
-    verifier.stop()  # before the plot: torch and matplotlib together need more memory
-    if not interrupted():
-        run.draw(options.top)
-    if not run.finished:
-        run.add_seconds("total", time.perf_counter() - _STARTED)
-    if interrupted():
-        run.stop()
-        done = f"{run.trials:,} of {run.request.trials:,} trials"
-        print(f"interrupted after {done}; {len(run.found):,} architectures are kept", file=sys.stderr)
-        print(f"go on with: {run.folder.resume}", file=sys.stderr)
-        return INTERRUPTED
-    run.finish(run.best(options.top))
-    if options.format == "table":
-        if not early:
-            _print_rows(run, _shown(run, options))
-        _print_notes(run, options)
-    elif options.format == "json":
-        _print_json(run, options)
-    else:
-        _print_csv(run, options)
-    return DONE
+
+
+def _verify(run: Run, verifier: FvcoreVerifier, interrupted: Callable[[], bool]) -> None:
+    """Wait until all rows are verified; count the networks inside the bounds meanwhile."""
+    _ = run.meeting
+    with run.measured("recount"):
+        for _ in verifier.verify():
+            if interrupted():
+                break
+
+
+def _stop(run: Run) -> int:
+    """Save an interrupted run, and print how to resume it."""
+    assert run.folder is not None
+    run.stop()
+    done = f"{run.trials:,} of {run.request.trials:,} trials"
+    print(f"interrupted after {done}; {len(run.found):,} architectures are kept", file=sys.stderr)
+    print(f"go on with: {run.folder.resume}", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _request(options: argparse.Namespace) -> Request:
@@ -171,12 +186,20 @@ def _resumed(request: Request, options: argparse.Namespace) -> Request:
     return replace(request, trials=trials)
 
 
-def _shown(run: Run, options: argparse.Namespace) -> pd.DataFrame:
-    """The rows to show and verify: the first candidates, and except for CSV the references."""
-    import pandas as pd
+def _print_result(run: Run, options: argparse.Namespace, with_rows: bool) -> None:
+    """Print the result of a finished run.
 
-    tables = [run.best(options.top), *([] if options.format == "csv" else [run.compared])]
-    return pd.concat(tables, ignore_index=True)
+    Args:
+        with_rows: Whether a table of the terminal is still to be printed, above its notes.
+    """
+    if options.format == "json":
+        _print_json(run, options)
+    elif options.format == "csv":
+        _print_csv(run, options)
+    else:
+        if with_rows:
+            _print_rows(run, _shown(run, options))
+        _print_notes(run, options)
 
 
 def _print_rows(run: Run, shown: pd.DataFrame) -> None:
