@@ -228,8 +228,8 @@ def _print_notes(run: Run, options: argparse.Namespace) -> None:
     _print(run.sentence(len(best)))
     if not run.goal.bounds and run.request.score == DEFAULT_SCORE and not run.request.pareto:
         _print("No budget was given, so these are the largest networks of the space; add --flops 400M.")
-    elif evidence := run.evidence:
-        _print(evidence)
+    if run.evidence:
+        _print(run.evidence)
     if advice := run.request.advice:
         _print(advice)
     if run.request.pareto:
@@ -285,8 +285,8 @@ def _print_csv(run: Run, options: argparse.Namespace) -> None:
     best = run.best(options.top)
     show(best, "csv")
     width = run.width and run.width.sentence()
-    notes = (width, run.sentence(len(best)), run.evidence, run.scores and run.scores.sentence())
-    for note in filter(None, notes):
+    proof, advice, scores = run.sentence(len(best)), run.request.advice, run.scores and run.scores.sentence()
+    for note in filter(None, (width, proof, run.evidence, advice, scores)):
         print(note, file=sys.stderr)
 
 

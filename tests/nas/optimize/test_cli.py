@@ -17,6 +17,7 @@ import pytest
 import search_spaces
 from nas import score
 from nas.optimize.cli import main
+from nas.optimize.request import Request
 from nas.optimize.study import Journal
 from tests.conftest import REPOSITORY, Begin, Command, environment, refused
 
@@ -439,6 +440,16 @@ def test_a_space_that_miscounts_stops_the_run(begin: Begin, tmp_path: Path) -> N
     assert done.returncode == 1
     assert "CountMismatchError" in done.stderr and "params is" in done.stderr
     assert "counted by fvcore" not in done.stdout
+
+
+def test_every_format_gives_the_evidence_without_a_budget_too(command: Command) -> None:
+    text = Request("mlp").evidence
+    assert text is not None
+    search = ("nas.search", "--space", "mlp", "--trials", "10", "--top", "1", "--format")
+    table, csv, json_ = (command(*search, form) for form in ("table", "csv", "json"))
+    assert text in " ".join(table.stdout.split()) and "No budget was given" in table.stdout
+    assert text in csv.stderr
+    assert json.loads(json_.stdout)["evidence"] == text
 
 
 def test_other_spaces_are_searched_without_a_budget(command: Command) -> None:
