@@ -93,7 +93,10 @@ class Range:
         Raises:
             argparse.ArgumentTypeError: One is none, lies outside, or is given twice.
         """
-        found = tuple(self.read(int, part) for part in text.split(","))
+        try:
+            found = tuple(self.read(int, part) for part in text.split(","))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentTypeError(f"{error}; join whole numbers by commas, as 1,4") from None
         if len(set(found)) < len(found):
             raise argparse.ArgumentTypeError(f"{shown(text)} repeats a number; give each once")
         return found

@@ -330,10 +330,15 @@ def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[st
         raise RequestError(f"{path} has no rows; {_EXPECTED}")
     if rows is not None and top is not None:
         raise RequestError("--top and --rows both choose rows; give one")
-    text, last = (f"--top {top}", top or 1) if rows is None else (f"row {max(rows)}", max(rows))
-    if not 1 <= last <= len(table) or (rows is not None and min(rows) < 1):
-        raise RequestError(f"{path} has rows 1 to {len(table)}, not {text}")
+    if top is not None and not 1 <= top <= len(table):
+        raise RequestError(f"--top {top}: {path} has rows 1 to {len(table)}; leave it out for all")
     selected = rows if rows is not None else range(1, (top or len(table)) + 1)
+    missing = [row for row in selected if not 1 <= row <= len(table)]
+    if missing:
+        raise RequestError(
+            f"--rows {missing[0]}: {path} has rows 1 to {len(table)}; choose from these, or leave it out for"
+            " all"
+        )
     return [str(table["arch"].iloc[row - 1]) for row in selected]
 
 

@@ -216,6 +216,10 @@ INVALID = {
         ["t.csv", "--rows", "1,x", "--dataset", "folder"],
         "'x' is not a whole number",
     ),
+    "a range of rows": (
+        ["t.csv", "--rows", "2-9999", "--dataset", "folder"],
+        "'2-9999' is not a whole number of at least 1; join whole numbers by commas, as 1,4",
+    ),
     "not downloaded": (["--arch", "mlp:mlp_8", "--dataset", "cifar10"], "add --download"),
     "not a run": (["--resume", "nowhere"], "nowhere is not the folder of a training"),
     "a size that is fixed": (
