@@ -126,10 +126,19 @@ class TabularRequest(Stored):
         Raises:
             RequestError: One is not a budget, or is a band.
         """
-        bounds = [parse_budget("caps", text) for text in self.caps.split(",")] if self.caps else []
-        if any(bound.least for bound in bounds):
-            raise RequestError(f"--caps {self.caps}: expected caps such as 300M,400M, not bands")
-        return tuple(sorted({float(bound.most) for bound in bounds}))
+        return tuple(sorted({self._cap(text) for text in self.caps.split(",")})) if self.caps else ()
+
+    def _cap(self, text: str) -> float:
+        try:
+            bound = parse_budget("caps", text)
+        except RequestError:
+            bound = None
+        if bound is None or bound.least:
+            raise RequestError(
+                f"--caps {shown(self.caps)}: {shown(text)} is not a cap; expected caps of FLOPs joined by"
+                " commas, as 300M,400M"
+            )
+        return bound.most
 
     def name(self) -> str:
         """A short name for the folder."""

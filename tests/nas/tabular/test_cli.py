@@ -87,8 +87,9 @@ def test_wrong_requests(tmp_path: Path, data: Path, capsys: pytest.CaptureFixtur
     ask = ["accel-nasbench", "--data", str(data)]
     assert "--data" in refused(main, ["accel-nasbench"], capsys)
     assert "did you mean tfslim" in refused(main, ["tf-slim", "--data", "x"], capsys)
-    assert "not bands" in refused(main, [*ask, "--caps", "300M:400M"], capsys)
-    assert "--caps x: expected a budget" in refused(main, [*ask, "--caps", "x"], capsys)
+    for caps, wrong in (("300M:400M", "300M:400M"), ("x", "x"), ("300M,,400M", ""), ("300M,380M:", "380M:")):
+        message = refused(main, [*ask, "--caps", caps], capsys)
+        assert f"--caps '{caps}': '{wrong}' is not a cap; expected caps of FLOPs" in message
     assert "did you mean every" in refused(main, [*ask, "--skips", "evry"], capsys)
     few = accel_nasbench(tmp_path / "few", mbconvs(5))
     assert "5 networks are too few" in refused(main, ["accel-nasbench", "--data", str(few)], capsys)
