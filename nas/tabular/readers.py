@@ -295,6 +295,9 @@ def own(path: Path) -> Published:
         done = table["status"] == "done"
         if not done.all():
             notes.append(f"{int((~done).sum()):,} rows without a finished training are left out.")
+        if len(done) and not done.any():
+            way = "finish them by nas train --resume"
+            raise RequestError(f"{path}: none of its {len(done):,} trainings is finished; {way}")
         table = table[done]
     _check_numbers(path, table, ("top1",))
 
@@ -327,7 +330,7 @@ def _numbers(path: Path, names: Sequence[str], others: Sequence[str] = ()) -> pd
 
 def _check_numbers(path: Path, table: pd.DataFrame, names: Iterable[str]) -> None:
     if table.empty:
-        raise RequestError(f"{path} has no rows")
+        raise RequestError(f"{path} has no rows; expected one for each network")
     for name in names:
         numbers = pd.to_numeric(table[name], errors="coerce")
         wrong = ~numbers.between(-math.inf, math.inf, inclusive="neither")

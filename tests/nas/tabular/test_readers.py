@@ -235,6 +235,7 @@ def test_a_wrong_table_of_ones_own(tmp_path: Path) -> None:
         ("arch,top1\nmobilenet:mobilenet_v2,70\nmobilenet:nn_mass_a,inf\n", r"own.csv, row 2: top1 is 'inf'"),
         ("arch\nmobilenet:mobilenet_v2\n", r"own.csv has no column top1; expected"),
         ("arch,top1\n", r"own.csv has no rows"),
+        ("arch,top1,status\nmlp:mlp_8,,interrupted\n", r"own.csv: none of its 1 trainings is finished"),
     ):
         path.write_text(text)
         with pytest.raises(RequestError, match=message):
