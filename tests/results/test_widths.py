@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import search_spaces
+from nas.optimize.width import kept_width
+from nas.query import Bound
 from search_spaces import MobileNet
 from tests.conftest import REPOSITORY
 from tests.results.scripts import PUBLISHED, published
@@ -78,6 +80,16 @@ def test_the_largest_width_that_meets_the_budget_is_kept(budget: float, side: in
     else:
         wider = [width for width in widths.WIDTHS if width > kept]
         assert meets(kept) and not any(map(meets, wider[:2]))
+
+
+@given(st.floats(20e6, 2e9), st.sampled_from((224, 192, 128)))
+def test_the_rule_is_that_of_a_search(budget: float, side: int) -> None:
+    space = search_spaces.get("mobilenet").fix(resolution=side)
+    of_search = kept_width(space, [Bound("flops", most=budget)])
+    kept = widths.kept_width(budget, side)
+    assert of_search and of_search.fits == (not np.isnan(kept))
+    if of_search.fits:
+        assert of_search.chosen.base["width_mult"] == min(kept, space.choices["width_mult"][-1])
 
 
 def test_widths_continue_those_of_the_space() -> None:
