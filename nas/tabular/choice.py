@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,12 +96,17 @@ class Judge:
         with np.errstate(invalid="ignore"):
             return percentiles / numbers, regrets / numbers
 
+    def near(self, cap: float) -> NDArray[np.bool_]:
+        """Which networks cost nearly the cap, and not more."""
+        near: NDArray[np.bool_] = (self.cost <= cap) & (self.cost >= (1 - NEAR) * cap)
+        return near
+
     def of_random(self, cap: float, best: Values) -> tuple[Values, Values]:
         """Expected percentile and regret of a random network that costs nearly the cap.
 
         The percentile is that of networks that have others of their cost.
         """
-        inside = np.flatnonzero((self.cost <= cap) & (self.cost >= (1 - NEAR) * cap))
+        inside = np.flatnonzero(self.near(cap))
         if len(inside) > _SAMPLE:
             inside = np.sort(np.random.default_rng(0).choice(inside, _SAMPLE, replace=False))
         weights = self.weights[inside]
@@ -139,45 +144,65 @@ def judged(
     """
     judge = Judge(table[cost].to_numpy(float), table["top1"].to_numpy(float), resamples)
     best = {cap: judge.best(cap) for cap in caps}
-    orders = {rule.name: _order(rule, table, cost) for rule in rules}
-    cheapest = [judge.cost[order].min() for order in orders.values() if len(order)]
-    shared = [cap for cap in caps if cap >= max((each for each in cheapest if each <= max(caps)), default=0)]
-    rows, means = [], []
-    for name, order in orders.items():
-        inside = {cap: order[judge.cost[order] <= cap] for cap in caps}
-        values = {
-            cap: {
-                value: each
-                for ending, count in (("", 1), ("_ten", TEN))
-                for value, each in zip(
-                    (f"percentile{ending}", f"regret{ending}"),
-                    judge.of_first(inside[cap], best[cap], count),
-                    strict=True,
-                )
-            }
-            for cap in caps
-            if len(inside[cap])
-        }
-        for cap, found in values.items():
-            chosen = table.iloc[int(inside[cap][0])]
-            facts = {"networks": len(inside[cap]), "arch": chosen["arch"], cost: chosen[cost]}
-            rows.append({"rule": name, "cap": cap, **facts, **_columns(found, resamples)})
-        mean = _mean([values[cap] for cap in shared if cap in values])
-        means.append({"rule": name, **_columns(mean, resamples)})
-    by_chance = {}
-    for cap in caps:
-        percentile, regret = judge.of_random(cap, best[cap])
-        found = {"percentile": percentile, "regret": regret}
-        by_chance[cap] = found | {f"{value}_ten": each for value, each in found.items()}
-        inside_cap = int(((judge.cost <= cap) & (judge.cost >= (1 - NEAR) * cap)).sum())
-        rows.append(
-            {"rule": RANDOM, "cap": cap, "networks": inside_cap, **_columns(by_chance[cap], resamples)}
-        )
-    mean = _mean([by_chance[cap] for cap in shared])
-    means.append({"rule": RANDOM, **_columns(mean, resamples)})
-    return pd.DataFrame(rows), pd.DataFrame(means).sort_values(
-        "percentile", ascending=False, ignore_index=True, kind="stable"
-    )
+    of_rules = [_of_rule(rule, judge, best, table, cost) for rule in rules]
+    shared = [cap for cap in caps if all(cap in each.values for each in of_rules if each.values)]
+    choices = [*of_rules, _of_random(judge, best)]
+    rows = pd.DataFrame([row for each in choices for row in each.rows(resamples)])
+    means = pd.DataFrame([each.mean(shared, resamples) for each in choices])
+    return rows, means.sort_values("percentile", ascending=False, ignore_index=True, kind="stable")
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """The choices of a rule under the caps under which it has one.
+
+    Attributes:
+        rule: Name of the rule.
+        facts: By cap, number of networks, arch and cost of the choice.
+        values: By cap, percentile and regret of the first network and of the first ten.
+    """
+
+    rule: str
+    facts: Mapping[float, Mapping[str, object]]
+    values: Mapping[float, Mapping[str, Values]]
+
+    def rows(self, resamples: Resamples) -> Iterator[dict[str, object]]:
+        """One row per cap."""
+        for cap, found in self.values.items():
+            yield {"rule": self.rule, "cap": cap, **self.facts[cap], **_columns(found, resamples)}
+
+    def mean(self, caps: Sequence[float], resamples: Resamples) -> dict[str, object]:
+        """The row of the means over those of some caps under which there is a choice."""
+        found = _mean([self.values[cap] for cap in caps if cap in self.values])
+        return {"rule": self.rule, **_columns(found, resamples)}
+
+
+def _of_rule(
+    rule: Rule, judge: Judge, best: Mapping[float, Values], table: pd.DataFrame, cost: str
+) -> _Choices:
+    order = _order(rule, table, cost)
+    facts, values = {}, {}
+    for cap, of_best in best.items():
+        inside = order[judge.cost[order] <= cap]
+        if len(inside):
+            chosen = table.iloc[int(inside[0])]
+            facts[cap] = {"networks": len(inside), "arch": chosen["arch"], cost: chosen[cost]}
+            values[cap] = _named(judge.of_first(inside, of_best, 1), judge.of_first(inside, of_best, TEN))
+    return _Choices(rule.name, facts, values)
+
+
+def _of_random(judge: Judge, best: Mapping[float, Values]) -> _Choices:
+    facts, values = {}, {}
+    for cap, of_best in best.items():
+        facts[cap] = {"networks": int(judge.near(cap).sum())}
+        one = judge.of_random(cap, of_best)
+        values[cap] = _named(one, one)
+    return _Choices(RANDOM, facts, values)
+
+
+def _named(first: tuple[Values, Values], ten: tuple[Values, Values]) -> dict[str, Values]:
+    """The columns of percentile and regret of a first network, and of the first ten."""
+    return dict(zip(("percentile", "regret", "percentile_ten", "regret_ten"), (*first, *ten), strict=True))
 
 
 def _order(rule: Rule, table: pd.DataFrame, cost: str) -> NDArray[np.intp]:
