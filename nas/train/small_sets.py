@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
+from urllib.error import URLError
 
 import numpy as np
 import torch
@@ -52,7 +56,8 @@ def small_set(name: str, folder: Path, train: bool, download: bool) -> SmallSet:
             base.__name__, (base,), {"mirrors": list(_MIRRORS[name])}
         )  # torchvision names the folder after the class
         try:
-            grey = kind(folder, train=train, download=download)
+            with _https_only():
+                grey = kind(folder, train=train, download=download)
         except (ValueError, LookupError, TypeError, AssertionError):
             place = folder / base.__name__
             raise RequestError(f"{place}: its files are damaged; delete it and add --download") from None
@@ -62,12 +67,36 @@ def small_set(name: str, folder: Path, train: bool, download: bool) -> SmallSet:
     return _cifar({"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name], folder, train, download)
 
 
+class _PlainHttpError(URLError):
+    """An address of plain http was refused."""
+
+
+class _PlainHttpRefused(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> NoReturn:
+        """Refuse the address."""
+        raise _PlainHttpError(f"{req.full_url} is not https")
+
+
+@contextmanager
+def _https_only() -> Iterator[None]:
+    """Refuse plain http during a block: torchvision tries it where a download over https fails."""
+    before = urllib.request._opener  # type: ignore[attr-defined]
+    urllib.request.install_opener(urllib.request.build_opener(_PlainHttpRefused))
+    try:
+        yield
+    except _PlainHttpError as refused:
+        raise refused.__context__ or refused from None
+    finally:
+        urllib.request.install_opener(before)
+
+
 def _cifar(kind: Any, folder: Path, train: bool, download: bool) -> SmallSet:
     """CIFAR without torchvision's constructor, whose unpickling could run code."""
     files = kind.__new__(kind)
     files.root = folder
     if download:
-        files.download()
+        with _https_only():
+            files.download()
     if not files._check_integrity():
         raise RuntimeError("data set not found, or its files are damaged")
     place = folder / kind.base_folder

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import pickle
+import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.error import URLError
 
 import numpy as np
@@ -12,7 +15,7 @@ import pytest
 import torch
 
 from nas.train.data import load
-from nas.train.small_sets import plain_pickle
+from nas.train.small_sets import _MIRRORS, plain_pickle
 from search_spaces import RequestError
 
 
@@ -90,6 +93,32 @@ def test_downloads_use_https_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(RequestError, match=f"^{name} in .*: the download failed, or .*; try again"):
             load(name, tmp_path / name, download=True)
     assert len(tried) == 5 and all(url.startswith("https://") for url in tried)
+
+
+def test_a_failed_download_is_not_tried_over_plain_http(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a download fails torchvision replaces https by http, here at a server that speaks http only."""
+    reached: list[str] = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            reached.append(self.path)
+            self.send_error(404)
+
+    before = urllib.request._opener  # type: ignore[attr-defined]
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"https://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("torchvision.datasets.utils._get_redirect_url", lambda url, **given: url)
+        monkeypatch.setattr("torchvision.datasets.CIFAR10.url", f"{address}/cifar-10-python.tar.gz")
+        monkeypatch.setitem(_MIRRORS, "mnist", (f"{address}/mnist/",))
+        with pytest.raises(RequestError, match=r"cifar10 in .*: the download failed \(.*SSL"):
+            load("cifar10", tmp_path, download=True)
+        with pytest.raises(RequestError, match=r"mnist in .*: the download failed"):
+            load("mnist", tmp_path, download=True)
+        server.shutdown()
+    assert not reached and urllib.request._opener is before  # type: ignore[attr-defined]
 
 
 def test_a_missing_data_set_is_refused(tmp_path: Path) -> None:
