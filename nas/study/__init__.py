@@ -128,7 +128,7 @@ def study(
     request.check_data(study_request.order, hardware)
     with interruptions() as interrupted, session.preserve_threads(), ExitStack() as held:
         prepared = Session.prepared(study_request, hardware).without_duplicates()
-        prepared.check()
+        prepared.print_note()
         folder = prepared.created(None if out is None else Path(out))
         held.enter_context(folder.locked())
         ended = prepared.train(folder, interrupted)

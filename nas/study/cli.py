@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             session = Session.prepared(folder.request if folder else _request(options), hardware_of(options))
             if not folder:
                 session = session.without_duplicates()
-            session.check()
+            session.print_note()
             if options.plan:
                 _show_plan(session, latency, options.threads)
                 return DONE

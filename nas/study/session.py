@@ -101,7 +101,7 @@ class Session:
         """Find the devices and load the data.
 
         Raises:
-            RequestError: A device or the data set is missing.
+            RequestError: A device or the data set is missing, or a batch is larger than the training set.
         """
         from nas.train.distributed import ALONE
 
@@ -109,16 +109,10 @@ class Session:
         devices = parallel_devices(hardware.parallel, device, ALONE)
         return cls(request, hardware, device, devices, load_data(request.order, hardware, ALONE))
 
-    def check(self) -> None:
-        """Check the size of the training set, and print a note if networks are fitted to smaller images.
-
-        Raises:
-            RequestError: A batch is larger than the training set.
-        """
+    def print_note(self) -> None:
+        """Print a note if networks are fitted to smaller images."""
         from nas.train.data import resolution_note
-        from nas.train.distributed import ALONE
 
-        ALONE.check(self.request.order.values.batch_size, len(self.data.train))
         if note := resolution_note(self.request.order, self.data):
             print(f"note: {note}", file=sys.stderr)
 

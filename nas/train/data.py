@@ -144,6 +144,28 @@ class Data:
             kept[of_class[:count]] = True
         return replace(self, train=self.train.take(~kept), held_out=self.train.take(kept))
 
+    def cached(self, cache: Cache | None = None, quiet: bool = True) -> Data:
+        """The same data set; images in files are read into memory, or stay there.
+
+        Args:
+            cache: Where to keep them; by size if not given.
+            quiet: Show no progress on standard error.
+
+        Raises:
+            RequestError: An image cannot be read.
+        """
+        files = [part for part in (self.train, self.test, self.held_out) if isinstance(part, Files)]
+        size = sum(3 * part.side**2 * len(part) for part in files)
+        if not files or cache == "disk" or (cache is None and size > FITS_IN_MEMORY):
+            return self
+        shown = nullcontext(lambda: None) if quiet else progress("reading images", sum(map(len, files)))
+        try:
+            with shown as advance:
+                train, test, *held_out = (part.in_memory(advance) for part in files)
+        except DataError as error:
+            raise RequestError(str(error)) from None
+        return replace(self, train=train, test=test, held_out=next(iter(held_out), None))
+
     @cached_property
     def normalization(self) -> Normalization:
         """Mean and standard deviation of the training images, or of a random sample with a fixed seed."""
@@ -158,9 +180,16 @@ class Data:
 
 
 def load_for(
-    config: TrainConfig, download: bool = False, workers: int | None = None, quiet: bool = True
+    config: TrainConfig,
+    download: bool = False,
+    workers: int | None = None,
+    quiet: bool = True,
+    check: Callable[[int], None] = lambda images: None,
 ) -> Data:
     """The data set of a configuration, with its validation images held out; see `load`.
+
+    Args:
+        check: Called with the number of training images, before those of a folder are read.
 
     Raises:
         RequestError: The data set is missing or incomplete.
@@ -168,10 +197,10 @@ def load_for(
     cache, resized = config.cache, config.image_size or config.dataset == "imagenet"
     if cache is None and config.values.crop == "resized" and resized:
         cache = "disk"  # images in memory are cropped to their centre already
-    whole = load(
-        config.dataset, Path(config.data), download, config.image_size, config.images, cache, workers, quiet
-    )
-    return whole.hold_out(config.val_fraction, seed=0)
+    whole = _listed(config.dataset, Path(config.data), download, config.image_size, config.images, workers)
+    data = whole.hold_out(config.val_fraction, seed=0)
+    check(len(data.train))
+    return data.cached(cache, quiet)
 
 
 def load(
@@ -201,6 +230,13 @@ def load(
     Raises:
         RequestError: The data set is missing or incomplete.
     """
+    return _listed(name, folder, download, side, limit, workers).cached(cache, quiet)
+
+
+def _listed(
+    name: str, folder: Path, download: bool, side: int | None, limit: int | None, workers: int | None
+) -> Data:
+    """The data set that `load` gives, with the images of a folder in their files."""
     if name in NAMED:
         return _named(name, folder, download, limit)
     if name in GENERATED:
@@ -209,7 +245,7 @@ def load(
         side = side or _IMAGENET_SIDE
     short_side = side and round(side / (_IMAGENET_ZOOM if name == "imagenet" else 1))
     files = partial(_files, side=side, short_side=short_side, workers=workers or min(16, os.cpu_count() or 1))
-    return _from_folder(name, folder, files, limit, cache, quiet)
+    return _from_folder(name, folder, files, limit)
 
 
 def _shuffled(count: int, seed: int) -> Tensor:
@@ -244,14 +280,7 @@ def _why(error: Exception, download: bool) -> str:
     return f"{'the download failed' if download else 'it is not there'}, or its files are damaged"
 
 
-def _from_folder(
-    name: str,
-    folder: Path,
-    files: Callable[[ImageFolder], Files],
-    limit: int | None,
-    cache: Cache | None,
-    quiet: bool,
-) -> Data:
+def _from_folder(name: str, folder: Path, files: Callable[[ImageFolder], Files], limit: int | None) -> Data:
     test_folder = next((part for part in TEST_FOLDERS if (folder / part).is_dir()), TEST_FOLDERS[0])
     train, test = (_image_folder(folder, part) for part in ("train", test_folder))
     for missing in set(train.classes) ^ set(test.classes):
@@ -259,16 +288,7 @@ def _from_folder(
         raise RequestError(f"{folder}: class {missing!r} is in {has}/ and not in {lacks}/")
     if len(train.classes) < 2:
         raise RequestError(f"{folder} has one class, {train.classes[0]!r}; expected at least two")
-    found = [_limited(files(part), limit) for part in (train, test)]
-    size = sum(3 * part.side**2 * len(part) for part in found)
-    if cache == "disk" or (cache is None and size > FITS_IN_MEMORY):
-        return Data(name, tuple(train.classes), *found)
-    shown = nullcontext(lambda: None) if quiet else progress("reading images", sum(map(len, found)))
-    try:
-        with shown as advance:
-            return Data(name, tuple(train.classes), *(part.in_memory(advance) for part in found))
-    except DataError as error:
-        raise RequestError(str(error)) from None
+    return Data(name, tuple(train.classes), *(_limited(files(part), limit) for part in (train, test)))
 
 
 def _image_folder(folder: Path, part: str) -> ImageFolder:

@@ -76,7 +76,6 @@ class TrainRun:
     """
 
     def __init__(self, config: TrainConfig, data: Data, execution: Execution) -> None:
-        execution.processes.check(config.values.batch_size, len(data.train))
         self.config, self._execution, self.unsaved = config, execution, ""
         self._data = data
         self._chance = ChanceLevel.of(data)

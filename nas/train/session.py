@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,14 +156,19 @@ def _create_folder(config: TrainConfig, out: Path | None, processes: Processes) 
 
 
 def load_data(config: TrainConfig, hardware: Hardware, processes: Processes) -> Data:
-    """Load the data set; only the main process downloads it, before the others load it."""
+    """Load the data set; only the main process downloads it, before the others load it.
+
+    Raises:
+        RequestError: The data set is missing or incomplete, or too small for a batch.
+    """
     from nas.train.data import load_for
 
     workers = hardware.workers or max(min(16, os.cpu_count() or 1) // processes.count, 1)
     if hardware.download and processes.is_main:
         load_for(config, download=True, workers=workers)
     processes.broadcast(None)
-    return load_for(config, workers=workers, quiet=not processes.is_main)
+    check = partial(processes.check, config.values.batch_size)
+    return load_for(config, workers=workers, quiet=not processes.is_main, check=check)
 
 
 def choose_device(name: str | None) -> torch.device:

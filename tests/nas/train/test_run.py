@@ -19,13 +19,14 @@ import search_spaces
 from nas.train.cli import main
 from nas.train.config import TrainConfig
 from nas.train.data import Data, load_for
-from nas.train.distributed import Processes
+from nas.train.distributed import ALONE, Processes
 from nas.train.folder import TrainFolder
 from nas.train.images import Files
 from nas.train.loop import accuracy
 from nas.train.model import Checkpoint
 from nas.train.run import TrainRun, draw
 from nas.train.runtime import Execution
+from nas.train.session import Hardware, load_data
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, refused
 from tests.nas.test_runs import hold
@@ -388,10 +389,16 @@ def test_other_data_are_refused(images: Path, tmp_path: Path) -> None:
         run.run(TrainFolder.open(tmp_path / "run"))
 
 
-def test_a_batch_needs_images(images: Path) -> None:
-    config = make_config(images, "mlp:mlp_8", values=replace(PLAIN, batch_size=73))
+def test_a_batch_needs_images_which_are_counted_before_they_are_read(images: Path, tmp_path: Path) -> None:
+    shutil.copytree(images, tmp_path / "damaged")
+    (tmp_path / "damaged" / "train" / "red" / "001.png").write_bytes(b"not an image")
+    config = make_config(tmp_path / "damaged", "mlp:mlp_8", values=replace(PLAIN, batch_size=73))
     with pytest.raises(RequestError, match=r"expected 2 to 72; change it with --batch-size"):
-        TrainRun(config, load_for(config), EXECUTION)
+        load_data(config, Hardware(), ALONE)
+    with pytest.raises(RequestError, match="cannot be read as an image"):
+        load_data(replace(config, values=replace(PLAIN, batch_size=72)), Hardware(), ALONE)
+    with pytest.raises(RequestError, match=r"expected 2 to 36; change it with --batch-size"):
+        load_data(replace(config, val_fraction=0.5), Hardware(), ALONE)
     with pytest.raises(RequestError, match=r"batch 6 of 72 .* in 4 process\(es\): expected 8 to 72"):
         Processes(count=4).check(6, 72)
     with pytest.raises(RequestError, match="does not divide among 4 processes; try --batch-size 16"):
