@@ -1,4 +1,4 @@
-"""Arguments of public functions: a misspelt name gets the most similar one.
+"""Arguments of public functions: a misspelt name gets the most similar one, and errors name arguments.
 
 A package that uses it still catches Ctrl-C from its first import on: nothing slow is imported here.
 """
@@ -6,12 +6,19 @@ A package that uses it still catches Ctrl-C from its first import on: nothing sl
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+import re
+from collections.abc import Callable, Collection, Iterator
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from nas.options import Option
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_FLAG = re.compile(r"(?:^|(?<=[\s(]))(--[a-z]+(?:-[a-z]+)*)(?: (\w+=\w+(?:\.\w+)*))?")
+"""An option in a message, perhaps with NAME=VALUE."""
 
 
 def checked_arguments(function: Callable[P, R]) -> Callable[P, R]:
@@ -39,33 +46,75 @@ def takes_options(
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        parameters = inspect.signature(function).parameters.values()
-        listed = [one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        known = _Arguments(function, classes, exclude)
 
         @wraps(function)
         def called(*arguments: P.args, **options: P.kwargs) -> R:
             for name in options:
-                if name not in listed and name not in old_names:
-                    _check_further(function.__name__, name, listed, classes, exclude)
-            return function(*arguments, **options)
+                if name not in known.listed and name not in old_names:
+                    known.check(name)
+            try:
+                return function(*arguments, **options)
+            except ValueError as error:
+                from search_spaces import RequestError
+
+                if isinstance(error, RequestError):
+                    error.args = (known.named_in(str(error)),)
+                raise
 
         return called
 
     return decorate
 
 
-def _check_further(
-    function: str, name: str, listed: list[str], classes: tuple[str, ...], exclude: Collection[str]
-) -> None:
-    from pkgutil import resolve_name
+class _Arguments:
+    """The arguments of a function: the listed ones, and the options of dataclasses."""
 
-    from nas.options import options_of
-    from search_spaces.errors import did_you_mean
+    def __init__(
+        self, function: Callable[..., object], classes: Collection[str], exclude: Collection[str]
+    ) -> None:
+        self._name, self._classes, self._exclude = function.__name__, classes, exclude
+        parameters = inspect.signature(function).parameters.values()
+        self.listed = {
+            one.name: one.default for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD
+        }
 
-    kinds = [resolve_name(path) for path in classes]
-    # An option that is given by its keys, as budgets are by their costs, is among the listed ones.
-    further = [option for kind in kinds for option, each in options_of(kind).items() if not each.keys]
-    known = dict.fromkeys([*listed, *(option for option in further if option not in exclude)])
-    if name not in known:
-        hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
-        raise TypeError(f"{function}() has no argument {name}{hint}")
+    def _further(self) -> Iterator[Option]:
+        from nas.options import options_of
+
+        for kind in map(resolve_name, self._classes):
+            # An option that is given by its keys, as budgets are by their costs, is among the listed ones.
+            yield from (each for each in options_of(kind).values() if not each.keys)
+
+    def check(self, name: str) -> None:
+        """Check that an argument that is not listed is one of the options.
+
+        Raises:
+            TypeError: It is not.
+        """
+        from search_spaces.errors import did_you_mean
+
+        further = [each.name for each in self._further()]
+        known = dict.fromkeys([*self.listed, *(one for one in further if one not in self._exclude)])
+        if name not in known:
+            hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
+            raise TypeError(f"{self._name}() has no argument {name}{hint}")
+
+    def named_in(self, message: str) -> str:
+        """A message of a command, with arguments of the function for options of the command."""
+        from nas.values import assignment
+
+        defaults = {f"--{name.replace('_', '-')}": (name, default) for name, default in self.listed.items()}
+        further = (each for each in self._further() if each.name not in self._exclude)
+        defaults |= {flag: (each.name, each.default) for each in further for flag in each.flags}
+
+        def named(found: re.Match[str]) -> str:
+            flag, value = found.groups()
+            if flag not in defaults:
+                return found[0]
+            name, default = defaults[flag]
+            if value:
+                return f"{name}={dict([assignment(value)])}"
+            return f"{name}=True" if default is False else name
+
+        return _FLAG.sub(named, message)

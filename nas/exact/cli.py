@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +18,10 @@ from search_spaces import RequestError
 if TYPE_CHECKING:
     import pandas as pd
 
+_best, _estimate, _front, _sample = (
+    inspect.unwrap(each) for each in (exact.best, exact.estimate, exact.front, exact.sample)
+)
+"""The functions themselves, whose errors name options of the command."""
 _OF_LIKE = {"like", "minimize", "across_widths"}
 """Fields of a query that set another goal."""
 
@@ -28,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     space, pareto = query.pop("space"), query.pop("pareto", None)
     inside = {**query.pop("budgets", {}), **query}
     if not (pareto or options.sample or options.count):
-        table = exact.best(space, options.top or 10, **inside)
+        table = _best(space, options.top or 10, **inside)
         _print(table, options, _certainty(table, "is better than the last one"))
         return DONE
     if query.keys() & _OF_LIKE:
@@ -36,13 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "score" in query and not pareto:
         raise RequestError("--score ranks networks; leave out --count and --sample")
     if options.count:
-        count, rounding = exact.estimate(space, **inside)
+        count, rounding = _estimate(space, **inside)
         print(count if not rounding else f"about {count} (sums rounded by up to {100 * rounding:.1g}%)")
     elif pareto:
-        table = exact.front(space, pareto, **inside)
+        table = _front(space, pareto, **inside)
         _print(table, options, _certainty(table, "lies above the front"))
     else:
-        table = exact.sample(space, options.sample, options.seed, **inside)
+        table = _sample(space, options.sample, options.seed, **inside)
         _print(
             table, options, f"A uniform random sample of {len(table):,} of the networks inside the budgets."
         )

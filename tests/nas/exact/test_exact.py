@@ -190,7 +190,7 @@ def test_samples_of_a_real_space_are_uniform(levels: int) -> None:
         (lambda: exact.best("mlp", 0), "k is 0, expected a whole number of at least 1"),
         (lambda: exact.best("mlp", flops="abc"), "expected a budget"),
         (lambda: exact.best("mlp", flops="1"), "the smallest network of mlp has"),
-        (lambda: exact.best("mlp", minimize="flops"), "give --like as well"),
+        (lambda: exact.best("mlp", minimize="flops"), "give like as well"),
         (lambda: exact.front("mlp", "latency"), "'latency' is not a cost"),
         (lambda: exact.front("mlp", ""), "'' is not a cost"),
         (lambda: exact.best(None), "space is None, expected the name"),  # type: ignore[arg-type]

@@ -24,9 +24,9 @@ def test_the_tables_equal_those_of_the_folder(tmp_path: Path, capsys: pytest.Cap
 
 def test_an_invalid_request_creates_no_folder(tmp_path: Path) -> None:
     for given, message in (
-        ({}, "give --space, one of .*, or networks by --arch"),
-        ({"networks": "mlp:w8", "count": 3}, "--count describe a sample; add --space"),
-        ({"space": "mlp", "named_seeds": 3}, "give both, or --seeds"),
+        ({}, "give space, one of .*, or networks by --arch"),
+        ({"networks": "mlp:w8", "count": 3}, "count describe a sample; add space"),
+        ({"space": "mlp", "named_seeds": 3}, "give both, or seeds"),
         ({"networks": ["mlp:w8"]}, "expected at least 3 to correlate"),
     ):
         with pytest.raises(RequestError, match=message):
