@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -11,7 +12,19 @@ from hypothesis import HealthCheck, settings
 from nas import verify
 from tests.processes import PATIENCE, REPOSITORY, Begun, Server, environment, warm_recount
 
-__all__ = ["PATIENCE", "REPOSITORY", "Begin", "Begun", "Command", "environment", "examples", "refused"]
+__all__ = [
+    "PATIENCE",
+    "REPOSITORY",
+    "Begin",
+    "Begun",
+    "Command",
+    "environment",
+    "examples",
+    "number",
+    "refused",
+]
+
+T = TypeVar("T")
 
 # Few examples keep the suite quick; `make slow` runs the property tests again with many.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,9 +35,14 @@ settings.load_profile("few")
 verify.start_process = warm_recount
 
 
+def number(few: T, many: T) -> T:
+    """What applies in the current profile."""
+    return many if settings.get_current_profile_name() == "many" else few
+
+
 def examples(few: int, many: int) -> settings:
     """So many examples in each of the two profiles, for tests of which one takes long or says little."""
-    return settings(max_examples=many if settings.get_current_profile_name() == "many" else few)
+    return settings(max_examples=number(few, many))
 
 
 Begin = Callable[..., Begun]

@@ -101,9 +101,16 @@ def test_references_have_their_true_ranks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("space", "budget"), [("resnet", {}), ("mlp", {"params": "60K"}), ("densenet", {"flops": "20M"})]
+    ("space", "budget", "cost"),
+    [
+        ("resnet", {}, "flops"),
+        ("mlp", {"params": "60K"}, "flops"),
+        ("mlp", {"params": "60K"}, "params"),
+        ("densenet", {"flops": "20M"}, "params"),
+        pytest.param("resnet", {}, "params", marks=pytest.mark.slow),
+        pytest.param("densenet", {"flops": "20M"}, "flops", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("cost", ["flops", "params"])
 def test_front_marks_the_exact_front(space: str, budget: dict[str, str], cost: str) -> None:
     found = search(space, **budget, pareto=cost, across_widths=True, trials=200, sampler="random", top=0)  # type: ignore[arg-type]
     front = exact.front(space, cost, **budget)  # type: ignore[arg-type]

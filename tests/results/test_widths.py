@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import search_spaces
 from nas.optimize.width import kept_width
 from nas.query import Bound
 from search_spaces import MobileNet
-from tests.conftest import REPOSITORY
 from tests.results.scripts import PUBLISHED, published
 
 widths = published("widths")
@@ -167,18 +165,16 @@ def test_committed_resolutions_are_consistent(networks: pd.DataFrame) -> None:
     assert at_224["top1"].to_numpy() == pytest.approx(known, abs=1e-3)
 
 
-def test_the_script_reproduces_the_committed_table(tmp_path: Path) -> None:
+def test_the_script_reproduces_the_committed_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = at_equal_flops(tmp_path / "table.csv", 1)
-    script = str(PUBLISHED / "widths.py")
-    ran = subprocess.run(
-        [sys.executable, script, "--out", str(tmp_path / "out"), "--tfslim", str(table)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    arguments = ["--out", str(tmp_path / "out"), "--tfslim", str(table)]
+    monkeypatch.setattr(sys, "argv", ["widths.py", *arguments])
+    widths.main()
+    printed = capsys.readouterr().out
     for title in ("Deeper networks", "Resolutions at equal FLOPs", "The best resolution of each budget"):
-        assert title in ran.stdout
+        assert title in printed
     pd.testing.assert_frame_equal(
         pd.read_csv(tmp_path / "out" / "widths.csv"),
         pd.read_csv(PUBLISHED / "widths.csv"),

@@ -36,7 +36,7 @@ def test_weights_are_those_of_torchvision_at_any_width(width: float) -> None:
 def test_a_stem_of_stride_1_is_counted_exactly(name: str) -> None:
     space = small(search_spaces.get(name)).fix(stem_stride=1)
 
-    @examples(5, 50)
+    @examples(2, 50)
     @given(rows(space))
     def holds(row: tuple[int, ...]) -> None:
         made = space.of_options(row)

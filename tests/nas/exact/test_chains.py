@@ -190,7 +190,7 @@ SCORES = st.sampled_from([(0, 1), (0, -1), (4, 1), (4, -1), (2, 1)])
 """The column of a score, and the sign of better values."""
 
 
-@examples(40, 1000)
+@examples(20, 1000)
 @given(bounded(), SCORES, st.sampled_from([1, 3]))
 def test_the_front_equals_brute_force(
     query: tuple[StageTables, list[Band]], score: tuple[int, int], cost: int

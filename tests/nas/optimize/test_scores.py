@@ -117,8 +117,15 @@ def begun(wanted: Request, folder: Path | None) -> Run:
     return Run(wanted, Problem.of(wanted), folder and RunFolder.open(folder))
 
 
-@pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
-@pytest.mark.parametrize("stop", [50, BLOCK + 20])
+@pytest.mark.parametrize(
+    ("sampler", "stop"),
+    [
+        ("nsga2", 50),
+        ("nsga2", BLOCK + 20),
+        ("tpe", BLOCK + 20),
+        pytest.param("tpe", 50, marks=pytest.mark.slow),
+    ],
+)
 def test_a_stopped_search_goes_on_to_the_same_and_measures_nothing_again(
     tmp_path: Path, seen: Counter[str], stop: int, sampler: str
 ) -> None:

@@ -20,7 +20,8 @@ def correlation(table: pd.DataFrame) -> float:
     return abs(float(np.corrcoef(np.log(table["nn_mass"]), np.log(table["params"]))[0, 1]))
 
 
-def test_a_sample_of_pairs_has_pairs() -> None:
+def test_a_sample_of_pairs_has_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas.study.population._POOL", 1000)
     fix = {"width_mult": 2, "op": "conv3x3"}
     table = sampled("densenet", 10, "pairs", 0, {}, fix)
     small, large = table.iloc[::2].reset_index(), table.iloc[1::2].reset_index()

@@ -209,7 +209,10 @@ def test_few_networks_have_no_intervals(study: Path) -> None:
     assert json.loads((study / "run.json").read_text())["test_images"] == 24
 
 
-def test_a_report_without_selection_rules(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_without_selection_rules(
+    copy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nas.study.stats.RESAMPLES", 20)
     archs = ["torchvision:resnet18_r64_c2", *(f"mlp:w8_d{depth}_t4_i2_c2" for depth in range(3, 11))]
     trained = pd.DataFrame({"row": range(1, 10), "arch": archs, "top1": np.linspace(60, 95, 9)})
     trained = trained.assign(seconds=1.0, status="done", device="cpu", seed=0)

@@ -192,6 +192,7 @@ def test_every_space_trains(space: str, data: Data) -> None:
 
 def test_compiling_changes_no_result(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     """More networks than torch.compile takes of one class; with a compiler that takes no half minute each."""
+    monkeypatch.setattr("torch._dynamo.config.recompile_limit", 2)
     graphs = []
 
     def compiler(graph: torch.fx.GraphModule, inputs: object) -> torch.fx.GraphModule:
@@ -200,7 +201,7 @@ def test_compiling_changes_no_result(data: Data, monkeypatch: pytest.MonkeyPatch
 
     real = torch.compile
     monkeypatch.setattr(torch, "compile", lambda model: real(model, backend=compiler))
-    for depth in range(2, 12):
+    for depth in range(2, 6):
         mlp = fitted(MLP(depth=depth), data)
         made = Training(mlp, data, RECIPE, 0, CPU, compiling=True)
         assert made.forward.compiled and len(graphs) == depth - 1
