@@ -67,13 +67,11 @@ def kept_width(space: Space, bounds: Sequence[Bound]) -> KeptWidth | None:
     caps = [bound for bound in bounds if bound.figure in COSTS and bound.most < float("inf")]
     if not caps or all(len(space.choices[name]) == 1 for name in space.base):
         return None
-    by_size = sorted(space.scaled_baselines(), key=lambda scaled: float(scaled.network.figures().flops))
-    fitting = [scaled for scaled in by_size if _meets(scaled.network, caps)]
+    counted = [(scaled, scaled.network.figures()) for scaled in space.scaled_baselines()]
+    by_size = sorted(counted, key=lambda pair: float(pair[1].flops))
+    fitting = [
+        scaled for scaled, figures in by_size if all(getattr(figures, cap.figure) <= cap.most for cap in caps)
+    ]
     if fitting:
         return KeptWidth(fitting[-1], fits=True)
-    return KeptWidth(by_size[0], fits=False) if by_size else None
-
-
-def _meets(network: Architecture, caps: Sequence[Bound]) -> bool:
-    figures = network.figures()
-    return all(getattr(figures, cap.figure) <= cap.most for cap in caps)
+    return KeptWidth(by_size[0][0], fits=False) if by_size else None

@@ -221,7 +221,7 @@ def test_a_new_field_is_an_argument_of_the_function(
 ) -> None:
     with pytest.raises(TypeError, match="has no argument spice"):
         function(spice=3)
-    fields = {**options_of(kind), "spice": options_of(Cup)["size"]}
+    fields = {**options_of(kind), "spice": dataclasses.replace(options_of(Cup)["size"], name="spice")}
     monkeypatch.setattr("nas.options._options_of", lambda one: fields if one is kind else _options_of(one))
-    with pytest.raises((TypeError, RequestError), match=r"size is 3, expected|unexpected .*spice"):
+    with pytest.raises((TypeError, RequestError), match=r"spice is 3, expected|unexpected .*spice"):
         function(spice=3)
