@@ -106,10 +106,10 @@ def test_the_way_from_a_budget_to_a_file_works(
 ) -> None:
     """The commands of the README one after another, on images that are there and few."""
     (block,) = re.findall(r"## From a budget to a file\n+```sh\n(.*?)```", README.read_text(), re.DOTALL)
-    few = f"--dataset folder --data {images} --set epochs=1 batch=12"
-    block = block.replace("--dataset cifar10 --data data --download", few)
+    few = f"--epochs 1 --dataset folder --data {images} --batch-size 12"
+    block = block.replace("--epochs 5 --dataset cifar10 --data data --download", few)
     assert few in block
-    *commands, load = block.replace("--flops 10M", "--flops 10M --trials 50 --top 2").splitlines()
+    *commands, load = block.replace("--flops 50M", "--flops 50M --trials 50 --top 2").splitlines()
     for line in commands:
         _, name, *arguments = shlex.split(line)
         done = command(f"nas.{name}", *arguments)
