@@ -22,6 +22,7 @@ from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
 from search_spaces.cost import Column
 from search_spaces.errors import checked_kind, did_you_mean, printable, shortened, shown
+from search_spaces.spec import read_number
 
 Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
 """A budget as users write it: a string, a cap, or a band as a pair."""
@@ -40,10 +41,10 @@ _QUANTITY = re.compile(
 
 @dataclass(frozen=True)
 class Bound:
-    """A closed interval for NN-Mass or a cost.
+    """A closed interval for NN-Mass, a cost or a fitted score.
 
     Attributes:
-        figure: Name of the column: nn_mass, flops, macs or params.
+        figure: Name of the column: nn_mass, flops, macs, params, or a fitted score.
         least: Lower end, included.
         most: Upper end, included.
     """
@@ -53,11 +54,17 @@ class Bound:
     most: float = math.inf
 
     def __str__(self) -> str:
+        least, most = self._written(self.least), self._written(self.most)
         if math.isinf(self.most):
-            return f"{self.figure} at least {exactly(self.least)}"
+            return f"{self.figure} at least {least}"
         if self.least <= 0:
-            return f"{self.figure} at most {exactly(self.most)}"
-        return f"{self.figure} from {exactly(self.least)} to {exactly(self.most)}"
+            return f"{self.figure} at most {most}"
+        return f"{self.figure} from {least} to {most}"
+
+    def _written(self, end: float) -> str:
+        if math.isinf(end):
+            return ""
+        return exactly(end) if self.figure in (*COSTS, DEFAULT_SCORE) else f"{end:,.6g}"
 
     def meets(self, values: Any) -> Any:
         """Whether a value, or each value of a column, lies inside."""
@@ -249,6 +256,23 @@ def _pin(name: object, value: object) -> tuple[str, Value]:
     return str(name), str(value)
 
 
+def _in_unit(what: str, value: Value, unit: str) -> float:
+    """A value of a score, with or without its unit."""
+    text = str(value).strip()
+    number = text.removesuffix(unit).strip() if unit else text
+    try:
+        found = read_number(float, number)
+    except ValueError:
+        found = math.nan
+    if not math.isfinite(found):
+        raise RequestError(f"{what}: expected a number{f' of {unit}' if unit else ''}, such as 4{unit}")
+    return found
+
+
+def _fitted_names() -> str:
+    return f"{', '.join(proxies.shipped())}, and files of nas fit"
+
+
 def with_space(values: dict[str, Any]) -> dict[str, Any]:
     """The values of a query, which must name a space.
 
@@ -313,11 +337,24 @@ class Query:
     across_widths: bool = option(
         "search all base widths, although NN-Mass does not compare widths", default=False
     )
+    at_most: Mapping[str, Value] = option(
+        "cap of a fitted score, as latency-zcu102=4ms",
+        default=dict,
+        flags=("--max",),
+        metavar="SCORE=VALUE",
+    )
+    at_least: Mapping[str, Value] = option(
+        "floor of a fitted score, as throughput-a100=10000",
+        default=dict,
+        flags=("--min",),
+        metavar="SCORE=VALUE",
+    )
     pareto: str | None = option(
         "find the front of NN-Mass, or --score, against this cost", default=None, choices=COSTS
     )
     score: str = option(
-        "rank by this score, a sum over stages, such as root_params (list: docs/studies.md)",
+        "rank by this score, a sum over stages, such as root_params, or a file of nas fit (list:"
+        " docs/studies.md)",
         default=DEFAULT_SCORE,
         metavar="NAME",
     )
@@ -355,14 +392,42 @@ class Query:
         """
         space = (space or search_spaces.get(self.space)).fix(**self.fix)
         if self.like is None:
-            goal = front(self.pareto, self.bounds()) if self.pareto else maximum_mass(self.bounds())
+            bounds = (*self.bounds(), *self.limits(space))
+            goal = front(self.pareto, bounds) if self.pareto else maximum_mass(bounds)
             if self.score == DEFAULT_SCORE:
                 return space, goal
-            return space, goal.scored_by(self.score, proxies.get(self.score).more_is_better)
+            proxy = proxies.get(self.score)
+            if proxy.fitted:
+                proxy.fitted.check_family(space.architecture.family)
+            return space, goal.scored_by(proxy.name, proxy.more_is_better)
         example = self.example(space)
         if not self.across_widths:
             space = self._at_width_of(space, example.choices())
-        return space, cheapest(self.minimize or "flops", float(example.figures().nn_mass), self.bounds())
+        bounds = (*self.bounds(), *self.limits(space))
+        return space, cheapest(self.minimize or "flops", float(example.figures().nn_mass), bounds)
+
+    def limits(self, space: Space) -> tuple[Bound, ...]:
+        """The limits of fitted scores as bounds.
+
+        Raises:
+            RequestError: There is no such score, it is of another family, or a value is wrong.
+        """
+        found: dict[str, Bound] = {}
+        for flag, limits in (("--max", self.at_most), ("--min", self.at_least)):
+            for name, value in limits.items():
+                proxy = proxies.get(name)
+                if proxy.fitted is None:
+                    raise RequestError(f"{flag} {name} is not a fitted score; there are {_fitted_names()}")
+                proxy.fitted.check_family(space.architecture.family)
+                end = _in_unit(f"{flag} {name}={value}", value, proxy.fitted.unit)
+                bound = found.get(proxy.name, Bound(proxy.name, -math.inf))
+                found[proxy.name] = (
+                    replace(bound, most=end) if flag == "--max" else replace(bound, least=end)
+                )
+        for bound in found.values():
+            if bound.least > bound.most:
+                raise RequestError(f"--min {bound.figure}={bound.least:g} is above --max {bound.most:g}")
+        return tuple(found.values())
 
     def example(self, space: Space) -> Architecture:
         """The architecture that `like` names, with the constants of the space.

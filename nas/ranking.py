@@ -100,7 +100,7 @@ def references(
     table = pd.DataFrame(rows, columns=["name", "arch", *(one.name for one in tables.sums), *FIGURES])
     for column, values in _scored(table["arch"], goal, scores).items():
         table.insert(2, column, values)
-    meets = goal.meets({name: table[name].to_numpy() for name in FIGURES})
+    meets = goal.meets({name: table[name].to_numpy() for name in tables.names})
     meets &= table[goal.optimise[0][0]].notna().to_numpy()
     ranked = (ranks or _among(found, goal))(table[meets])
     table.insert(1, "rank", ranked.reindex(table.index))

@@ -9,9 +9,9 @@ the last bit of a function differently in a column.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +26,62 @@ Term: TypeAlias = Callable[[Figures], Any]
 SCALE = 2**36
 """Default number of units per 1: a term is rounded by at most 7.3e-12."""
 
-_MOST_UNITS = 2**53
+MOST_UNITS = 2**53
 """Floats represent whole numbers below this."""
 
 
 @dataclass(frozen=True)
+class Cells:
+    """The cells of a stage table, as scores see them: one per combination of input state and options.
+
+    Attributes:
+        count: Number of cells.
+        figures: Figures of the stage, with a number, or a column of `count` numbers, for each value.
+        known: Choices of this stage and those that the states carry: values of each cell, without effect ones
+            replaced.
+        read_before: Names of the choices that earlier stages read.
+        first: Whether it is the first stage.
+    """
+
+    count: int
+    figures: Figures
+    known: Mapping[str, Any]
+    read_before: frozenset[str]
+    first: bool
+
+
+class Sum(Protocol):
+    """A score that is a sum of whole numbers of units over stages, and an increasing function of the sum."""
+
+    @property
+    def name(self) -> str:
+        """Name of the score."""
+
+    def of(self, architecture: Architecture) -> float:
+        """The score of an architecture; nan where it has none."""
+
+    def carried(self, read: Collection[str]) -> set[str]:
+        """The choices among those read so far that later stages need."""
+
+    def of_cells(self, cells: Cells) -> NDArray[np.int64]:
+        """The terms of the cells of a stage table, in units."""
+
+    def check(self, largest: int) -> None:
+        """Check that floats represent all sums, of at most `largest` units, exactly."""
+
+    def value(self, units: Any) -> Any:
+        """The score of a sum in units, or of a column of sums."""
+
+    def units_of(self, values: Any) -> NDArray[np.int64]:
+        """The sums, in units, of scores; the inverse of `value`."""
+
+    def units_within(self, least: float, most: float) -> tuple[int, int]:
+        """The least and the largest sum, in units, whose scores lie in a closed interval."""
+
+
+@dataclass(frozen=True)
 class StageSum:
-    """A score that is a sum of a term over stages.
+    """A score that is a sum of a term over stages, which depends on the figures of the stage.
 
     Attributes:
         name: Name of the score.
@@ -64,21 +113,22 @@ class StageSum:
         operators = sorted((name, int(count)) for name, count in stage.operators.items())
         return self._of((int(stage.mass_units), int(stage.params), *operators))
 
-    def of_cells(self, stages: Figures, cells: int) -> NDArray[np.int64]:
-        """The terms of the cells of a stage table, in units.
+    def carried(self, read: Collection[str]) -> set[str]:
+        """None: a term depends on one stage."""
+        return set()
 
-        Args:
-            stages: Figures with a number, or a column of `cells` numbers, for each value.
-            cells: Number of cells.
+    def of_cells(self, cells: Cells) -> NDArray[np.int64]:
+        """The terms of the cells of a stage table, in units.
 
         Raises:
             ValueError: A term is not a finite number, or too large.
         """
 
         def column(values: Any) -> list[int]:
-            whole: list[int] = np.broadcast_to(values, cells).tolist()
+            whole: list[int] = np.broadcast_to(values, cells.count).tolist()
             return whole
 
+        stages = cells.figures
         names = sorted(stages.operators)
         operators = [[(name, count) for count in column(stages.operators[name])] for name in names]
         rows = zip(column(stages.mass_units), column(stages.params), *operators, strict=True)
@@ -95,7 +145,7 @@ class StageSum:
         Raises:
             ValueError: It is too large.
         """
-        if largest >= _MOST_UNITS:
+        if largest >= MOST_UNITS:
             raise ValueError(
                 f"sums of {self.name} are too large; register it with a scale below {self.scale}"
             )
@@ -103,6 +153,15 @@ class StageSum:
     def value(self, units: Any) -> Any:
         """The score of a sum in units, or of a column of sums."""
         return units / self.scale
+
+    def units_of(self, values: Any) -> NDArray[np.int64]:
+        """The sums, in units, of scores; the inverse of `value`."""
+        units: NDArray[np.int64] = np.rint(np.multiply(values, self.scale)).astype(np.int64)
+        return units
+
+    def units_within(self, least: float, most: float) -> tuple[int, int]:
+        """The least and the largest sum, in units, whose scores lie in a closed interval."""
+        return math.ceil(least * self.scale), math.floor(most * self.scale)
 
     def _of(self, stage: tuple[Any, ...]) -> int:
         """The term of a stage, given its mass in units, parameters, and pairs of operator and operations."""

@@ -17,11 +17,10 @@ from typing import Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.sums import StageSum
+from nas.sums import Cells, Sum
 from search_spaces import Space
 from search_spaces.chain import Values
 from search_spaces.cost import MASS_SCALE, Column, total
-from search_spaces.layers import Part
 
 FIGURES = ("nn_mass", "flops", "macs", "params")
 """NN-Mass and costs of an architecture, in the order of the columns of tables."""
@@ -83,10 +82,10 @@ class StageTables:
     """
 
     tables: tuple[StageTable, ...]
-    sums: tuple[StageSum, ...] = ()
+    sums: tuple[Sum, ...] = ()
 
     @classmethod
-    def of(cls, space: Space, sums: Sequence[StageSum] = ()) -> StageTables:
+    def of(cls, space: Space, sums: Sequence[Sum] = ()) -> StageTables:
         """Make the tables of a space.
 
         Args:
@@ -109,16 +108,31 @@ class StageTables:
         """Index of a column."""
         return self.names.index(name)
 
-    def unit(self, name: str) -> int:
-        """How many of the whole units of a column make 1."""
-        scales = {"nn_mass": MASS_SCALE, **{one.name: one.scale for one in self.sums}}
-        return scales.get(name, 1)
+    def of_units(self, name: str, units: Column) -> Column:
+        """Values of a column from whole numbers as the tables store them, which are sums over stages."""
+        if name in _WHOLE:
+            return units
+        return units / MASS_SCALE if name == "nn_mass" else self._sum(name).value(units)
 
     def in_units(self, name: str, values: Column) -> Column:
-        """Values of a column as whole numbers; the inverse of what `score` does."""
+        """Values of a column as whole numbers; the inverse of `of_units`."""
         if name in _WHOLE:
             return np.asarray(values, np.int64)
-        return np.rint(np.multiply(values, self.unit(name))).astype(np.int64)
+        if name == "nn_mass":
+            return np.rint(np.multiply(values, MASS_SCALE)).astype(np.int64)
+        return self._sum(name).units_of(values)
+
+    def units_within(self, name: str, least: float, most: float) -> tuple[int | None, int | None]:
+        """The least and the largest whole number of a column in a closed interval; None for no limit."""
+        ends = (None if math.isinf(least) else least), (None if math.isinf(most) else most)
+        if name in FIGURES:
+            low, high = (None if end is None else int(self.in_units(name, end)) for end in ends)
+            return low, high
+        low, high = self._sum(name).units_within(least, most)
+        return (None if ends[0] is None else low), (None if ends[1] is None else high)
+
+    def _sum(self, name: str) -> Sum:
+        return self.sums[self.names.index(name) - len(FIGURES)]
 
     @cached_property
     def scorer(self) -> Scorer:
@@ -134,7 +148,7 @@ class StageTables:
             The columns by name: flops, macs and params as int64, nn_mass and further scores as float64.
         """
         columns = zip(self.names, self.scorer.sums(population), strict=True)
-        return {name: sums if name in _WHOLE else sums / self.unit(name) for name, sums in columns}
+        return {name: self.of_units(name, sums) for name, sums in columns}
 
     def canonical(self, population: Population) -> Population:
         """The same networks, each with the first options that give it: equal networks have equal rows."""
@@ -163,35 +177,49 @@ def enumerate_all(space: Space) -> Population:
     return numbers.reshape(len(counts), -1).T
 
 
-def _tabulate(space: Space, sums: Sequence[StageSum]) -> Iterator[StageTable]:
+_CARRIED_CHOICE = "choice "
+"""How the name of a state begins that holds a choice, which the terms of later stages need."""
+
+
+def _tabulate(space: Space, sums: Sequence[Sum]) -> Iterator[StageTable]:
     names = list(space.choices)
     states: Values = {}
+    read: frozenset[str] = frozenset()
     count = 1
-    for stage in space.chain():
+    for place, stage in enumerate(space.chain()):
         options = tuple(len(space.choices[name]) for name in stage.choices)
         numbers, *taken = np.indices((count, *options)).reshape(1 + len(options), -1)
-        entering = {name: column[numbers] for name, column in states.items()}
+        every = {name: column[numbers] for name, column in states.items()}
+        entering = {name: column for name, column in every.items() if not name.startswith(_CARRIED_CHOICE)}
         chosen = {
             name: np.asarray(space.choices[name])[i] for name, i in zip(stage.choices, taken, strict=True)
         }
         parts, left = stage.describe(entering, chosen)
+        effective = stage.canonical(entering, chosen)
+        known = {
+            **{name.removeprefix(_CARRIED_CHOICE): every[name] for name in every.keys() - entering.keys()},
+            **effective,
+        }
+        cells = Cells(len(numbers), total(part.figures() for part in parts), known, read, first=place == 0)
+        read = read.union(stage.choices)
+        carried = sorted(set[str]().union(*(one.carried(read) for one in sums)))
+        left = {**left, **{_CARRIED_CHOICE + name: known[name] for name in carried}}
         states, first, leaving = _distinct(left, len(numbers))
-        _, same, group = _distinct({"entering": numbers, **stage.canonical(entering, chosen)}, len(numbers))
+        _, same, group = _distinct({"entering": numbers, **effective}, len(numbers))
         yield StageTable(
             states=count,
             columns=tuple(names.index(name) for name in stage.choices),
             options=options,
-            figures=_in_whole_numbers(parts, len(numbers), sums),
+            figures=_in_whole_numbers(cells, sums),
             leaving=leaving,
             canonical=same[group],
         )
         count = len(first)
 
 
-def _in_whole_numbers(parts: Sequence[Part], cells: int, sums: Sequence[StageSum]) -> NDArray[np.int64]:
-    figures = total(part.figures() for part in parts)
-    columns = [np.broadcast_to(getattr(figures, name), cells) for name in _IN_WHOLE_NUMBERS]
-    columns += [one.of_cells(figures, cells) for one in sums]
+def _in_whole_numbers(cells: Cells, sums: Sequence[Sum]) -> NDArray[np.int64]:
+    columns = [np.broadcast_to(getattr(cells.figures, name), cells.count) for name in _IN_WHOLE_NUMBERS]
+    columns += [one.of_cells(cells) for one in sums]
     return np.stack(columns, axis=1).astype(np.int64)
 
 

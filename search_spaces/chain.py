@@ -59,6 +59,15 @@ def walk(chain: Chain, values: Values) -> Iterator[tuple[Stage, Sequence[Part]]]
         yield stage, parts
 
 
+def effective(chain: Chain, values: Values) -> Iterator[Values]:
+    """Yield the choices that each stage reads, each replaced by the value that has the same effect."""
+    state: Values = {}
+    for stage in chain:
+        chosen = {name: values[name] for name in stage.choices}
+        yield stage.canonical(state, chosen)
+        _, state = stage.describe(state, chosen)
+
+
 def figures_of(parts: Sequence[Part]) -> Figures:
     """The figures of a stage."""
     return total(part.figures() for part in parts)

@@ -98,9 +98,9 @@ class Graph:
 
     def extent(self, figure: str) -> tuple[float, float]:
         """The minimum and the maximum of a figure over all networks."""
-        values, unit = self.figure(self.tables.column(figure)), self.tables.unit(figure)
+        values = self.figure(self.tables.column(figure))
         least, largest = (self.completions(values, best)[0].item() for best in (np.minimum, np.maximum))
-        return least / unit, largest / unit
+        return self.tables.of_units(figure, least), self.tables.of_units(figure, largest)
 
     def size(self) -> int:
         """Number of different networks."""
@@ -162,9 +162,13 @@ class Limit:
     @classmethod
     def of_bound(cls, graph: Graph, bound: Bound) -> Self:
         """Make the limit of a bound."""
-        unit = graph.tables.unit(bound.figure)
-        most = NO_MOST if math.isinf(bound.most) else round(bound.most * unit)
-        return cls.of(graph, graph.tables.column(bound.figure), round(bound.least * unit), most)
+        least, most = graph.tables.units_within(bound.figure, bound.least, bound.most)
+        return cls.of(
+            graph,
+            graph.tables.column(bound.figure),
+            NO_LEAST if least is None else least,
+            NO_MOST if most is None else most,
+        )
 
     @property
     def binds(self) -> bool:

@@ -17,7 +17,7 @@ from nas.exact.pareto import Front, cheapest_first, front, staircase
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
 from nas.query import MAXIMIZE, Bound, Goal, Query, exactly
-from nas.sums import StageSum
+from nas.sums import Sum
 from nas.tables import FIGURES, Population, StageTables
 from search_spaces import RequestError, Space
 
@@ -76,7 +76,7 @@ def _meeting(graph: Graph, within: Sequence[Limit]) -> tuple[bool, Paths | None]
 
 def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
     """Describe the networks nearest to a bound, among those that meet other bounds."""
-    column, unit = graph.tables.column(bound.figure), graph.tables.unit(bound.figure)
+    column = graph.tables.column(bound.figure)
     within, whole = limits(graph, met), Limit.of_bound(graph, bound)
     nearby = inside(graph, [*within, Limit.of(graph, column, most=whole.most + whole.most // _NEAR)])
     values = nearby.values(column)
@@ -84,7 +84,7 @@ def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
     if not (values > whole.most).any():
         above = Limit.of(graph, column, least=whole.most + 1)
         ends += best(graph, Objective(column, -1), [*within, above]).paths.figures[:1, column].tolist()
-    shown = [f"{exactly(end / unit)} {bound.figure}" for end in ends]
+    shown = [f"{exactly(graph.tables.of_units(bound.figure, end))} {bound.figure}" for end in ends]
     others = f" among those with {' and '.join(map(str, met))}" if met else ""
     have = ("has" if len(ends) == 1 else "have") + (" about" if nearby.rounding else "")
     return f"{bound}{others}; the nearest {have} {' and '.join(shown)}"
@@ -137,9 +137,10 @@ class Problem:
         return cls(space, goal, tables, graph, few)
 
 
-def _sums(goal: Goal) -> list[StageSum]:
-    """The scores among the objectives of a goal that are sums over stages and no column of every table."""
-    found = (proxies.find(figure) for figure, _ in goal.optimise if figure not in FIGURES)
+def _sums(goal: Goal) -> list[Sum]:
+    """The sums over stages that a goal names, without the columns of every table."""
+    names = [*(figure for figure, _ in goal.optimise), *(bound.figure for bound in goal.bounds)]
+    found = (proxies.find(name) for name in dict.fromkeys(names) if name not in FIGURES)
     return [proxy.stage_sum for proxy in found if proxy and proxy.stage_sum]
 
 
@@ -173,10 +174,11 @@ def proven_best(problem: Problem, k: int = 1) -> Proven:
         gap = 0.0 if optimum.bound == -np.inf else np.inf
     elif optimum.bound > values[-1]:
         gap = float((optimum.bound - values[-1]) / abs(values[-1])) if values[-1] else np.inf
-    unit = objective.sign * problem.tables.unit(figure)
     paths = _in_order(problem, objective, optimum.paths).take(slice(k))
     certain = len(paths) if gap == 0 else int((values[:k] > optimum.bound).sum())
-    return Proven(problem.graph.population(paths.cells), (values[:k] / unit).tolist(), gap, certain)
+    units = objective.sign * values[:k].astype(np.int64)
+    found = np.asarray(problem.tables.of_units(figure, units), float).tolist()
+    return Proven(problem.graph.population(paths.cells), found, gap, certain)
 
 
 def proven_front(problem: Problem) -> Proven:
@@ -191,7 +193,7 @@ def proven_front(problem: Problem) -> Proven:
     points = paths.figures[:, [objective.column, column]]
     first = np.append(True, (points[1:] != points[:-1]).any(axis=1))[: len(points)]
     paths = paths.take(first)
-    values = paths.figures[:, objective.column] / problem.tables.unit(figure)
+    values = np.asarray(problem.tables.of_units(figure, paths.figures[:, objective.column]), float)
     certain = len(paths) if found.gap == 0 else 0
     return Proven(problem.graph.population(paths.cells), values.tolist(), found.gap, certain)
 

@@ -14,7 +14,7 @@ from nas.exact.feasible_set import ROUGH
 from nas.exact.problem import Problem, inside_of, proven_best, proven_front
 from nas.optimize.listing import Listing, best_of_each_width, first_of_each_width
 from nas.optimize.request import Request
-from nas.query import COSTS, Goal
+from nas.query import Goal
 from nas.ranking import figures_of, ranked, sort_keys, sorted_by
 from nas.tables import Population
 
@@ -219,5 +219,5 @@ def _table(problem: Problem, networks: Population) -> pd.DataFrame:
 def _meeting(goal: Goal) -> str:
     if not goal.bounds:
         return "in the space"
-    budgets = all(bound.figure in COSTS for bound in goal.bounds)
+    budgets = all(bound.figure != "nn_mass" for bound in goal.bounds)
     return "that meet the " + (f"budget{'s' * (len(goal.bounds) > 1)}" if budgets else "bounds")

@@ -190,7 +190,7 @@ class Request(Query, Stored):
             else f"{bound.figure}-from-{exactly(bound.least)}"
             for bound in self.bounds()
         ]
-        score = [self.score] if self.score != DEFAULT_SCORE else []
+        score = [proxies.get(self.score).name] if self.score != DEFAULT_SCORE else []
         aim = [f"pareto-{self.pareto}"] if self.pareto else ["like"] if self.like else []
         return "-".join([self.space, *score, *aim, *bounds]).replace(",", "")
 

@@ -1,5 +1,5 @@
 """Zero-cost proxies: scores that rank networks without training, in one registry with one signature."""
 
-from nas.proxies.registry import BATCH, Proxy, Subject, find, get, measure, names, register
+from nas.proxies.registry import BATCH, Proxy, Subject, find, get, measure, names, register, shipped
 
-__all__ = ["BATCH", "Proxy", "Subject", "find", "get", "measure", "names", "register"]
+__all__ = ["BATCH", "Proxy", "Subject", "find", "get", "measure", "names", "register", "shipped"]

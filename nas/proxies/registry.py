@@ -7,10 +7,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from nas.sums import SCALE, StageSum, Term
+from nas.fitted.score import SUFFIX, FittedScore
+from nas.fitted.sum import FittedSum
+from nas.sums import SCALE, StageSum, Sum, Term
 from search_spaces import RequestError
 from search_spaces.errors import did_you_mean, shown
 
@@ -139,7 +143,7 @@ class Proxy:
         one_width: Whether it compares networks of one base width only.
         number_format: Formats a value in printed tables.
         stages: How it follows from the stages of a network, if it is a closed form over stages.
-        stage_sum: The sum of a term over stages that it is, if it is one.
+        stage_sum: The sum over stages that it is, if it is one.
     """
 
     name: str
@@ -152,7 +156,12 @@ class Proxy:
     one_width: bool
     number_format: Callable[[float], str]
     stages: OfStages | None = None
-    stage_sum: StageSum | None = None
+    stage_sum: Sum | None = None
+
+    @property
+    def fitted(self) -> FittedScore | None:
+        """The fitted score that it is, if it is one."""
+        return self.stage_sum.score if isinstance(self.stage_sum, FittedSum) else None
 
     @property
     def closed_form(self) -> bool:
@@ -168,6 +177,10 @@ class Measured(NamedTuple):
 
 
 _proxies: dict[str, Proxy] = {}
+_fitted: dict[str, Proxy] = {}
+"""Fitted scores that were used, by name."""
+_SHIPPED = "shipped"
+"""Folder of nas.fitted with the scores of this package."""
 
 
 def register(
@@ -313,31 +326,79 @@ def _add(proxy: Proxy) -> None:
 
 
 def names() -> tuple[str, ...]:
-    """Names of all proxies, in the order in which they are listed."""
+    """Names of all proxies that are not fitted, in the order in which they are listed."""
     for module in _modules():
         _import(module)
     return tuple(_proxies)
 
 
+def shipped() -> tuple[str, ...]:
+    """Names of the fitted scores of this package."""
+    folder = files("nas.fitted") / _SHIPPED
+    found = folder.iterdir() if folder.is_dir() else iter(())
+    return tuple(sorted(file.name.removesuffix(SUFFIX) for file in found if file.name.endswith(SUFFIX)))
+
+
 def find(name: str) -> Proxy | None:
-    """The proxy of that name, or None; imports no more modules than needed to find it."""
+    """The proxy of that name, or None; imports no more modules than needed to find it.
+
+    Args:
+        name: The name of a proxy or of a fitted score of this package, or the path of a fitted score's file.
+
+    Raises:
+        RequestError: It is the path of a file that cannot be used.
+    """
+    if name.endswith(SUFFIX):
+        return _loaded(Path(name))
     for module in _modules():
-        if name in _proxies:
+        if name in _proxies or name in _fitted:
             break
         _import(module)
-    return _proxies.get(name)
+    if name not in _proxies and name not in _fitted and name in shipped():
+        file = files("nas.fitted") / _SHIPPED / f"{name}{SUFFIX}"
+        _fitted[name] = _of_fitted(FittedScore.parsed(file.read_bytes(), file.name))
+    return _proxies.get(name) or _fitted.get(name)
 
 
 def get(name: str) -> Proxy:
-    """The proxy of that name.
+    """The proxy of that name; as `find`.
 
     Raises:
         RequestError: There is no proxy of that name.
     """
     if (proxy := find(name)) is None:
-        hint = did_you_mean(name, names())
-        raise RequestError(f"unknown score {shown(name)}{hint}; there are {', '.join(names())}")
+        known = (*names(), *shipped())
+        hint = did_you_mean(name, known)
+        raise RequestError(
+            f"unknown score {shown(name)}{hint}; there are {', '.join(known)}, and files of nas fit (*{SUFFIX})"
+        )
     return proxy
+
+
+def _loaded(path: Path) -> Proxy:
+    """The score of a file, which is known by its name from now on."""
+    proxy = _of_fitted(FittedScore.load(path))
+    if proxy.name in names():
+        raise RequestError(f"{path}: there is another score of the name {proxy.name}; fit it under another")
+    _fitted[proxy.name] = proxy
+    return proxy
+
+
+def _of_fitted(score: FittedScore) -> Proxy:
+    total = FittedSum(score)
+    digits = max(0, 3 - math.floor(math.log10(max(abs(score.quality.rmse), 1e-12)) + 1))
+    return Proxy(
+        name=score.name,
+        measure=lambda subject: total.of(subject.architecture),
+        more_is_better=score.more_is_better,
+        needs=frozenset(),
+        title=score.name,
+        axis=f"predicted {score.target}" + (f", {score.unit}" if score.unit else ""),
+        logarithmic=False,
+        one_width=False,
+        number_format=f"{{:,.{min(digits, 6)}f}}".format,
+        stage_sum=total,
+    )
 
 
 def measure(name: str, subject: Subject) -> Measured:

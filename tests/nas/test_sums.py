@@ -24,7 +24,7 @@ from nas.optimize.request import Request
 from nas.proxies import registry
 from nas.proxies.registry import register_sum
 from nas.query import COSTS, parse_budget
-from nas.sums import StageSum
+from nas.sums import Cells, StageSum
 from nas.tables import StageTables, enumerate_all
 from nas.tabular.frame import scored
 from search_spaces import MLP, MobileNet, RequestError, Space, Torchvision
@@ -131,7 +131,7 @@ def test_a_sum_is_that_of_its_terms_within_their_rounding(terms: list[float]) ->
     units = [one.units(stage) for stage in stages]
     true = sum(map(Fraction, terms))
     assert abs(Fraction(one.value(sum(units))) - true) <= Fraction(len(terms), 2 * one.scale)
-    column = one.of_cells(Figures(params=np.arange(len(terms))), len(terms))
+    column = one.of_cells(Cells(len(terms), Figures(params=np.arange(len(terms))), {}, frozenset(), True))
     assert column.tolist() == units
 
 

@@ -1,0 +1,136 @@
+"""The terms that a fit may use, in levels of growing detail, and their values for networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from nas.fitted.terms import Basis
+from search_spaces import Space
+from search_spaces.chain import Chain, effective
+
+_DEGREE = 3
+"""Largest degree of the polynomials of a choice."""
+_MOST_CELLS = 1 << 16
+"""Largest stage table that terms of neighbouring stages may lead to."""
+_DIGITS = 10
+"""Significant digits of stored coefficients of polynomials."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The terms of one level of detail.
+
+    Attributes:
+        name: Its name, in words.
+        degree: Largest degree of polynomials.
+        groups: The choices of each term.
+    """
+
+    name: str
+    degree: int
+    groups: tuple[tuple[str, ...], ...]
+
+
+def levels(space: Space, varied: Sequence[str]) -> list[Level]:
+    """The levels of detail for a space, the simplest first.
+
+    Args:
+        varied: Names of the choices that vary among the networks of the fit.
+    """
+    stages = [
+        tuple(name for name in stage.choices if name in varied)
+        for stage in space.chain()
+        if any(name in varied for name in stage.choices)
+    ]
+    own = tuple((name,) for stage in stages for name in stage)
+    base = [name for name in space.base if name in varied]
+    pairs = {pair: None for stage in stages for pair in combinations(stage, 2)}
+    pairs |= {(name, other): None for name in base for stage in stages for other in stage if other not in base}
+    whole = [
+        group for stage in stages for size in range(3, len(stage) + 1) for group in combinations(stage, size)
+    ]
+    near = [
+        (first, second)
+        for one, other in pairwise(stages)
+        if _cells(space, one, other) <= _MOST_CELLS
+        for first in one
+        for second in other
+        if (first, second) not in pairs
+    ]
+    found = [
+        Level("one smooth term per choice", 1, own),
+        Level("terms of single choices", _DEGREE, own),
+        Level("pairs of choices of a stage", _DEGREE, (*own, *pairs)),
+        Level("all choices of a stage", _DEGREE, (*own, *pairs, *whole)),
+        Level("pairs of choices of a stage and of neighbouring stages", _DEGREE, (*own, *pairs, *near)),
+        Level("all choices of a stage, pairs of neighbours", _DEGREE, (*own, *pairs, *whole, *near)),
+    ]
+    different = {(level.degree, frozenset(level.groups)): level for level in reversed(found)}
+    return [level for level in found if level in different.values()]
+
+
+def _cells(space: Space, *stages: Sequence[str]) -> int:
+    """Cells of the stage table of two neighbouring stages, with the base width as further states."""
+    names = {*space.base, *(name for stage in stages for name in stage)}
+    return math.prod(len(space.choices[name]) for name in names)
+
+
+def effects(chain: Chain, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The choices of networks, each replaced by the value that has the same effect."""
+    return pd.DataFrame(
+        [{name: value for chosen in effective(chain, row) for name, value in chosen.items()} for row in rows]
+    ).map(lambda value: value.item() if isinstance(value, np.generic) else value)
+
+
+def bases(choices: pd.DataFrame) -> dict[str, Basis]:
+    """A basis of each choice that varies: polynomials with mean 0 and variance 1 over the networks."""
+    return {
+        str(name): _basis(str(name), choices[name].tolist())
+        for name in choices
+        if choices[name].nunique() > 1
+    }
+
+
+def _basis(name: str, values: Sequence[Any]) -> Basis:
+    seen = sorted(set(values))
+    words = isinstance(seen[0], str)
+    logarithm = not words and not isinstance(seen[0], bool) and seen[0] > 0
+    numbers = np.array([_number(value, seen, logarithm) for value in values])
+    degree = min(len(seen) - 1, len(seen) - 1 if words else _DEGREE)
+    powers = np.vander(numbers, degree + 1, increasing=True)
+    _, triangle = np.linalg.qr(powers)
+    inverse = np.linalg.inv(triangle) * math.sqrt(len(values))
+    polynomials = tuple(
+        tuple(float(f"{value:.{_DIGITS}g}") for value in inverse[: power + 1, power] * np.sign(inverse[power, power]))
+        for power in range(1, degree + 1)
+    )
+    return Basis(name, tuple(seen), logarithm, polynomials)
+
+
+def _number(value: Any, seen: Sequence[Any], logarithm: bool) -> float:
+    if isinstance(value, str):
+        return float(seen.index(value))
+    return math.log(value) if logarithm else float(value)
+
+
+def columns(
+    level: Level, bases: Mapping[str, Basis], choices: pd.DataFrame
+) -> Iterator[tuple[tuple[str, ...], NDArray[np.float64]]]:
+    """The choices of each group of terms, and its values: shape (networks, terms), as `Interaction` orders them."""
+    of_choice = {
+        name: np.column_stack(basis.columns(choices[name].to_numpy())[: level.degree])
+        for name, basis in bases.items()
+    }
+    for group in level.groups:
+        values = np.ones((len(choices), 1))
+        for name in group:
+            values = (values[:, :, None] * of_choice[name][:, None, :]).reshape(len(choices), -1)
+        yield group, values

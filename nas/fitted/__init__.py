@@ -1,0 +1,1 @@
+"""Scores fitted to trained networks: sums of terms over stages under a link, stored as JSON."""

@@ -1,0 +1,187 @@
+"""A score fitted to trained networks: its terms, link, range and quality, and the JSON file that holds them.
+
+A term is a product of functions of choices: of one stage, or of neighbouring stages. A file holds numbers and
+names alone, and nothing in it can run.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from nas.files import read_whole, reason
+from nas.fitted.link import Link
+from nas.fitted.terms import Basis, Interaction
+from nas.schema import Stored
+from search_spaces import Architecture, RequestError
+from search_spaces.chain import ChainArchitecture
+from search_spaces.errors import listed, shown
+
+FORMAT = 1
+"""Version of the files."""
+SUFFIX = ".json"
+"""How the name of a file ends."""
+_LARGEST = 1 << 24
+"""Bytes of the largest file."""
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Quality(Stored):
+    """The quality of a fit on held-out networks, by k-fold cross-validation.
+
+    Attributes:
+        folds: Number of folds.
+        r2: Fraction of the variance that is explained.
+        rmse: Root mean squared error, in units of the target.
+        rho: Spearman's rank correlation.
+        equal_flops: Mean rank correlation in bands of nearly equal FLOPs; None for too few networks.
+        coverage: Fraction of networks whose 90% interval contains their value.
+    """
+
+    folds: int
+    r2: float
+    rmse: float
+    rho: float
+    equal_flops: float | None
+    coverage: float
+
+
+@dataclass(frozen=True)
+class FittedScore(Stored):
+    """A score fitted to trained networks.
+
+    Attributes:
+        format: Version of the file.
+        name: Name of the score, and of its column.
+        family: Family of the networks.
+        target: Name of the value that it predicts.
+        unit: Unit of the value, as "%" or "ms"; may be empty.
+        more_is_better: Whether larger values are better.
+        link: From sums to values.
+        bits: Sums are whole numbers of units of 2^-bits.
+        intercept: The sum of a network whose functions are all 0.
+        bases: The functions of each choice.
+        interactions: The terms.
+        half: Half-width of the 90% interval of a sum.
+        optimism: Mean excess of the prediction over the value, for networks chosen as the best under a budget.
+        networks: Number of networks of the fit.
+        terms: Which terms, in words.
+        quality: Quality on held-out networks.
+        constants: Values of what a search does not vary, in the networks of the fit.
+        source: Where the networks come from.
+        versions: Versions of Python and packages.
+    """
+
+    format: int
+    name: str
+    family: str
+    target: str
+    unit: str
+    more_is_better: bool
+    link: Link
+    bits: int
+    intercept: float
+    bases: tuple[Basis, ...]
+    interactions: tuple[Interaction, ...]
+    half: float
+    optimism: float
+    networks: int
+    terms: str
+    quality: Quality
+    constants: Mapping[str, Any]
+    source: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise RequestError(f"its format is {self.format}, expected {FORMAT}; fit it again")
+        if not _NAME.fullmatch(self.name):
+            raise RequestError(f"its name is {shown(self.name)}, expected letters, digits, . _ and -")
+        if not -1000 <= self.bits <= 1000 or self.half < 0:
+            raise RequestError("its precision or interval is out of range")
+        known = {basis.choice: len(basis.polynomials) for basis in self.bases}
+        for term in self.interactions:
+            if not set(term.choices) <= set(known) or len(set(term.choices)) < len(term.choices):
+                raise RequestError(f"its terms of {listed(term.choices)} have no basis")
+            if math.prod(known[name] for name in term.choices) != len(term.coefficients):
+                raise RequestError(f"its terms of {listed(term.choices)} have a wrong number of coefficients")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file.
+
+        Raises:
+            RequestError: It cannot be read, or is no score.
+        """
+        try:
+            content = read_whole(path)
+        except FileNotFoundError:
+            raise RequestError(f"{path}: there is no such file; make one with nas fit") from None
+        except OSError as error:
+            raise RequestError(f"cannot read {path}: {reason(error)}") from None
+        return cls.parsed(content, str(path))
+
+    @classmethod
+    def parsed(cls, content: bytes, where: str) -> Self:
+        """A score from the content of a file.
+
+        Args:
+            where: Name of the file, for messages.
+
+        Raises:
+            RequestError: It is no score.
+        """
+        try:
+            if len(content) > _LARGEST:
+                raise ValueError
+            values = json.loads(content)
+        except (ValueError, RecursionError):
+            raise RequestError(f"{where} is not a score: it is not JSON; make one with nas fit") from None
+        try:
+            return cls.of_json(values)
+        except (TypeError, RequestError) as error:
+            raise RequestError(f"{where} is not a score of nas fit: {error}") from None
+
+    def written(self) -> str:
+        """The content of its file."""
+        return json.dumps(self.as_json(), indent=1) + "\n"
+
+    @cached_property
+    def basis_of(self) -> Mapping[str, Basis]:
+        """The basis of each choice, by name."""
+        return {basis.choice: basis for basis in self.bases}
+
+    def check_family(self, family: str) -> None:
+        """Check that it is a score of networks of this family.
+
+        Raises:
+            RequestError: It is not.
+        """
+        if family != self.family:
+            raise RequestError(
+                f"--score {self.name} is fitted to networks of {self.family}; it has no value for {family}"
+            )
+
+    def outside(self, architecture: Architecture) -> str:
+        """Where a network lies outside the range of the fit, in words; empty if it lies inside."""
+        if not isinstance(architecture, ChainArchitecture):
+            return ""
+        choices, constants = architecture.choices(), architecture.constants()
+        found = [
+            f"{basis.choice}={choices[basis.choice]} (fitted on {basis.range_text()})"
+            for basis in self.bases
+            if basis.choice in choices and not basis.covers(choices[basis.choice])
+        ]
+        found += [
+            f"{name}={constants[name]} (fitted on {value})"
+            for name, value in self.constants.items()
+            if name in constants and constants[name] != value
+        ]
+        return "; ".join(found)

@@ -1,0 +1,113 @@
+"""A fitted score as a sum over stages, in whole numbers of units.
+
+A term counts at the stage that reads the last of its choices; the states of stage tables carry the others. So
+searches by a fitted score are proven, as those by NN-Mass are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.fitted.score import FittedScore
+from nas.sums import MOST_UNITS, Cells
+from search_spaces import Architecture, RequestError
+from search_spaces.chain import ChainArchitecture, effective
+
+_ANY = 1 << 62
+"""More units than any sum has."""
+
+
+@dataclass(frozen=True)
+class FittedSum:
+    """A fitted score as a sum over stages.
+
+    Attributes:
+        score: The score.
+    """
+
+    score: FittedScore
+
+    @property
+    def name(self) -> str:
+        """Name of the score."""
+        return self.score.name
+
+    def of(self, architecture: Architecture) -> float:
+        """The predicted value of an architecture; nan for another family and for torchvision baselines."""
+        if not isinstance(architecture, ChainArchitecture) or architecture.family != self.score.family:
+            return math.nan
+        total, known, before = 0, dict[str, Any](), set[str]()
+        for place, chosen in enumerate(effective(architecture.chain(), architecture.choices())):
+            known.update(chosen)
+            total += int(self._units(known, before, first=place == 0))
+            before = set(known)
+        return float(self.value(total))
+
+    def carried(self, read: Collection[str]) -> set[str]:
+        """The choices among those read that terms of later stages need."""
+        terms = [set(term.choices) for term in self.score.interactions]
+        return {name for term in terms if not term <= set(read) for name in term & set(read)}
+
+    def of_cells(self, cells: Cells) -> NDArray[np.int64]:
+        """The terms of the cells of a stage table, in units."""
+        units = self._units(cells.known, cells.read_before, cells.first)
+        return np.broadcast_to(units, cells.count).astype(np.int64)
+
+    def check(self, largest: int) -> None:
+        """Check that floats represent all sums exactly.
+
+        Raises:
+            RequestError: They do not.
+        """
+        if largest >= MOST_UNITS:
+            raise RequestError(f"the sums of score {self.name} are too large for this space; fit it again")
+
+    def value(self, units: Any) -> Any:
+        """The predicted value of a sum in units, or of a column of sums."""
+        return self.score.link.value(np.ldexp(np.asarray(units, float), -self.score.bits))[()]
+
+    def units_of(self, values: Any) -> NDArray[np.int64]:
+        """The sums, in units, of predicted values; the inverse of `value`."""
+        sums = np.ldexp(self.score.link.sum(values), self.score.bits)
+        units: NDArray[np.int64] = np.rint(sums).astype(np.int64)
+        return units
+
+    def units_within(self, least: float, most: float) -> tuple[int, int]:
+        """The least and the largest sum, in units, whose values lie in a closed interval."""
+        return self._last(least, -1), self._last(most, 1)
+
+    def _last(self, value: float, sign: int) -> int:
+        """The last sum, upward for sign 1, downward for -1, whose value does not pass `value`."""
+        if math.isinf(value):
+            return _ANY if value > 0 else -_ANY
+        total = float(self.score.link.sum(value))
+        if not abs(math.ldexp(total, self.score.bits)) < _ANY:
+            return _ANY if total > 0 else -_ANY
+        units = round(math.ldexp(total, self.score.bits))
+        while sign * self.value(units) > sign * value:
+            units -= sign
+        while sign * self.value(units + sign) <= sign * value:
+            units += sign
+        return units
+
+    def _units(self, known: Mapping[str, Any], before: Collection[str], first: bool) -> Any:
+        """The terms that the choices `known`, and not those read before alone, determine."""
+        total = self.score.intercept if first else 0.0
+        for term in self.score.interactions:
+            choices = set(term.choices)
+            if choices <= known.keys() and not choices <= set(before):
+                functions = [self._bases[name].columns(known[name]) for name in term.choices]
+                for coefficient, factors in zip(term.coefficients, product(*functions), strict=True):
+                    total = total + math.prod(factors, start=coefficient)
+        return np.rint(np.ldexp(total, self.score.bits)).astype(np.int64)
+
+    @property
+    def _bases(self) -> Mapping[str, Any]:
+        return self.score.basis_of
