@@ -1,0 +1,72 @@
+"""The optimism of a fitted score: how far it overestimates the networks that are chosen by it.
+
+The best of many networks is one that the fit overestimates. To measure this, scores are fitted to two halves
+of the networks; each chooses the best networks of the space under caps of FLOPs, and the other judges them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nas.exact.graph import Graph
+from nas.exact.problem import Problem, proven_best
+from nas.fitted.score import FittedScore
+from nas.fitted.sum import FittedSum
+from nas.query import MAXIMIZE, MINIMIZE, Bound, Goal
+from nas.tables import StageTables
+from search_spaces import Space
+
+SPLITS = 3
+"""Random splits into halves."""
+_QUANTILES = (0.2, 0.4, 0.6, 0.8)
+"""Caps, as quantiles of the FLOPs of the networks."""
+_CHOSEN = 10
+"""Networks chosen under a cap."""
+
+
+def optimism(
+    space: Space, fit: Callable[[NDArray[np.intp]], FittedScore], flops: Sequence[float], seed: int = 0
+) -> float:
+    """The mean overestimation of chosen networks, in units of the target; at least 0.
+
+    The halves have half the networks, so their errors are larger than those of the fit to all by a factor of
+    the root of 2, if they are independent; the result is divided by it.
+
+    Args:
+        space: The space to choose from.
+        fit: Fits the score to the networks of these indices.
+        flops: FLOPs of each network.
+        seed: Seed of the splits.
+    """
+    generator = np.random.default_rng(seed)
+    caps = np.quantile(np.asarray(flops, float), _QUANTILES).tolist()
+    excess = []
+    for _ in range(SPLITS):
+        order = generator.permutation(len(flops))
+        halves = [fit(order[start::2]) for start in (0, 1)]
+        for chooser, judge in (halves, halves[::-1]):
+            excess += [excess_of(space, chooser, judge, cap) for cap in caps]
+    found = [one for one in excess if math.isfinite(one)]
+    return max(0.0, float(np.mean(found)) / math.sqrt(2)) if found else 0.0
+
+
+def excess_of(space: Space, chooser: FittedScore, judge: FittedScore, cap: float) -> float:
+    """How much better the chooser thinks of the networks it chooses under a cap than the judge does.
+
+    nan if no network meets the cap.
+    """
+    goal = Goal(
+        ((chooser.name, MAXIMIZE if chooser.more_is_better else MINIMIZE),), (Bound("flops", most=cap),)
+    )
+    tables = StageTables.of(space, [FittedSum(chooser)])
+    best = proven_best(Problem(space, goal, tables, Graph.of(tables)), _CHOSEN)
+    networks = [space.of_options(row) for row in best.population[:_CHOSEN].tolist()]
+    if not networks:
+        return math.nan
+    judged = [FittedSum(judge).of(network) for network in networks]
+    difference = float(np.mean(np.array(best.values[: len(judged)]) - judged))
+    return difference if chooser.more_is_better else -difference

@@ -1,0 +1,121 @@
+"""The networks that a score is fitted to: a tabular benchmark, or a table of your own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+import search_spaces
+from nas.fit.design import effects
+from nas.tabular import benchmark
+from nas.tabular.readers import trained
+from search_spaces import RequestError, Space
+from search_spaces.chain import ChainArchitecture
+from search_spaces.errors import did_you_mean, listed, shown
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Trained networks of one space.
+
+    Attributes:
+        space: The space.
+        choices: One row per network: its choices, each replaced by the value that has the same effect.
+        flops: FLOPs of each network.
+        target: Value of each network.
+        constants: Values of what a search does not vary, equal for all networks.
+        source: Where the networks come from.
+        notes: Lines about the table.
+    """
+
+    space: Space
+    choices: pd.DataFrame
+    flops: Sequence[float]
+    target: Sequence[float]
+    constants: dict[str, Any]
+    source: str
+    notes: tuple[str, ...]
+
+    @classmethod
+    def read(cls, table: str, data: Path | None, target: str, space: str | None) -> Self:
+        """Read the networks of a table.
+
+        Args:
+            table: Name of a tabular benchmark, or path of a CSV or of the folder of a training or study.
+            data: File or folder of the benchmark.
+            target: Name of the column to predict.
+            space: Name of the space; by default that of the networks' family.
+
+        Raises:
+            RequestError: The table cannot be read, or its networks are not of one space.
+        """
+        if table in benchmark.names():
+            if data is None:
+                raise RequestError(f"{table}: give its published file, --data PATH; see docs/tabular.md")
+            chosen = benchmark.get(table)
+            published, source = chosen.read(data), f"{chosen.title}: {chosen.accuracy}"
+            if target not in published.table:
+                known = [name for name in published.table if not str(name).startswith(benchmark.PUBLISHED)]
+                hint = did_you_mean(target, map(str, known))
+                raise RequestError(f"{table} has no column {shown(target)}{hint}; it has {listed(known)}")
+            if target != "top1":
+                source = chosen.title
+        else:
+            if data is not None:
+                hint = did_you_mean(table, benchmark.names())
+                raise RequestError(
+                    f"--data is for tabular benchmarks, and {shown(table)} is none{hint}; there are"
+                    f" {', '.join(benchmark.names())}"
+                )
+            published, source = trained(Path(table), target), Path(table).name
+        there = published.table[target].notna().to_numpy()
+        notes = published.notes
+        if not there.all():
+            notes += (f"{int((~there).sum()):,} rows have no {target} and are left out.",)
+            kept = [one for one, kept in zip(published.networks, there, strict=True) if kept]
+            published = benchmark.Published(kept, published.table[there].reset_index(drop=True), notes)
+        averaged = published.averaged()
+        return cls._of(averaged, target, space, source)
+
+    @classmethod
+    def _of(
+        cls, published: benchmark.Published, target: str, space: str | None, source: str
+    ) -> Self:
+        networks = published.networks
+        if not networks:
+            raise RequestError(f"{source} has no network of our spaces; a fit needs some")
+        found = _space(networks, space, source)
+        constants = _constants(networks, source)
+        chain = networks[0].chain()
+        choices = effects(chain, [network.choices() for network in networks])
+        flops = [float(network.figures().flops) for network in networks]
+        values = published.table[target].astype(float).tolist()
+        return cls(found, choices, flops, values, constants, source, published.notes)
+
+
+def _space(networks: Sequence[ChainArchitecture], name: str | None, source: str) -> Space:
+    families = sorted({network.family for network in networks})
+    if len(families) > 1:
+        raise RequestError(f"{source} has networks of {listed(families)}; a fit needs one family")
+    (family,) = families
+    found = search_spaces.get(family if name is None else name)
+    if found.architecture.family != family:
+        raise RequestError(
+            f"--space {found.name} has networks of {found.architecture.family}, and {source} has {family}"
+        )
+    return found
+
+
+def _constants(networks: Sequence[ChainArchitecture], source: str) -> dict[str, Any]:
+    constants = networks[0].constants()
+    for network in networks:
+        for name, value in network.constants().items():
+            if value != constants[name]:
+                raise RequestError(
+                    f"{source} has networks of {name} {constants[name]} and {value}; a fit needs one value"
+                )
+    return constants
