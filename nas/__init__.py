@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nas import exact
+    from nas.fit import fit
     from nas.read import read
     from nas.score import score
     from nas.search import search
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from nas.train import train
     from nas.train.folder import load
 
-__all__ = ["exact", "load", "read", "score", "search", "study", "tabular", "train"]
+__all__ = ["exact", "fit", "load", "read", "score", "search", "study", "tabular", "train"]
 
 
 class CallablePackage(ModuleType):

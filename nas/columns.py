@@ -199,6 +199,8 @@ _ENDINGS: Mapping[str, Callable[[Column], Column]] = {
         f"% {of.title}", f"fraction of {of.long_title} budget", format=percent_of_budget
     ),
     "_seconds": lambda of: Column(f"{of.title} s", of.long_title, "s", THREE_DECIMALS),
+    "_expected": lambda of: replace(of, axis=f"expected {of.long_title}"),
+    "_outside": lambda of: Column("outside", f"where {of.title} is outside of its range", text=True),
     "_mean": lambda of: replace(of, title=f"mean {of.title}", axis=f"mean {of.long_title}"),
     "_std": lambda of: replace(of, title=f"std {of.title}", axis=f"standard deviation of {of.long_title}"),
     "_low": lambda of: replace(of, title="from", axis=f"lower end of {of.long_title}"),
@@ -259,6 +261,12 @@ def of_search(name: str) -> bool:
 def is_median(name: str) -> bool:
     """Whether it names a column of median latencies."""
     return _MEDIAN.fullmatch(name) is not None
+
+
+def is_fitted(name: str) -> bool:
+    """Whether it names the column of a fitted score."""
+    score = proxies.find(name) if name not in _COLUMNS else None
+    return score is not None and score.fitted is not None
 
 
 def is_quartile(name: str) -> bool:

@@ -421,9 +421,7 @@ class Query:
                 proxy.fitted.check_family(space.architecture.family)
                 end = _in_unit(f"{flag} {name}={value}", value, proxy.fitted.unit)
                 bound = found.get(proxy.name, Bound(proxy.name, -math.inf))
-                found[proxy.name] = (
-                    replace(bound, most=end) if flag == "--max" else replace(bound, least=end)
-                )
+                found[proxy.name] = replace(bound, most=end) if flag == "--max" else replace(bound, least=end)
         for bound in found.values():
             if bound.least > bound.most:
                 raise RequestError(f"--min {bound.figure}={bound.least:g} is above --max {bound.most:g}")

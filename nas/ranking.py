@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nas.fitted.sum import FittedSum
 from nas.query import COSTS, MAXIMIZE, MINIMIZE, Goal
 from nas.score import score
 from nas.tables import FIGURES, Population, StageTables
@@ -51,9 +52,13 @@ def figures_of(
     specs = pd.Series([str(space.of_options(row)) for row in population.tolist()], dtype=str)
     columns = tables.score(population)
     sums = {one.name: columns.pop(one.name) for one in tables.sums}
-    return _with_shares(
-        pd.DataFrame({"arch": specs, **_scored(specs, goal, scores), **sums, **columns}), goal
-    )
+    values = {**_scored(specs, goal, scores), **sums}
+    for one in tables.sums:
+        if isinstance(one, FittedSum):
+            networks = (space.of_options(row) for row in population.tolist())
+            objective = one.name == goal.optimise[0][0]
+            values |= one.score.columns(sums[one.name], networks, objective, chosen=objective)
+    return _with_shares(pd.DataFrame({"arch": specs, **values, **columns}), goal)
 
 
 def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
@@ -100,6 +105,10 @@ def references(
     table = pd.DataFrame(rows, columns=["name", "arch", *(one.name for one in tables.sums), *FIGURES])
     for column, values in _scored(table["arch"], goal, scores).items():
         table.insert(2, column, values)
+    for one in tables.sums:
+        if isinstance(one, FittedSum):
+            objective, predicted = one.name == goal.optimise[0][0], table[one.name].to_numpy()
+            table = table.assign(**one.score.columns(predicted, named.values(), objective, chosen=False))
     meets = goal.meets({name: table[name].to_numpy() for name in tables.names})
     meets &= table[goal.optimise[0][0]].notna().to_numpy()
     ranked = (ranks or _among(found, goal))(table[meets])

@@ -6,12 +6,13 @@ import json
 import math
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nas.columns import column, is_median, is_quartile
+from nas.columns import column, is_fitted, is_median, is_quartile
 
 
 def show(table: pd.DataFrame, form: str = "table", family: str = "", break_before: int | None = None) -> None:
@@ -38,6 +39,16 @@ def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
     return records
 
 
+OUTSIDE = "_outside"
+"""How the names of columns end that say where a network lies outside the range of a fitted score."""
+
+
+def outside(table: pd.DataFrame) -> pd.Series[str]:
+    """Where each network lies outside the range of a fitted score, in words; empty if it lies inside."""
+    found = [table[name].fillna("") for name in table if str(name).endswith(OUTSIDE)]
+    return pd.concat(found, axis=1).max(axis=1) if found else pd.Series("", table.index)
+
+
 def _rendered(layout: Table) -> str:
     """A table as a string, laid out for the width of the terminal."""
     console = Console(highlight=False, markup=False)
@@ -47,7 +58,8 @@ def _rendered(layout: Table) -> str:
 
 
 def _layout(table: pd.DataFrame, family: str, break_before: int | None) -> Table:
-    table = table[_with_room_for_latencies(_beside_their_costs(list(table.columns)))]
+    marked = np.flatnonzero(outside(table).ne("").to_numpy()).tolist()
+    table = table[_that_fit(table)]
     layout = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     columns = [column(name) for name in table.columns]
     for one in columns:
@@ -56,7 +68,9 @@ def _layout(table: pd.DataFrame, family: str, break_before: int | None) -> Table
     for position, (_, row) in enumerate(table.iterrows()):
         if position == break_before:
             layout.add_section()
-        cells = (one.written(value) for one, value in zip(columns, row, strict=True))
+        cells = [one.written(value) for one, value in zip(columns, row, strict=True)]
+        if "arch" in table and position in marked:
+            cells[list(table.columns).index("arch")] += "*"
         layout.add_row(*(cell.removeprefix(f"{family}:") for cell in cells))
     return layout
 
@@ -67,11 +81,15 @@ def _beside_their_costs(columns: list[str]) -> list[str]:
     return [column for name in plain for column in (name, f"{name}_share") if column in columns]
 
 
-def _with_room_for_latencies(columns: list[str]) -> list[str]:
-    """The columns that fit 80 characters beside latencies; CSV and JSON contain all columns."""
-    if not any(map(is_median, columns)):
+def _that_fit(table: pd.DataFrame) -> list[str]:
+    """The columns that fit 80 characters beside latencies and predictions; CSV and JSON contain all."""
+    columns = _beside_their_costs(list(table.columns))
+    fitted = [name for name in columns if is_fitted(name)]
+    if not fitted and not any(map(is_median, columns)):
         return columns
-    left_out = ("macs", "found")
+    left_out = ["macs", "found"]
+    for name in fitted:
+        left_out += [f"{name}{OUTSIDE}", name if f"{name}_expected" in columns else f"{name}_half"]
     return [
         name
         for name in columns

@@ -53,7 +53,9 @@ def levels(space: Space, varied: Sequence[str]) -> list[Level]:
     own = tuple((name,) for stage in stages for name in stage)
     base = [name for name in space.base if name in varied]
     pairs = {pair: None for stage in stages for pair in combinations(stage, 2)}
-    pairs |= {(name, other): None for name in base for stage in stages for other in stage if other not in base}
+    pairs |= {
+        (name, other): None for name in base for stage in stages for other in stage if other not in base
+    }
     whole = [
         group for stage in stages for size in range(3, len(stage) + 1) for group in combinations(stage, size)
     ]
@@ -109,7 +111,10 @@ def _basis(name: str, values: Sequence[Any]) -> Basis:
     _, triangle = np.linalg.qr(powers)
     inverse = np.linalg.inv(triangle) * math.sqrt(len(values))
     polynomials = tuple(
-        tuple(float(f"{value:.{_DIGITS}g}") for value in inverse[: power + 1, power] * np.sign(inverse[power, power]))
+        tuple(
+            float(f"{value:.{_DIGITS}g}")
+            for value in inverse[: power + 1, power] * np.sign(inverse[power, power])
+        )
         for power in range(1, degree + 1)
     )
     return Basis(name, tuple(seen), logarithm, polynomials)
@@ -124,7 +129,7 @@ def _number(value: Any, seen: Sequence[Any], logarithm: bool) -> float:
 def columns(
     level: Level, bases: Mapping[str, Basis], choices: pd.DataFrame
 ) -> Iterator[tuple[tuple[str, ...], NDArray[np.float64]]]:
-    """The choices of each group of terms, and its values: shape (networks, terms), as `Interaction` orders them."""
+    """The choices of each group of terms, and its values: shape (networks, terms)."""
     of_choice = {
         name: np.column_stack(basis.columns(choices[name].to_numpy())[: level.degree])
         for name, basis in bases.items()

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from nas.fit.design import Level, bases, columns, levels
+from nas.fit.optimism import optimism
+from nas.fit.table import Trained
 from nas.fitted.link import Link
-from nas.fitted.score import FORMAT, FittedScore, Quality
-from nas.fitted.terms import Basis, Interaction
+from nas.fitted.score import FORMAT, FittedScore, Interval, Quality
+from nas.fitted.terms import Interaction
 from nas.runs import versions
-from search_spaces import RequestError, Space
+from search_spaces import RequestError
 
 FOLDS = 5
 LEAST = 16
@@ -29,15 +28,32 @@ _ABOVE = (0.25, 0.5, 1.0, 2.0)
 """Ceilings of a saturating target above its largest value, in standard deviations."""
 _WORTH = 0.99
 """A further level is used if it reduces the error to less than this fraction."""
-_DIGITS = 8
+_DIGITS = 7
 """Significant digits of stored coefficients."""
 _BITS = 34
 """Bits of sums below their largest value."""
+_PER_INTERVAL, _MOST_INTERVALS = 200, 10
+"""Networks of similar predicted values that give the width of an interval, and most such groups."""
 _BAND = 40
 """Networks in a band of nearly equal FLOPs."""
-_MOST_ROWS_PER_TERM = 1
-
 Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a score predicts.
+
+    Attributes:
+        name: Name of the score.
+        target: Name of the column that it predicts.
+        unit: Unit of its values; may be empty.
+        more_is_better: Whether larger values are better.
+    """
+
+    name: str
+    target: str
+    unit: str
+    more_is_better: bool
 
 
 @dataclass(frozen=True)
@@ -57,83 +73,88 @@ class Choice:
     rmse: float
 
 
-def fitted(
-    space: Space,
-    choices: pd.DataFrame,
-    flops: Sequence[float],
-    target: Sequence[float],
-    *,
-    name: str,
-    of: str,
-    unit: str,
-    more_is_better: bool,
-    constants: Mapping[str, Any],
-    source: str,
-    seed: int = 0,
-) -> FittedScore:
-    """Fit a score.
+def fit(trained: Trained, aim: Aim, seed: int = 0) -> FittedScore:
+    """Fit a score: choose terms and link, solve, and measure its quality and optimism.
 
     Args:
-        space: The space, whose options limit the terms.
-        choices: One row per network, its choices replaced as by `effects`.
-        flops: FLOPs of each network.
-        target: Value of each network.
-        name: Name of the score.
-        of: Name of the target.
-        unit: Unit of the target.
-        more_is_better: Whether larger values are better.
-        constants: Values of what a search does not vary.
-        source: Where the networks come from.
-        seed: Seed of the folds.
+        trained: The networks.
+        aim: What the score predicts.
+        seed: Seed of the folds and splits.
 
     Raises:
         RequestError: There are too few networks, or nothing varies.
     """
-    y = np.asarray(target, float)
-    if len(y) < LEAST:
-        raise RequestError(f"{source}: {len(y)} networks are too few for a fit; at least {LEAST} are needed")
-    if np.ptp(y) == 0:
-        raise RequestError(f"{source}: {of} is {y[0]:g} for every network; a fit needs different values")
-    basis = bases(choices)
-    if not basis:
-        raise RequestError(f"{source}: all networks have the same choices; a fit needs different ones")
-    chosen = _choose(levels(space, tuple(basis)), _links(y, more_is_better), basis, choices, y, seed)
-    design = [values for _, values in columns(chosen.level, basis, choices)]
-    x = np.hstack(design)
-    held_out = _held_out(x, chosen.link.sum(y), chosen.strength, seed + 1)
-    residuals = np.abs(chosen.link.sum(y) - held_out)
-    coefficients, intercept = _ridge(x, chosen.link.sum(y)[:, None], chosen.strength)
+    _check(trained, aim)
+    chosen = choose(trained, aim, seed)
+    held_out = _held_out(
+        _design(trained, chosen.level), chosen.link.sum(trained.target), chosen.strength, seed + 1
+    )
+    predicted = chosen.link.value(held_out)
+    score = solved(trained, aim, chosen)
+
+    def of_some(rows: NDArray[np.intp]) -> FittedScore:
+        return solved(trained.take(rows), aim, chosen)
+
+    return replace(
+        score,
+        intervals=_intervals(predicted, trained.target),
+        quality=_quality(predicted, trained.target, trained.flops, seed),
+        optimism=_rounded(optimism(trained.space, of_some, trained.flops, seed)),
+    )
+
+
+def solved(trained: Trained, aim: Aim, chosen: Choice) -> FittedScore:
+    """A score of given terms and link, without its quality."""
+    basis = bases(trained.choices)
+    sums = chosen.link.sum(trained.target)
+    design = list(columns(chosen.level, basis, trained.choices))
+    coefficients, intercept = _ridge(
+        np.hstack([values for _, values in design]), sums[:, None], chosen.strength
+    )
     interactions, start = [], 0
-    for group, values in columns(chosen.level, basis, choices):
+    for group, values in design:
         stop = start + values.shape[1]
         interactions.append(Interaction(group, tuple(map(_rounded, coefficients[start:stop, 0].tolist()))))
         start = stop
-    used = {
-        one: Basis(one, base.seen, base.logarithm, base.polynomials[: chosen.level.degree])
-        for one, base in basis.items()
-    }
-    largest = abs(float(intercept[0])) + float(np.abs(held_out).max())
+    used = [replace(base, polynomials=base.polynomials[: chosen.level.degree]) for base in basis.values()]
     return FittedScore(
         format=FORMAT,
-        name=name,
-        family=space.architecture.family,
-        target=of,
-        unit=unit,
-        more_is_better=more_is_better,
+        name=aim.name,
+        family=trained.space.architecture.family,
+        target=aim.target,
+        unit=aim.unit,
+        more_is_better=aim.more_is_better,
         link=chosen.link,
-        bits=_BITS - math.ceil(math.log2(largest)),
+        bits=_BITS - math.ceil(math.log2(np.abs(sums).max())),
         intercept=_rounded(float(intercept[0])),
-        bases=tuple(used.values()),
+        bases=tuple(used),
         interactions=tuple(interactions),
-        half=_rounded(float(np.quantile(residuals, LEVEL))),
+        intervals=(),
         optimism=0.0,
-        networks=len(y),
+        networks=len(trained.target),
         terms=chosen.level.name,
-        quality=_quality(chosen.link, y, held_out, np.asarray(flops, float), seed),
-        constants=dict(constants),
-        source=source,
+        quality=None,
+        constants=trained.constants,
+        source=trained.source,
         versions=versions(["zero-cost-nas", "numpy", "scikit-learn"]),
     )
+
+
+def _check(trained: Trained, aim: Aim) -> None:
+    y, source = trained.target, trained.source
+    if len(y) < LEAST:
+        raise RequestError(f"{source}: {len(y)} networks are too few for a fit; at least {LEAST} are needed")
+    if np.ptp(y) == 0:
+        raise RequestError(
+            f"{source}: {aim.target} is {y[0]:g} for every network; a fit needs different values"
+        )
+    if not bases(trained.choices):
+        raise RequestError(f"{source}: all networks have the same choices; a fit needs different ones")
+
+
+def _design(trained: Trained, level: Level) -> Values:
+    """The values of all terms of a level, shape (networks, terms)."""
+    return np.hstack([values for _, values in columns(level, bases(trained.choices), trained.choices)])
 
 
 def _links(y: Values, more_is_better: bool) -> list[Link]:
@@ -146,28 +167,30 @@ def _links(y: Values, more_is_better: bool) -> list[Link]:
     return found
 
 
-def _choose(
-    all_levels: Sequence[Level],
-    links: Sequence[Link],
-    basis: Mapping[str, Basis],
-    choices: pd.DataFrame,
-    y: Values,
-    seed: int,
-) -> Choice:
-    """The level, link and strength of the smallest error on held-out networks."""
+def choose(trained: Trained, aim: Aim, seed: int = 0) -> Choice:
+    """The terms, link and strength of the smallest error on held-out networks.
+
+    A further level of terms must reduce the error by a hundredth.
+
+    Args:
+        trained: The networks.
+        aim: What the score predicts.
+        seed: Seed of the folds.
+    """
+    y = trained.target
+    links = _links(y, aim.more_is_better)
+    sums = np.column_stack([link.sum(y) for link in links])
     best: Choice | None = None
-    for level in all_levels:
-        x = np.hstack([values for _, values in columns(level, basis, choices)])
-        sums = np.column_stack([link.sum(y) for link in links])
+    for level in levels(trained.space, tuple(bases(trained.choices))):
+        x = _design(trained, level)
+        before = math.inf if best is None else _WORTH * best.rmse
         for strength in _STRENGTHS:
-            held_out = _held_out(x, sums, strength, seed)
-            for link, column in zip(links, held_out.T, strict=True):
+            for link, column in zip(links, _held_out(x, sums, strength, seed).T, strict=True):
                 with np.errstate(over="ignore", invalid="ignore"):
                     error = float(np.sqrt(np.mean((link.value(column) - y) ** 2)))
-                worth = 1.0 if best is None or best.level is level else _WORTH
-                if math.isfinite(error) and (best is None or error < worth * best.rmse):
+                if error < before and (best is None or best.level is not level or error < best.rmse):
                     best = Choice(level, link, strength, error)
-    assert best is not None  # the identity is always finite
+    assert best is not None  # the error of the identity is finite
     return best
 
 
@@ -192,16 +215,29 @@ def _ridge(x: Values, sums: Values, strength: float) -> tuple[Values, Values]:
     return np.atleast_2d(model.coef_).T, np.atleast_1d(model.intercept_)
 
 
-def _quality(link: Link, y: Values, held_out: Values, flops: Values, seed: int) -> Quality:
+def _intervals(predicted: Values, y: Values) -> tuple[Interval, ...]:
+    """Half-widths of intervals, from the errors on held-out networks of similar predicted values."""
+    order = np.argsort(predicted, kind="stable")
+    parts = np.array_split(order, min(max(len(y) // _PER_INTERVAL, 1), _MOST_INTERVALS))
+    return tuple(
+        Interval(
+            _rounded(float(np.median(predicted[part]))),
+            _rounded(float(np.quantile(np.abs(predicted - y)[part], LEVEL))),
+        )
+        for part in parts
+    )
+
+
+def _quality(predicted: Values, y: Values, flops: Values, seed: int) -> Quality:
     from scipy.stats import spearmanr
     from sklearn.metrics import r2_score
     from sklearn.model_selection import KFold
 
-    predicted = link.value(held_out)
-    residuals = np.abs(link.sum(y) - held_out)
     inside = np.zeros(len(y), bool)
     for train, test in KFold(FOLDS, shuffle=True, random_state=seed).split(y):
-        inside[test] = residuals[test] <= np.quantile(residuals[train], LEVEL)
+        known = _intervals(predicted[train], y[train])
+        half = np.interp(predicted[test], [one.value for one in known], [one.half for one in known])
+        inside[test] = np.abs(predicted - y)[test] <= half
     order = np.argsort(flops, kind="stable")
     bands = np.array_split(order, len(y) // _BAND) if len(y) >= 2 * _BAND else []
     within = [spearmanr(y[band], predicted[band]).statistic for band in bands]

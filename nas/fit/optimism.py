@@ -7,7 +7,7 @@ of the networks; each chooses the best networks of the space under caps of FLOPs
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ _CHOSEN = 10
 
 
 def optimism(
-    space: Space, fit: Callable[[NDArray[np.intp]], FittedScore], flops: Sequence[float], seed: int = 0
+    space: Space, fit: Callable[[NDArray[np.intp]], FittedScore], flops: NDArray[np.float64], seed: int = 0
 ) -> float:
     """The mean overestimation of chosen networks, in units of the target; at least 0.
 
@@ -43,7 +43,7 @@ def optimism(
         seed: Seed of the splits.
     """
     generator = np.random.default_rng(seed)
-    caps = np.quantile(np.asarray(flops, float), _QUANTILES).tolist()
+    caps = np.quantile(flops, _QUANTILES).tolist()
     excess = []
     for _ in range(SPLITS):
         order = generator.permutation(len(flops))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import search_spaces
 from nas.fit.design import effects
@@ -34,11 +36,16 @@ class Trained:
 
     space: Space
     choices: pd.DataFrame
-    flops: Sequence[float]
-    target: Sequence[float]
+    flops: NDArray[np.float64]
+    target: NDArray[np.float64]
     constants: dict[str, Any]
     source: str
     notes: tuple[str, ...]
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Some of the networks."""
+        choices = self.choices.iloc[rows].reset_index(drop=True)
+        return replace(self, choices=choices, flops=self.flops[rows], target=self.target[rows])
 
     @classmethod
     def read(cls, table: str, data: Path | None, target: str, space: str | None) -> Self:
@@ -59,7 +66,9 @@ class Trained:
             chosen = benchmark.get(table)
             published, source = chosen.read(data), f"{chosen.title}: {chosen.accuracy}"
             if target not in published.table:
-                known = [name for name in published.table if not str(name).startswith(benchmark.PUBLISHED)]
+                known = [
+                    name for name in map(str, published.table) if not name.startswith(benchmark.PUBLISHED)
+                ]
                 hint = did_you_mean(target, map(str, known))
                 raise RequestError(f"{table} has no column {shown(target)}{hint}; it has {listed(known)}")
             if target != "top1":
@@ -82,9 +91,7 @@ class Trained:
         return cls._of(averaged, target, space, source)
 
     @classmethod
-    def _of(
-        cls, published: benchmark.Published, target: str, space: str | None, source: str
-    ) -> Self:
+    def _of(cls, published: benchmark.Published, target: str, space: str | None, source: str) -> Self:
         networks = published.networks
         if not networks:
             raise RequestError(f"{source} has no network of our spaces; a fit needs some")
@@ -92,8 +99,8 @@ class Trained:
         constants = _constants(networks, source)
         chain = networks[0].chain()
         choices = effects(chain, [network.choices() for network in networks])
-        flops = [float(network.figures().flops) for network in networks]
-        values = published.table[target].astype(float).tolist()
+        flops = np.array([float(network.figures().flops) for network in networks])
+        values = published.table[target].to_numpy(float)
         return cls(found, choices, flops, values, constants, source, published.notes)
 
 

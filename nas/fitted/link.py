@@ -29,6 +29,10 @@ class Link(Stored):
     kind: LinkKind = "identity"
     ceiling: float = 0.0
 
+    def __str__(self) -> str:
+        below = f" below {self.ceiling:g}" if self.kind == "saturating" else ""
+        return f"link {self.kind}{below}"
+
     def value(self, total: Any) -> Any:
         """The value of a sum, or of a column of sums."""
         if self.kind == "saturating":

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
+
+import numpy as np
 
 from nas.files import read_whole, reason
 from nas.fitted.link import Link
@@ -30,6 +32,18 @@ SUFFIX = ".json"
 _LARGEST = 1 << 24
 """Bytes of the largest file."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
+
+
+def check_name(name: str) -> None:
+    """Check the name of a score.
+
+    Raises:
+        RequestError: It is not allowed.
+    """
+    if not _NAME.fullmatch(name):
+        raise RequestError(
+            f"the name of a score is {shown(name)}, expected a letter and up to 39 letters, digits, . _ or -"
+        )
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,14 @@ class Quality(Stored):
 
 
 @dataclass(frozen=True)
+class Interval(Stored):
+    """The half-width of the 90% interval of a predicted value, in units of the target."""
+
+    value: float
+    half: float
+
+
+@dataclass(frozen=True)
 class FittedScore(Stored):
     """A score fitted to trained networks.
 
@@ -69,11 +91,11 @@ class FittedScore(Stored):
         intercept: The sum of a network whose functions are all 0.
         bases: The functions of each choice.
         interactions: The terms.
-        half: Half-width of the 90% interval of a sum.
-        optimism: Mean excess of the prediction over the value, for networks chosen as the best under a budget.
+        intervals: Half-widths of 90% intervals by predicted value, between which they are interpolated.
+        optimism: Mean overestimation of the networks that are chosen as the best under a budget.
         networks: Number of networks of the fit.
         terms: Which terms, in words.
-        quality: Quality on held-out networks.
+        quality: Quality on held-out networks; None if it was not measured.
         constants: Values of what a search does not vary, in the networks of the fit.
         source: Where the networks come from.
         versions: Versions of Python and packages.
@@ -90,11 +112,11 @@ class FittedScore(Stored):
     intercept: float
     bases: tuple[Basis, ...]
     interactions: tuple[Interaction, ...]
-    half: float
+    intervals: tuple[Interval, ...]
     optimism: float
     networks: int
     terms: str
-    quality: Quality
+    quality: Quality | None
     constants: Mapping[str, Any]
     source: str
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -102,10 +124,9 @@ class FittedScore(Stored):
     def __post_init__(self) -> None:
         if self.format != FORMAT:
             raise RequestError(f"its format is {self.format}, expected {FORMAT}; fit it again")
-        if not _NAME.fullmatch(self.name):
-            raise RequestError(f"its name is {shown(self.name)}, expected letters, digits, . _ and -")
-        if not -1000 <= self.bits <= 1000 or self.half < 0:
-            raise RequestError("its precision or interval is out of range")
+        check_name(self.name)
+        if not -1000 <= self.bits <= 1000:
+            raise RequestError("its precision is out of range")
         known = {basis.choice: len(basis.polynomials) for basis in self.bases}
         for term in self.interactions:
             if not set(term.choices) <= set(known) or len(set(term.choices)) < len(term.choices):
@@ -150,8 +171,9 @@ class FittedScore(Stored):
             raise RequestError(f"{where} is not a score of nas fit: {error}") from None
 
     def written(self) -> str:
-        """The content of its file."""
-        return json.dumps(self.as_json(), indent=1) + "\n"
+        """The content of its file, one line per field."""
+        lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in self.as_json().items())
+        return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @cached_property
     def basis_of(self) -> Mapping[str, Basis]:
@@ -168,6 +190,36 @@ class FittedScore(Stored):
             raise RequestError(
                 f"--score {self.name} is fitted to networks of {self.family}; it has no value for {family}"
             )
+
+    def half(self, values: Any) -> Any:
+        """Half-widths of the 90% intervals of predicted values; nan if they were not measured."""
+        if not self.intervals:
+            return np.full(np.shape(values), np.nan)
+        return np.interp(values, [one.value for one in self.intervals], [one.half for one in self.intervals])
+
+    def columns(
+        self, values: Any, networks: Iterable[Architecture], objective: bool, chosen: bool
+    ) -> dict[str, Any]:
+        """Columns that tables show beside predicted values.
+
+        Args:
+            values: The predicted values, one per network.
+            networks: The networks.
+            objective: Whether the table is sorted by the score.
+            chosen: Whether the networks are chosen by the score, which overestimates such networks.
+
+        Returns:
+            By the name of the score and an ending: `_expected`, for an objective, the values without the
+            overestimation of chosen networks; `_half`, half-widths of 90% intervals; `_outside`, where a
+            network lies outside the range of the fit, in words.
+        """
+        bias = self.optimism if chosen else 0.0
+        expected = values - bias if self.more_is_better else values + bias
+        return {
+            **({f"{self.name}_expected": expected} if objective else {}),
+            f"{self.name}_half": self.half(values),
+            f"{self.name}_outside": [self.outside(network) for network in networks],
+        }
 
     def outside(self, architecture: Architecture) -> str:
         """Where a network lies outside the range of the fit, in words; empty if it lies inside."""

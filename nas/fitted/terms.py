@@ -23,7 +23,7 @@ class Basis(Stored):
     Attributes:
         choice: Name of the choice.
         seen: Values of the networks of the fit, ascending.
-        logarithm: Whether the polynomials are of the logarithm of the value. Those of words are of the place in
+        logarithm: Whether polynomials are of the logarithm of the value. Those of words are of their place in
             `seen`.
         polynomials: Coefficients of each polynomial, from the constant upward.
     """

@@ -370,7 +370,7 @@ def get(name: str) -> Proxy:
         known = (*names(), *shipped())
         hint = did_you_mean(name, known)
         raise RequestError(
-            f"unknown score {shown(name)}{hint}; there are {', '.join(known)}, and files of nas fit (*{SUFFIX})"
+            f"unknown score {shown(name)}{hint}; there are {', '.join(known)}, and files of nas fit"
         )
     return proxy
 
@@ -386,17 +386,18 @@ def _loaded(path: Path) -> Proxy:
 
 def _of_fitted(score: FittedScore) -> Proxy:
     total = FittedSum(score)
-    digits = max(0, 3 - math.floor(math.log10(max(abs(score.quality.rmse), 1e-12)) + 1))
+    error = score.quality.rmse if score.quality else 0.001
+    digits = min(max(0, 1 - math.floor(math.log10(max(error, 1e-6)))), 6)
     return Proxy(
         name=score.name,
         measure=lambda subject: total.of(subject.architecture),
         more_is_better=score.more_is_better,
         needs=frozenset(),
-        title=score.name,
+        title=score.name.replace("-", "\n", 1) + (f", {score.unit}" if score.unit else ""),
         axis=f"predicted {score.target}" + (f", {score.unit}" if score.unit else ""),
         logarithmic=False,
         one_width=False,
-        number_format=f"{{:,.{min(digits, 6)}f}}".format,
+        number_format=f"{{:.{digits}f}}".format,
         stage_sum=total,
     )
 

@@ -42,7 +42,7 @@ class Published:
         if groups.ngroups == len(table):
             return self
         means = groups.mean(numeric_only=True)
-        if "top1_std" not in table:
+        if "top1" in table and "top1_std" not in table:
             means["top1_std"] = groups["top1"].std()
         first = dict(zip(table["arch"][::-1], reversed(self.networks), strict=True))
         note = f"{len(table):,} rows of {len(means):,} different networks; rows of one network are averaged."

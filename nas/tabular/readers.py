@@ -280,38 +280,52 @@ def own(path: Path) -> Published:
 
     Rows whose `status` is not "done" are left out, and torchvision baselines, which have no stages.
     """
+    return trained(path, "top1")
+
+
+def trained(path: Path, target: str) -> Published:
+    """The networks of a CSV, or of a folder with trained.csv or networks.csv, and a column of their values.
+
+    Args:
+        path: The CSV, with a column `arch`, or the folder.
+        target: Name of the column of values.
+    """
     if path.is_dir():
         files = [path / name for name in ("networks.csv", "trained.csv") if (path / name).exists()]
         if not files:
             raise RequestError(f"{path} has neither networks.csv nor trained.csv; give a table")
         path = files[0]
-    expected = "expected a table with columns arch and top1"
+    expected = f"expected a table with columns arch and {target}"
     table = read_csv(path, expected)
-    missing = [name for name in ("arch", "top1") if name not in table]
+    missing = [name for name in ("arch", target) if name not in table]
     if missing:
         raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
-    notes = []
-    if "status" in table:
-        done = table["status"] == "done"
-        if not done.all():
-            notes.append(f"{int((~done).sum()):,} rows without a finished training are left out.")
-        if len(done) and not done.any():
-            way = "finish them by nas train --resume"
-            raise RequestError(f"{path}: none of its {len(done):,} trainings is finished; {way}")
-        table = table[done]
-    _check_numbers(path, table, ("top1",))
+    table, notes = _finished(path, table)
+    _check_numbers(path, table, (target,))
 
     def network(row: Any) -> ChainArchitecture | None:
         parsed = search_spaces.parse(str(row.arch))
         return parsed if isinstance(parsed, ChainArchitecture) else None
 
-    networks = _each(path, table, network)
+    networks = _each(path, table, network, ("arch",))
     kept = [network is not None for network in networks]
     if not all(kept):
         notes.append(f"{kept.count(False):,} torchvision baselines, which have no stages, are left out.")
     speeds = {f"latency_{name}": table[name][kept] for name in table if is_median(str(name))}
-    found = table[["top1"]][kept].assign(**speeds)
+    found = table[[target]][kept].assign(**speeds)
     return Published([network for network in networks if network], found, tuple(notes))
+
+
+def _finished(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of finished trainings, and a line about the others."""
+    if "status" not in table:
+        return table, []
+    done = table["status"] == "done"
+    if len(done) and not done.any():
+        way = "finish them by nas train --resume"
+        raise RequestError(f"{path}: none of its {len(done):,} trainings is finished; {way}")
+    left_out = f"{int((~done).sum()):,} rows without a finished training are left out."
+    return table[done], [] if done.all() else [left_out]
 
 
 def _numbers(path: Path, names: Sequence[str], others: Sequence[str] = ()) -> pd.DataFrame:

@@ -1,0 +1,68 @@
+"""The command `nas fit`: a score fitted to trained networks, written as a file of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas.cli import DONE, Parser, wrapped
+from nas.files import write_whole
+from nas.fit.fitting import fit
+from nas.fit.request import FitRequest
+from nas.fitted.score import SUFFIX, FittedScore
+from nas.options import add_options, given
+from nas.runs import writing
+from nas.tabular import benchmark
+from search_spaces import RequestError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    request = FitRequest(options.table, **given(options, FitRequest))
+    out = options.out or Path(f"{request.target}{SUFFIX}")
+    if out.suffix != SUFFIX:
+        raise RequestError(f"--out {out}: expected a file that ends with {SUFFIX}; write {out}{SUFFIX}")
+    aim = request.aim(out.stem)
+    trained = request.trained()
+    for note in trained.notes:
+        print(wrapped(note))
+    score = fit(trained, aim, request.seed)
+    with writing(out):
+        write_whole(out, score.written())
+    print(wrapped(sentence(score)))
+    print(wrapped(f"Written to {out}. Search by it: nas search --space {trained.space.name} --score {out}"))
+    return DONE
+
+
+def sentence(score: FittedScore) -> str:
+    """A fit in words: what it predicts, by which terms, and its quality on held-out networks."""
+    found = score.quality
+    assert found is not None  # every fit measures it
+    unit = f" {score.unit}" if score.unit and score.unit != "%" else " points" if score.unit else ""
+    within = "" if found.equal_flops is None else f", {found.equal_flops:.3f} at equal FLOPs"
+    return (
+        f"Fitted {score.name}: {score.target} of {score.networks:,} networks, by {score.terms}, {score.link}."
+        f" On held-out networks ({found.folds} folds): R² {found.r2:.4f}, error {found.rmse:.3g}{unit}, rank"
+        f" correlation {found.rho:.3f}{within}; 90% intervals contain {100 * found.coverage:.1f}%. Networks"
+        f" chosen as the best under a budget are overestimated by {score.optimism:.3g}{unit}."
+    )
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        "nas fit", description="Fit a score to trained networks: a sum of terms of stages, for nas search."
+    )
+    names = ", ".join(benchmark.names())
+    parser.add_argument(
+        "table",
+        metavar="TABLE",
+        help="a CSV with columns arch and the target, the folder of a training or study, or a tabular"
+        f" benchmark: one of {names}",
+    )
+    add_options(parser, FitRequest)
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help=f"file of the score, named for it ({{target}}{SUFFIX})"
+    )
+    return parser

@@ -1,0 +1,74 @@
+"""The request of a fit."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.columns import column, is_median
+from nas.fit.fitting import Aim
+from nas.fit.table import Trained
+from nas.fitted.score import check_name
+from nas.options import check, documented, option
+from nas.values import MOST_SEED, Range
+
+_LESS_IS_BETTER = re.compile(r"latency_\w+|\w+_(ms|seconds|loss|mb)|loss|flops|macs|params|seconds")
+"""Columns whose smaller values are better."""
+
+
+@documented
+@dataclass(frozen=True)
+class FitRequest:
+    """What to fit.
+
+    Attributes:
+        table: Name of a tabular benchmark, or path of a CSV or of the folder of a training or study.
+
+    Raises:
+        RequestError: A value is wrong.
+    """
+
+    table: str
+    data: str | None = option(
+        "published file or folder of a tabular benchmark, see docs/tabular.md", default=None, metavar="PATH"
+    )
+    space: str | None = option("space of the networks", default=None, usual="that of their family")
+    target: str = option("column to predict", default="top1", metavar="COLUMN")
+    unit: str | None = option("unit of the target, as ms", default=None, usual="by the column")
+    less_is_better: bool | None = option(
+        "smaller values of the target are better", default=None, usual="by the column"
+    )
+    seed: int = option("seed of the folds and splits", default=0, range=Range(0, MOST_SEED))
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def trained(self) -> Trained:
+        """The networks.
+
+        Raises:
+            RequestError: The table cannot be read, or its networks are not of one space.
+        """
+        return Trained.read(
+            self.table, None if self.data is None else Path(self.data), self.target, self.space
+        )
+
+    def aim(self, name: str) -> Aim:
+        """What the score of that name predicts.
+
+        Raises:
+            RequestError: The name is not allowed.
+        """
+        check_name(name)
+        less = self.less_is_better
+        if less is None:
+            less = bool(_LESS_IS_BETTER.fullmatch(self.target)) or is_median(self.target)
+        return Aim(name, self.target, self.unit if self.unit is not None else self._unit(), not less)
+
+    def _unit(self) -> str:
+        if self.target.startswith("throughput_"):
+            return "images/s"
+        if self.target.startswith("latency_") or self.target.endswith("_ms") or is_median(self.target):
+            return "ms"
+        return column(self.target).unit
