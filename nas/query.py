@@ -260,12 +260,14 @@ def _in_unit(what: str, value: Value, unit: str) -> float:
     """A value of a score, with or without its unit."""
     text = str(value).strip()
     number = text.removesuffix(unit).strip() if unit else text
+    letter = number[-1:].upper()
+    power = dict(UNITS).get(letter, 0)
     try:
-        found = read_number(float, number)
+        found = read_number(float, number[:-1] if power else number) * 10.0**power
     except ValueError:
         found = math.nan
     if not math.isfinite(found):
-        raise RequestError(f"{what}: expected a number{f' of {unit}' if unit else ''}, such as 4{unit}")
+        raise RequestError(f"{what}: expected a number{f' of {unit}' if unit else ''}, such as 4{unit} or 9K")
     return found
 
 
@@ -344,7 +346,7 @@ class Query:
         metavar="SCORE=VALUE",
     )
     at_least: Mapping[str, Value] = option(
-        "floor of a fitted score, as throughput-a100=10000",
+        "floor of a fitted score, as throughput-a100=9K",
         default=dict,
         flags=("--min",),
         metavar="SCORE=VALUE",

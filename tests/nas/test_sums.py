@@ -138,7 +138,8 @@ def test_a_sum_is_that_of_its_terms_within_their_rounding(terms: list[float]) ->
 def test_terms_of_a_stage_do_not_depend_on_absent_operators() -> None:
     one = StageSum("given", lambda stage: len(stage.operators))
     assert one.units(Figures()) == one.units(Figures(operators={"conv": 0})) == 0
-    assert one.of_cells(Figures(operators={"conv": np.array([0, 3])}), 2).tolist() == [0, one.scale]
+    cells = Cells(2, Figures(operators={"conv": np.array([0, 3])}), {}, frozenset(), True)
+    assert one.of_cells(cells).tolist() == [0, one.scale]
 
 
 def test_terms_that_are_no_numbers_or_too_large_are_errors() -> None:
