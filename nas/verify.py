@@ -9,18 +9,21 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
+import signal
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import search_spaces
 from nas.score import score
-from search_spaces import Architecture
+from search_spaces import Architecture, RequestError
 from search_spaces.cost import MULTIPLY_ADDS
 
 if TYPE_CHECKING:
@@ -125,12 +128,15 @@ def verify(rows: Iterable[Row]) -> None:
 
 def start_process() -> subprocess.Popen[str]:
     """Start a process that reads specs from standard input and writes fvcore's counts, one per line."""
-    # In a separate session Ctrl-C reaches only the command, which then ends this process.
+    # It imports from where this process does: -m alone would import from the working folder first, and run a
+    # user's file that is called like a package. In a separate session Ctrl-C reaches only the command, which
+    # then ends this process.
     return subprocess.Popen(
-        [sys.executable, "-m", "nas.verify"],
+        [sys.executable, "-P", "-m", "nas.verify"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path)},
         start_new_session=True,
     )
 
@@ -171,14 +177,19 @@ class FvcoreVerifier:
 
         Raises:
             CountMismatchError: Two values of a row differ.
-            RuntimeError: The process has died.
+            RequestError: The process was killed.
+            RuntimeError: The process has failed.
         """
         assert self._process.stdout is not None
         for row in self._rows:
             answer = self._process.stdout.readline()
             if not answer:
                 code = self._process.wait()
-                raise RuntimeError(f"the process that verifies {row['arch']} ended with exit code {code}")
+                process = f"the process that verifies {row['arch']}"
+                if code < 0:
+                    name = signal.Signals(-code).name
+                    raise RequestError(f"{process} was killed ({name}), perhaps for lack of memory")
+                raise RuntimeError(f"{process} ended with exit code {code}")
             compare(search_spaces.parse(row["arch"]), json.loads(answer), row)
             yield row
 

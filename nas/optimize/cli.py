@@ -140,11 +140,15 @@ def _explore(run: Run, options: argparse.Namespace, interrupted: Callable[[], bo
 
 def _verify(run: Run, verifier: FvcoreVerifier, interrupted: Callable[[], bool]) -> None:
     """Wait until all rows are verified; count the networks inside the bounds meanwhile."""
+    assert run.folder is not None
     _ = run.meeting
-    with run.measured("recount"):
-        for _ in verifier.verify():
-            if interrupted():
-                break
+    try:
+        with run.measured("recount"):
+            for _ in verifier.verify():
+                if interrupted():
+                    break
+    except RequestError as error:
+        raise RequestError(f"{error}; go on with: {run.folder.resume}") from None
 
 
 def _stop(run: Run) -> int:

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 import search_spaces
 from nas import score
 from nas.verify import CountMismatchError, FvcoreVerifier, compare, recount, verify
-from search_spaces import MLP, Architecture
+from search_spaces import MLP, Architecture, RequestError
 from search_spaces.chain import Chain, Stage, Values
 from search_spaces.layers import Linear, Part
 from tests.processes import cold_recount, warm_recount
@@ -75,12 +76,30 @@ def test_the_verifying_process_agrees_and_ends(
     assert process.poll() is not None
 
 
-def test_a_dead_process_is_an_internal_error() -> None:
+def test_a_killed_process_is_named_and_a_failed_one_is_an_internal_error() -> None:
     with FvcoreVerifier() as verifier:
         verifier._process.kill()
-        with pytest.raises(RuntimeError, match="ended with exit code"):
+        with pytest.raises(
+            RequestError, match=r"verifies mlp:.* was killed \(SIGKILL\), perhaps for lack of"
+        ):
             verifier.start([row(MLP())])
             list(verifier.verify())
+    with FvcoreVerifier() as verifier:
+        verifier.start([{**row(MLP()), "arch": "none"}])
+        with pytest.raises(RuntimeError, match="ended with exit code 1"):
+            list(verifier.verify())
+
+
+def test_files_of_the_working_folder_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("fvcore", "random", "nas"):
+        (tmp_path / f"{name}.py").write_text("raise SystemError('imported')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nas.verify.start_process", cold_recount)
+    with FvcoreVerifier() as verifier:
+        verifier.start([row(MLP())])
+        assert len(list(verifier.verify())) == 1
 
 
 @pytest.mark.parametrize("name", ["mobilenet:mobilenet_v2", "mlp:mlp_8"])

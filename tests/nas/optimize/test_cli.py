@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from nas import score
 from nas.optimize.cli import main
 from nas.optimize.request import Request
 from nas.optimize.study import Journal
+from nas.verify import FvcoreVerifier, Row
 from tests.conftest import REPOSITORY, Begin, Command, environment, refused
 
 QUICK = ("--space", "mobilenet", "--flops", "400M", "--sampler", "random")
@@ -125,6 +127,24 @@ def test_a_front_has_no_network_that_another_beats(command: Command, tmp_path: P
     assert 0 < len(table) < len(everything)
     assert table["nn_mass"].is_monotonic_decreasing and table["params"].is_monotonic_decreasing
     assert table["nn_mass"].is_unique
+
+
+def test_a_killed_verification_names_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = FvcoreVerifier.start
+
+    def killed(verifier: FvcoreVerifier, rows: Sequence[Row]) -> None:
+        verifier._process.kill()
+        start(verifier, rows)
+
+    run = ["--trials", "10", "--top", "1", "--format", "csv", "--out", str(tmp_path / "run")]
+    with monkeypatch.context() as patched:
+        patched.setattr(FvcoreVerifier, "start", killed)
+        message = refused(main, [*TINY, *run], capsys)
+    assert "was killed (SIGKILL)" in message
+    assert f"go on with: python -m nas.search --resume {tmp_path / 'run'}" in message
+    assert main(["--resume", str(tmp_path / "run"), "--top", "1"]) == 0
 
 
 def test_torch_is_left_to_the_recount(tmp_path: Path) -> None:
