@@ -27,6 +27,7 @@ __all__ = ["images"]
 
 NAMES = ("synflow", "naswot")
 FEW = {"measure": NAMES, "image_size": 8, "score_batch": 4, "resamples": 20}
+ONE = {**FEW, "measure": ["naswot"]}
 WORDS = ("--measure", *NAMES, "--image-size", "8", "--score-batch", "4", "--resamples", "20")
 
 
@@ -65,7 +66,7 @@ def test_measured_scores_stand_beside_closed_forms(data: Path) -> None:
 
 
 def test_scores_are_measured_on_images(images: Path, few_networks: Path) -> None:
-    few = {**FEW, "image_size": None, "dataset": "folder", "image_folder": images}
+    few = {**ONE, "image_size": None, "dataset": "folder", "image_folder": images}
     scores = nas.tabular("nasbench-macro", few_networks, **few)["scores"]
     colours = load("folder", images)
     network = search_spaces.parse(scores["arch"].iloc[7])
@@ -75,7 +76,7 @@ def test_scores_are_measured_on_images(images: Path, few_networks: Path) -> None
 
 def test_all_networks_of_a_small_table_are_measured(tmp_path: Path) -> None:
     table = accel_nasbench(tmp_path / "files", mbconvs(9))
-    found = nas.tabular("accel-nasbench", table, **{**FEW, "image_size": 32})
+    found = nas.tabular("accel-nasbench", table, **{**ONE, "image_size": 32})
     assert found["rho"]["n"].iloc[0] == len(found["scores"]) == 9
 
 
@@ -90,7 +91,7 @@ def test_undefined_scores_are_counted(tmp_path: Path) -> None:
         f"mbconv:e1-1-1-1-1-1-{e}_d1-1-1-1-1-1-{d}_silu,{60 + e + d}" for e in (1, 4, 6) for d in (1, 2, 3)
     ]
     table.write_text("\n".join(["arch,top1", *rows]) + "\n")
-    found = nas.tabular("table", table, **{**FEW, "image_size": 32})
+    found = nas.tabular("table", table, **{**ONE, "image_size": 32})
     assert found["scores"]["naswot"].isna().all()
     assert "naswot is infinite or undefined for 9 of 9 networks" in " ".join(found["rho"].attrs["notes"])
 
@@ -138,7 +139,7 @@ def test_a_run_is_resumed_as_it_was(
 ) -> None:
     colours, run = tmp_path / "colours", tmp_path / "run"
     shutil.copytree(images, colours)
-    few = {**FEW, "image_size": None, "dataset": "folder", "image_folder": colours, "measure": ["naswot"]}
+    few = {**ONE, "image_size": None, "dataset": "folder", "image_folder": colours}
     nas.tabular("nasbench-macro", few_networks, sample=40, out=run, **few)
     before = (run / "scores.csv").read_bytes()
     capsys.readouterr()  # a slow machine prints progress
