@@ -265,8 +265,7 @@ def is_median(name: str) -> bool:
 
 def is_fitted(name: str) -> bool:
     """Whether it names the column of a fitted score."""
-    score = proxies.find(name) if name not in _COLUMNS else None
-    return score is not None and score.fitted is not None
+    return name not in _COLUMNS and proxies.is_fitted(name)
 
 
 def is_quartile(name: str) -> bool:

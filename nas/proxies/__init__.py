@@ -1,5 +1,16 @@
 """Zero-cost proxies: scores that rank networks without training, in one registry with one signature."""
 
-from nas.proxies.registry import BATCH, Proxy, Subject, find, get, measure, names, register, shipped
+from nas.proxies.registry import (
+    BATCH,
+    Proxy,
+    Subject,
+    find,
+    get,
+    is_fitted,
+    measure,
+    names,
+    register,
+    shipped,
+)
 
-__all__ = ["BATCH", "Proxy", "Subject", "find", "get", "measure", "names", "register", "shipped"]
+__all__ = ["BATCH", "Proxy", "Subject", "find", "get", "is_fitted", "measure", "names", "register", "shipped"]

@@ -339,6 +339,11 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(file.name.removesuffix(SUFFIX) for file in found if file.name.endswith(SUFFIX)))
 
 
+def is_fitted(name: str) -> bool:
+    """Whether it is the name of a fitted score: one of this package, or one whose file was read."""
+    return name in _fitted or name in shipped()
+
+
 def find(name: str) -> Proxy | None:
     """The proxy of that name, or None; imports no more modules than needed to find it.
 
@@ -350,14 +355,16 @@ def find(name: str) -> Proxy | None:
     """
     if name.endswith(SUFFIX):
         return _loaded(Path(name))
-    for module in _modules():
-        if name in _proxies or name in _fitted:
-            break
-        _import(module)
-    if name not in _proxies and name not in _fitted and name in shipped():
+    if name not in _fitted and name in shipped():
         file = files("nas.fitted") / _SHIPPED / f"{name}{SUFFIX}"
         _fitted[name] = _of_fitted(FittedScore.parsed(file.read_bytes(), file.name))
-    return _proxies.get(name) or _fitted.get(name)
+    if name in _fitted:
+        return _fitted[name]
+    for module in _modules():
+        if name in _proxies:
+            break
+        _import(module)
+    return _proxies.get(name)
 
 
 def get(name: str) -> Proxy:
