@@ -51,13 +51,13 @@ def figures_of(
     """
     specs = pd.Series([str(space.of_options(row)) for row in population.tolist()], dtype=str)
     columns = tables.score(population)
-    sums = {one.name: columns.pop(one.name) for one in tables.sums}
-    values = {**_scored(specs, goal, scores), **sums}
+    values = _scored(specs, goal, scores)
     for one in tables.sums:
+        values[one.name] = columns.pop(one.name)
         if isinstance(one, FittedSum):
             networks = (space.of_options(row) for row in population.tolist())
             objective = one.name == goal.optimise[0][0]
-            values |= one.score.columns(sums[one.name], networks, objective, chosen=objective)
+            values |= one.score.columns(values[one.name], networks, objective, chosen=objective)
     return _with_shares(pd.DataFrame({"arch": specs, **values, **columns}), goal)
 
 
@@ -97,23 +97,33 @@ def references(
         {
             "name": name,
             "arch": str(reference),
-            **{one.name: one.of(reference) for one in tables.sums},
+            **_predicted(tables, goal, reference),
             **score(reference),
         }
         for name, reference in named.items()
     ]
-    table = pd.DataFrame(rows, columns=["name", "arch", *(one.name for one in tables.sums), *FIGURES])
+    table = pd.DataFrame(
+        rows, columns=None if rows else ["name", "arch", *tables.names[len(FIGURES) :], *FIGURES]
+    )
     for column, values in _scored(table["arch"], goal, scores).items():
         table.insert(2, column, values)
-    for one in tables.sums:
-        if isinstance(one, FittedSum):
-            objective, predicted = one.name == goal.optimise[0][0], table[one.name].to_numpy()
-            table = table.assign(**one.score.columns(predicted, named.values(), objective, chosen=False))
     meets = goal.meets({name: table[name].to_numpy() for name in tables.names})
     meets &= table[goal.optimise[0][0]].notna().to_numpy()
     ranked = (ranks or _among(found, goal))(table[meets])
     table.insert(1, "rank", ranked.reindex(table.index))
     return sorted_by(_with_shares(table, goal), goal)
+
+
+def _predicted(tables: StageTables, goal: Goal, network: Architecture) -> dict[str, Any]:
+    """The sums over stages of a network that was not chosen by them, with the columns of fitted scores."""
+    found: dict[str, Any] = {}
+    for one in tables.sums:
+        found[one.name] = one.of(network)
+        if isinstance(one, FittedSum):
+            objective = one.name == goal.optimise[0][0]
+            columns = one.score.columns([found[one.name]], [network], objective, chosen=False)
+            found |= {name: values[0] for name, values in columns.items()}
+    return found
 
 
 def _among(found: pd.DataFrame, goal: Goal) -> Ranks:

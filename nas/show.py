@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nas import proxies
 from nas.columns import column, is_fitted, is_median, is_quartile
 
 
@@ -47,6 +48,23 @@ def outside(table: pd.DataFrame) -> pd.Series[str]:
     """Where each network lies outside the range of a fitted score, in words; empty if it lies inside."""
     found = [table[name].fillna("") for name in table if str(name).endswith(OUTSIDE)]
     return pd.concat(found, axis=1).max(axis=1) if found else pd.Series("", table.index)
+
+
+def predictions(table: pd.DataFrame, objective: bool = True) -> list[str]:
+    """Sentences about the fitted scores of a table: what they predict, and rows outside their range.
+
+    Args:
+        objective: Whether to describe the score that the table is sorted by.
+    """
+    found = []
+    for name in map(str, table):
+        score = proxies.get(name).fitted if is_fitted(name) else None
+        sorted_by = f"{name}_expected" in table
+        if score and (objective or not sorted_by):
+            found.append(score.sentence(sorted_by))
+    if where := sorted(set(outside(table)) - {""}):
+        found.append(f"*: outside the range of the fit, {'; '.join(where)}.")
+    return found
 
 
 def _rendered(layout: Table) -> str:

@@ -82,9 +82,10 @@ def _certainty(table: pd.DataFrame, better: str) -> str:
 
 
 def _print(table: pd.DataFrame, options: argparse.Namespace, sentence: str) -> None:
-    from nas.show import show
+    from nas.show import predictions, show
 
     family = table["arch"].iloc[0].partition(":")[0]
     show(table.drop(columns="front", errors="ignore"), options.format, family)
     if options.format == "table":
-        print(wrapped(sentence))
+        for note in (sentence, *predictions(table)):
+            print(wrapped(note))

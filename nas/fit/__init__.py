@@ -23,6 +23,7 @@ def fit(
     target: str = "top1",
     unit: str | None = None,
     less_is_better: bool | None = None,
+    calibration: tuple[float, float, float] | None = None,
     seed: int = 0,
 ) -> FittedScore:
     """Fit a score to trained networks, like the command `nas fit`.
@@ -37,6 +38,7 @@ def fit(
         target: Name of the column to predict.
         unit: Unit of the target; by default that of the column.
         less_is_better: Whether smaller values of the target are better; by default as the column's name says.
+        calibration: Slope, offset and standard error of a further scale, which the score predicts instead.
         seed: Seed of the folds and splits.
 
     Returns:
@@ -68,6 +70,7 @@ def fit(
         target=target,
         unit=unit,
         less_is_better=less_is_better,
+        calibration=None if calibration is None else ",".join(map(str, calibration)),
         seed=seed,
     )
     aim = request.aim(name or (file.stem if file else target))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,10 @@ from search_spaces.chain import Chain, effective
 
 _DEGREE = 3
 """Largest degree of the polynomials of a choice."""
-_MOST_CELLS = 1 << 16
-"""Largest stage table that terms of neighbouring stages may lead to."""
+_MOST_CELLS = 1 << 18
+"""Largest stage table that terms may lead to."""
+_FEW = 2
+"""Most choices of a base width of which there are pairs with all other choices."""
 _DIGITS = 10
 """Significant digits of stored coefficients of polynomials."""
 
@@ -51,38 +53,43 @@ def levels(space: Space, varied: Sequence[str]) -> list[Level]:
         if any(name in varied for name in stage.choices)
     ]
     own = tuple((name,) for stage in stages for name in stage)
-    base = [name for name in space.base if name in varied]
     pairs = {pair: None for stage in stages for pair in combinations(stage, 2)}
-    pairs |= {
-        (name, other): None for name in base for stage in stages for other in stage if other not in base
-    }
-    whole = [
+    base = [name for name in space.base if name in varied] if len(space.base) <= _FEW else []
+    wide = {(name, other): None for name in base for stage in stages for other in stage if other not in base}
+    pairs |= {pair: None for pair in wide if pair[::-1] not in pairs}
+    whole = tuple(
         group for stage in stages for size in range(3, len(stage) + 1) for group in combinations(stage, size)
-    ]
-    near = [
-        (first, second)
-        for one, other in pairwise(stages)
-        if _cells(space, one, other) <= _MOST_CELLS
-        for first in one
-        for second in other
-        if (first, second) not in pairs
-    ]
-    found = [
+    )
+    near = tuple(pair for one, other in pairwise(stages) for pair in product(one, other) if pair not in pairs)
+    found = (
         Level("one smooth term per choice", 1, own),
         Level("terms of single choices", _DEGREE, own),
         Level("pairs of choices of a stage", _DEGREE, (*own, *pairs)),
         Level("all choices of a stage", _DEGREE, (*own, *pairs, *whole)),
         Level("pairs of choices of a stage and of neighbouring stages", _DEGREE, (*own, *pairs, *near)),
         Level("all choices of a stage, pairs of neighbours", _DEGREE, (*own, *pairs, *whole, *near)),
-    ]
+    )
     different = {(level.degree, frozenset(level.groups)): level for level in reversed(found)}
-    return [level for level in found if level in different.values()]
+    return [level for level in reversed(different.values()) if _cells(space, level) <= _MOST_CELLS]
 
 
-def _cells(space: Space, *stages: Sequence[str]) -> int:
-    """Cells of the stage table of two neighbouring stages, with the base width as further states."""
-    names = {*space.base, *(name for stage in stages for name in stage)}
-    return math.prod(len(space.choices[name]) for name in names)
+def _cells(space: Space, level: Level) -> int:
+    """An estimate of the cells of the largest stage table that a level leads to.
+
+    The states of a table are the choices of earlier stages that terms need, and the base width.
+    """
+    largest, read = 0, set[str]()
+    first: set[str] = set()
+    before: set[str] = set()
+    for stage in space.chain():
+        own = set(stage.choices)
+        needed = {
+            name for group in level.groups if not set(group) <= read for name in read.intersection(group)
+        }
+        states = needed | ((first | before) & set(space.base))
+        largest = max(largest, math.prod(len(space.choices[name]) for name in own | states))
+        read, before, first = read | own, own, first or own
+    return largest
 
 
 def effects(chain: Chain, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,7 +98,7 @@ def fit(trained: Trained, aim: Aim, seed: int = 0) -> FittedScore:
 
     return replace(
         score,
-        intervals=_intervals(predicted, trained.target),
+        intervals=_widened(_intervals(predicted, trained.target), trained.error),
         quality=_quality(predicted, trained.target, trained.flops, seed),
         optimism=_rounded(optimism(trained.space, of_some, trained.flops, seed)),
     )
@@ -226,6 +227,14 @@ def _intervals(predicted: Values, y: Values) -> tuple[Interval, ...]:
         )
         for part in parts
     )
+
+
+def _widened(intervals: Sequence[Interval], error: float) -> tuple[Interval, ...]:
+    """Intervals with a further, independent normal error of this standard deviation."""
+    from scipy.stats import norm
+
+    further = float(norm.ppf((1 + LEVEL) / 2)) * error
+    return tuple(Interval(one.value, _rounded(math.hypot(one.half, further))) for one in intervals)
 
 
 def _quality(predicted: Values, y: Values, flops: Values, seed: int) -> Quality:

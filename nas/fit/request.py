@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from nas.fit.table import Trained
 from nas.fitted.score import check_name
 from nas.options import check, documented, option
 from nas.values import MOST_SEED, Range
+from search_spaces import RequestError
+from search_spaces.spec import read_number
 
 _LESS_IS_BETTER = re.compile(r"latency_\w+|\w+_(ms|seconds|loss|mb)|loss|flops|macs|params|seconds")
 """Columns whose smaller values are better."""
@@ -39,6 +42,11 @@ class FitRequest:
     less_is_better: bool | None = option(
         "smaller values of the target are better", default=None, usual="by the column"
     )
+    calibration: str | None = option(
+        "predict SLOPE x target + OFFSET, of standard error ERROR, as of a longer recipe",
+        default=None,
+        metavar="SLOPE,OFFSET,ERROR",
+    )
     seed: int = option("seed of the folds and splits", default=0, range=Range(0, MOST_SEED))
 
     def __post_init__(self) -> None:
@@ -50,9 +58,21 @@ class FitRequest:
         Raises:
             RequestError: The table cannot be read, or its networks are not of one space.
         """
-        return Trained.read(
-            self.table, None if self.data is None else Path(self.data), self.target, self.space
-        )
+        data = None if self.data is None else Path(self.data)
+        trained = Trained.read(self.table, data, self.target, self.space)
+        return trained.calibrated(*self._calibration(self.calibration)) if self.calibration else trained
+
+    @staticmethod
+    def _calibration(text: str) -> tuple[float, float, float]:
+        try:
+            slope, offset, error = (read_number(float, part) for part in text.split(","))
+        except ValueError:
+            slope = offset = error = math.nan
+        if not (slope > 0 and math.isfinite(slope + offset) and 0 <= error < math.inf):
+            raise RequestError(
+                f"--calibration {text}: expected a positive SLOPE, an OFFSET and an ERROR, as 0.909,12.7,0.41"
+            )
+        return slope, offset, error
 
     def aim(self, name: str) -> Aim:
         """What the score of that name predicts.

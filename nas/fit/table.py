@@ -32,6 +32,7 @@ class Trained:
         constants: Values of what a search does not vary, equal for all networks.
         source: Where the networks come from.
         notes: Lines about the table.
+        error: Standard deviation of a further error of the values.
     """
 
     space: Space
@@ -41,11 +42,22 @@ class Trained:
     constants: dict[str, Any]
     source: str
     notes: tuple[str, ...]
+    error: float = 0.0
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Some of the networks."""
         choices = self.choices.iloc[rows].reset_index(drop=True)
         return replace(self, choices=choices, flops=self.flops[rows], target=self.target[rows])
+
+    def calibrated(self, slope: float, offset: float, error: float) -> Self:
+        """The same networks with values on another scale.
+
+        Args:
+            slope, offset: The values become slope x value + offset.
+            error: Standard deviation of the calibration.
+        """
+        source = f"{self.source}; on another scale, {slope:g} x + {offset:g}"
+        return replace(self, target=slope * self.target + offset, source=source, error=error)
 
     @classmethod
     def read(cls, table: str, data: Path | None, target: str, space: str | None) -> Self:
@@ -88,10 +100,10 @@ class Trained:
             kept = [one for one, kept in zip(published.networks, there, strict=True) if kept]
             published = benchmark.Published(kept, published.table[there].reset_index(drop=True), notes)
         averaged = published.averaged()
-        return cls._of(averaged, target, space, source)
+        return cls.of(averaged, target, space, source)
 
     @classmethod
-    def _of(cls, published: benchmark.Published, target: str, space: str | None, source: str) -> Self:
+    def of(cls, published: benchmark.Published, target: str, space: str | None, source: str) -> Self:
         networks = published.networks
         if not networks:
             raise RequestError(f"{source} has no network of our spaces; a fit needs some")

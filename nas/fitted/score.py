@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -191,6 +192,30 @@ class FittedScore(Stored):
                 f"--score {self.name} is fitted to networks of {self.family}; it has no value for {family}"
             )
 
+    @property
+    def identity(self) -> int:
+        """A number that differs for different scores."""
+        return zlib.crc32(self.written().encode())
+
+    def sentence(self, objective: bool) -> str:
+        """What it predicts and how well, in words.
+
+        Args:
+            objective: Whether networks are ranked by it.
+        """
+        unit = f" in {self.unit}" if self.unit else ""
+        text = f"{self.name}: {self.target}{unit}, fitted to {self.networks:,} networks ({self.source})"
+        if (found := self.quality) is None:
+            return f"{text}."
+        if not objective:
+            return f"{text}; on held-out networks the error is {found.rmse:.3g} {self.unit}".rstrip() + "."
+        within = "" if found.equal_flops is None else f", {found.equal_flops:.2f} at equal FLOPs"
+        return (
+            f"{text}. On held-out networks: R² {found.r2:.3f}, rank correlation {found.rho:.2f}{within}; ± is"
+            f" the half-width of the 90% interval. The mean overestimation of chosen networks,"
+            f" {self.optimism:.3g}, is taken off."
+        )
+
     def half(self, values: Any) -> Any:
         """Half-widths of the 90% intervals of predicted values; nan if they were not measured."""
         if not self.intervals:
@@ -214,7 +239,7 @@ class FittedScore(Stored):
             network lies outside the range of the fit, in words.
         """
         bias = self.optimism if chosen else 0.0
-        expected = values - bias if self.more_is_better else values + bias
+        expected = np.asarray(values) - (bias if self.more_is_better else -bias)
         return {
             **({f"{self.name}_expected": expected} if objective else {}),
             f"{self.name}_half": self.half(values),

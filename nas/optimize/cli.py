@@ -228,12 +228,16 @@ def _print_rows(run: Run, shown: pd.DataFrame) -> None:
 
 def _print_notes(run: Run, options: argparse.Namespace) -> None:
     assert run.folder is not None
+    from nas.show import predictions
+
     best = run.best(options.top)
     _print(run.sentence(len(best)))
     if not run.goal.bounds and run.request.score == DEFAULT_SCORE and not run.request.pareto:
         _print("No budget was given, so these are the largest networks of the space; add --flops 400M.")
     if run.evidence:
         _print(run.evidence)
+    for note in predictions(_shown(run, options), objective=False):
+        _print(note)
     if advice := run.request.advice:
         _print(advice)
     if run.request.pareto:

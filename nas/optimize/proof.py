@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from nas.columns import column
+from nas.columns import column, is_fitted
 from nas.exact.feasible_set import ROUGH
 from nas.exact.problem import Problem, inside_of, proven_best, proven_front
 from nas.optimize.listing import Listing, best_of_each_width, first_of_each_width
@@ -174,7 +174,8 @@ class Proof:
             return f"Not proven: rows are the best found {of_all}{limit}."
         if self.of_front:
             return f"Proven: {shown:,} of the {len(self.table):,} points of the exact front {of_all}."
-        by = column(self.problem.goal.optimise[0][0]).title
+        name = self.problem.goal.optimise[0][0]
+        by = name if is_fitted(name) else column(name).title
         if self.per_width is not None:
             of_each = "each base width" if self.complete else f"the base widths of rows 1 to {shown}"
             rows = "the first" if self.per_width == 1 else f"the first {self.per_width}"

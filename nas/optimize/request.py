@@ -196,7 +196,9 @@ class Request(Query, Stored):
 
     @property
     def evidence(self) -> str | None:
-        """The evidence on the top-ranked network; None unless the goal is the largest NN-Mass."""
+        """The evidence on the top-ranked network; None unless the goal is NN-Mass or a fitted score."""
+        if score := proxies.get(self.score).fitted:
+            return f"Evidence: {score.sentence(objective=True)}"
         if self.score != DEFAULT_SCORE or self.like is not None or self.pareto is not None:
             return None
         return evidence(self._resolved.whole, self.kept_width)

@@ -50,7 +50,8 @@ class Run:
         latency: Measured latencies, if any; networks that are too slow are not in `found`.
         scores: The scores of the networks, if they are not sums over stages.
         width: The base width that the search keeps, if it keeps one.
-        evidence: What is known of the top-ranked network; None unless the goal is the largest NN-Mass.
+        evidence: What is known of the top-ranked network; None unless the goal is NN-Mass or a fitted
+            score.
         finished: Whether the folder holds all requested trials; then nothing is written to it.
         seconds: Wall time by part.
     """
@@ -233,7 +234,7 @@ class Run:
 
                 best = self.best(len(self.found) if self._of_front else top)
                 tried = self.tables.score(self._population)
-                image = plotted(self.request.score, self.goal, tried, self.found, best, self.compared)
+                image = plotted(self.goal.optimise[0][0], self.goal, tried, self.found, best, self.compared)
                 self.folder.save(self.folder.figure, image)
 
     def finish(self, verified: pd.DataFrame) -> None:

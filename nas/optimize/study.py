@@ -27,6 +27,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.files import read_whole, reason
+from nas.fitted.sum import FittedSum
 from nas.optimize.scores import Scores
 from nas.query import Goal
 from nas.tables import Population, StageTables
@@ -148,8 +149,9 @@ class Study:
         }
         choices = {name: list(options) for name, options in space.choices.items()}
         measured = [] if scores is None else [scores.batch]
+        fitted = [one.score.identity for one in tables.sums if isinstance(one, FittedSum)]
         self._request = json.dumps(
-            [space.name, dict(space.constants), choices, str(goal), sampler, seed, *measured]
+            [space.name, dict(space.constants), choices, str(goal), sampler, seed, *measured, *fitted]
         )
         self.rows: list[tuple[int, ...]] = []
         self.scoring = 0.0

@@ -1,0 +1,157 @@
+"""Fits: they recover known sums, fall back to smooth terms, and refuse what cannot be fitted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import nas
+import search_spaces
+from nas.fit.fitting import Aim, fit
+from nas.fit.table import Trained
+from nas.fitted.score import FittedScore
+from nas.fitted.sum import FittedSum
+from nas.tables import StageTables
+from nas.tabular.benchmark import Published
+from search_spaces import RequestError, Space
+from tests.conftest import Command
+from tests.nas.fitted.scores import made
+
+AIM = Aim("found", "top1", "%", more_is_better=True)
+
+
+def networks(space: Space, count: int, seed: int = 0) -> list[str]:
+    generator = np.random.default_rng(seed)
+    counts = [len(options) for options in space.choices.values()]
+    return [
+        str(space.of_options([int(generator.integers(0, count)) for count in counts])) for _ in range(count)
+    ]
+
+
+def table(tmp_path: Path, name: str = "mbconv", count: int = 60, noise: float = 0.1) -> Path:
+    """A table of networks whose accuracy grows with their parameters."""
+    archs = networks(search_spaces.get(name), count)
+    params = nas.score(archs)["params"]
+    top1 = 80 - 1e3 / params**0.3 + noise * np.random.default_rng(1).normal(size=count)
+    file = tmp_path / "table.csv"
+    pd.DataFrame({"arch": archs, "top1": top1}).to_csv(file, index=False)
+    return file
+
+
+@pytest.mark.parametrize("level", [1, 4])
+def test_a_fit_recovers_a_sum(level: int) -> None:
+    space = search_spaces.get("mbconv")
+    truth = FittedSum(replace(made(space, level, 1), more_is_better=True))
+    archs = list(map(search_spaces.parse, networks(space, 500)))
+    values = pd.DataFrame({"arch": list(map(str, archs)), "top1": [truth.of(arch) for arch in archs]})
+    published = Published(archs, values[["top1"]])  # type: ignore[arg-type]  # all are chains
+    trained = Trained.of(published, "top1", None, "a test")
+    score = fit(trained, AIM)
+    assert score.quality is not None and score.quality.r2 > 0.99
+    others = list(map(search_spaces.parse, networks(space, 50, seed=9)))
+    predicted = [FittedSum(score).of(arch) for arch in others]
+    true = [truth.of(arch) for arch in others]
+    assert np.corrcoef(predicted, true)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("name", search_spaces.names())
+def test_every_space_can_be_fitted_and_searched(name: str, tmp_path: Path) -> None:
+    score = nas.fit(table(tmp_path, name, 40), out=tmp_path / "own.json", space=name)
+    assert score.networks <= 40 and score.family == search_spaces.get(name).architecture.family
+    best = nas.exact.best(name, 1, score=str(tmp_path / "own.json"))
+    assert best.attrs["gap"] == 0
+    assert best["own"].item() == FittedSum(score).of(search_spaces.parse(best["arch"].item()))
+
+
+def test_few_networks_give_smooth_terms(tmp_path: Path) -> None:
+    score = nas.fit(table(tmp_path, count=24))
+    assert score.terms == "one smooth term per choice"
+    assert all(len(basis.polynomials) == 1 for basis in score.bases)
+    assert score.optimism > 0
+
+
+def test_repeated_networks_are_averaged(tmp_path: Path) -> None:
+    file = table(tmp_path)
+    rows = pd.read_csv(file)
+    pd.concat([rows.assign(top1=rows["top1"] - 1), rows.assign(top1=rows["top1"] + 1)]).to_csv(
+        tmp_path / "twice.csv", index=False
+    )
+    once, twice = nas.fit(file), nas.fit(tmp_path / "twice.csv")
+    assert replace(once, source="") == replace(twice, source="")
+
+
+def test_a_fit_repeats_itself(tmp_path: Path) -> None:
+    file = table(tmp_path)
+    assert nas.fit(file, seed=3).written() == nas.fit(file, seed=3).written()
+    assert nas.fit(file, seed=3) != nas.fit(file, seed=4)
+
+
+def test_a_calibration_moves_the_scale(tmp_path: Path) -> None:
+    file = table(tmp_path)
+    plain, moved = nas.fit(file), nas.fit(file, calibration=(0.5, 10.0, 1.0))
+    network = search_spaces.parse("mbconv:d1-2-2-3-3-4-1")
+    assert FittedSum(moved).of(network) == pytest.approx(0.5 * FittedSum(plain).of(network) + 10, abs=0.2)
+    assert moved.intervals[0].half > 1.6 > plain.intervals[0].half
+
+
+def test_other_columns_have_a_unit_and_a_direction(tmp_path: Path) -> None:
+    file = tmp_path / "speed.csv"
+    rows = pd.read_csv(table(tmp_path)).rename(columns={"top1": "latency_phone"})
+    rows.to_csv(file, index=False)
+    score = nas.fit(file, target="latency_phone", out=tmp_path / "phone.json")
+    assert (score.unit, score.more_is_better, score.name) == ("ms", False, "phone")
+    assert isinstance(score, FittedScore) and StageTables.of(search_spaces.get("mbconv"), [FittedSum(score)])
+
+
+def changed(tmp_path: Path, name: str, **columns: object) -> Path:
+    file = tmp_path / name
+    pd.read_csv(table(tmp_path)).assign(**columns).to_csv(file, index=False)
+    return file
+
+
+def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
+    file = table(tmp_path)
+    few, other = tmp_path / "few.csv", tmp_path / "other.csv"
+    pd.read_csv(file).head(9).to_csv(few, index=False)
+    pd.concat([pd.read_csv(file), pd.DataFrame({"arch": ["mlp:w8"], "top1": [9.0]})]).to_csv(
+        other, index=False
+    )
+    pd.read_csv(file).assign(arch="mbconv:se0000000").to_csv(tmp_path / "one.csv", index=False)
+    for arguments, message in (
+        ({"table": few}, "few.csv: 9 networks are too few for a fit; at least 16 are needed"),
+        ({"table": other}, "other.csv has networks of mbconv and mlp|mbconv, mlp; a fit needs one family"),
+        (
+            {"table": changed(tmp_path, "flat.csv", top1=7.0)},
+            "top1 is 7 for every network; a fit needs different values",
+        ),
+        ({"table": changed(tmp_path, "word.csv", top1="x")}, "top1 is 'x', expected a number"),
+        ({"table": changed(tmp_path, "wrong.csv", arch="mbconv:z9")}, "row 1: spec 'mbconv:z9'"),
+        ({"table": tmp_path / "one.csv"}, "1 networks are too few"),
+        ({"table": file, "target": "speed"}, "has no column speed"),
+        ({"table": file, "space": "mlp"}, "space mlp has networks of mlp, and table.csv has mbconv"),
+        ({"table": file, "data": file}, "--data is for tabular benchmarks"),
+        ({"table": "accel-nasbench"}, "give its published file"),
+        ({"table": file, "out": tmp_path / "score.csv"}, "expected a file that ends with .json"),
+        ({"table": file, "name": "a b"}, "the name of a score is 'a b'"),
+        ({"table": file, "calibration": (-1.0, 0.0, 0.0)}, "expected a positive SLOPE"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            nas.fit(**arguments)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_the_command_fits_and_a_search_uses_it(tmp_path: Path, command: Command) -> None:
+    table(tmp_path, "mlp", 40)
+    done = command("nas.fit", "table.csv", "--out", "own.json")
+    assert done.returncode == 0, done.stderr
+    assert "Fitted own: top1 of 40 networks" in " ".join(done.stdout.split())
+    done = command("nas.search", "--space", "mlp", "--score", "own.json", "--trials", "5", "--top", "2")
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    assert "Proven: rows 1 to 2 are the first 2 by own" in text and "± is the half-width" in text
+    (tmp_path / "own.json").write_text("{}")
+    done = command("nas.search", "--space", "mlp", "--score", "own.json")
+    assert done.returncode == 2 and "own.json is not a score of nas fit" in done.stderr

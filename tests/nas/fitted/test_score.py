@@ -1,0 +1,81 @@
+"""Files of fitted scores: damaged ones, and those of another space, are refused in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import search_spaces
+from nas import exact
+from nas.fitted.score import FittedScore
+from search_spaces import RequestError
+from tests.nas.fitted.scores import made
+
+
+def damaged(change: Callable[[dict[str, Any]], object]) -> bytes:
+    values = json.loads(made(search_spaces.get("mlp"), 1, 1).written())
+    change(values)
+    return json.dumps(values).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[" * 99_999, "is not JSON"),
+        (b"[]", "expected FittedScore"),
+        (damaged(lambda values: values.pop("bases")), "bases"),
+        (damaged(lambda values: values.update(spice=1)), "spice"),
+        (damaged(lambda values: values.update(format=99)), "its format is 99, expected 1; fit it again"),
+        (damaged(lambda values: values.update(name="../evil")), "the name of a score is '../evil'"),
+        (damaged(lambda values: values.update(intercept="1")), "intercept is '1', expected float"),
+        (damaged(lambda values: values["interactions"][0].update(coefficients=[])), "number of coefficients"),
+        (damaged(lambda values: values["interactions"][0].update(choices=["spice"])), "have no basis"),
+        (damaged(lambda values: values["bases"][0].update(seen=[])), "is empty"),
+        (damaged(lambda values: values["link"].update(kind="eval")), "kind is 'eval'"),
+        (damaged(lambda values: values.update(bits=99_999)), "its precision is out of range"),
+    ],
+)
+def test_damaged_files_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "score.json"
+    file.write_bytes(content)
+    with pytest.raises(RequestError, match=r"score[.]json is not a score") as error:
+        FittedScore.load(file)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"score": "missing.json"}, "missing.json: there is no such file; make one with nas fit"),
+        ({"score": "imagenot"}, "unknown score 'imagenot' .did you mean imagenet"),
+        ({"at_most": {"zen": 4}}, "at_most zen is not a fitted score"),
+        ({"at_most": {"latency-zcu102": "4s"}}, "at_most latency-zcu102=4s: expected a number of ms"),
+        (
+            {"at_most": {"latency-zcu102": 2}, "at_least": {"latency-zcu102": 3}},
+            r"at_least .*3 is above at_most 2",
+        ),
+        ({"at_most": {"latency-zcu102": "0.1ms"}}, "the smallest network of mbconv has"),
+    ],
+)
+def test_wrong_requests_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        exact.best("mbconv", 1, **options)
+
+
+def test_scores_of_another_family_are_refused() -> None:
+    for options in ({"score": "imagenet"}, {"at_most": {"latency-zcu102": 4}}):
+        with pytest.raises(RequestError, match=r"is fitted to networks of mbconv; .* no value for mobilenet"):
+            exact.best("mobilenet", 1, flops="400M", **options)  # type: ignore[arg-type]  # options by name
+
+
+def test_a_file_of_the_name_of_another_score_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "depth.json"
+    file.write_text(made(search_spaces.get("mlp"), 1, 1, name="depth").written())
+    with pytest.raises(RequestError, match="there is another score of the name depth"):
+        exact.best("mlp", 1, score=str(file))
