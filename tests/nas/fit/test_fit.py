@@ -133,7 +133,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
         ({"table": tmp_path / "one.csv"}, "1 networks are too few"),
         ({"table": file, "target": "speed"}, "has no column speed"),
         ({"table": file, "space": "mlp"}, "space mlp has networks of mlp, and table.csv has mbconv"),
-        ({"table": file, "data": file}, "--data is for tabular benchmarks"),
+        ({"table": file, "data": file}, "data is for tabular benchmarks"),
         ({"table": "accel-nasbench"}, "give its published file"),
         ({"table": file, "out": tmp_path / "score.csv"}, "expected a file that ends with .json"),
         ({"table": file, "name": "a b"}, "the name of a score is 'a b'"),
