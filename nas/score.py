@@ -9,7 +9,7 @@ if __name__ == "__main__":
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import search_spaces
 from nas import callable_package
@@ -136,6 +136,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         help="further architectures",
     )
+    parser.add_argument(
+        "--scores",
+        nargs="+",
+        action="extend",
+        metavar="SCORE",
+        default=[],
+        help="further scores, such as depth, zen or imagenet, or files of nas fit",
+    )
     parser.add_argument("--format", choices=FORMATS, default="table")
     add_options(parser, LatencyConfig, exclude=("most",))
     options = parser.parse_args(arguments)
@@ -146,17 +154,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     import pandas as pd
 
-    from nas.show import show
+    from nas.show import predictions, show
 
     space = search_spaces.get(options.space) if options.space else None
+    named = [pair for text in texts for pair in _architectures(text, space)]
     rows = [
-        {"name": name, "arch": str(one), **score(one)}
-        for text in texts
-        for name, one in _architectures(text, space)
+        {"name": name, "arch": str(one), **score(one, scores=options.scores), **_beside(one, options.scores)}
+        for name, one in named
     ]
     table = pd.DataFrame(rows)
-    if options.format == "table" and table["name"].isna().all():
-        table = table.drop(columns="name")
+    if options.format == "table" and (options.scores or table["name"].isna().all()):
+        table = table.assign(arch=table["name"].fillna(table["arch"])).drop(columns="name")
     if latency:
         from nas.latency import measure
 
@@ -166,9 +174,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     families = set(table["arch"].str.partition(":")[0])
     narrow = len(families) == 1 and (latency or "name" in table)
     show(table, options.format, family=families.pop() if narrow else "")
-    if latency and options.format == "table":
-        print(wrapped(measured.sentence()))
+    if options.format == "table":
+        for note in (*predictions(table), *([measured.sentence()] if latency else [])):
+            print(wrapped(note))
     return DONE
+
+
+def _beside(architecture: Architecture, scores: Sequence[str]) -> dict[str, Any]:
+    """What tables show beside the values of fitted scores."""
+    from nas import proxies
+    from nas.proxies import Subject
+
+    found: dict[str, Any] = {}
+    for name in scores:
+        proxy = proxies.get(name)
+        if proxy.fitted:
+            value = proxy.measure(Subject.bare(architecture))
+            columns = proxy.fitted.columns([value], [architecture], objective=False, chosen=False)
+            found |= {column: values[0] for column, values in columns.items()}
+    return found
 
 
 def _architectures(text: str, space: Space | None) -> list[tuple[str | None, Architecture]]:

@@ -42,6 +42,8 @@ def records(table: pd.DataFrame) -> list[dict[Any, Any]]:
 
 OUTSIDE = "_outside"
 """How the names of columns end that say where a network lies outside the range of a fitted score."""
+FITTED = ("_expected", "_half", OUTSIDE)
+"""How the names of all columns beside a fitted score end."""
 
 
 def outside(table: pd.DataFrame) -> pd.Series[str]:
@@ -93,21 +95,33 @@ def _layout(table: pd.DataFrame, family: str, break_before: int | None) -> Table
     return layout
 
 
-def _beside_their_costs(columns: list[str]) -> list[str]:
-    """The columns, with the fraction of each budget right after its cost."""
-    plain = [name for name in columns if not name.endswith("_share")]
-    return [column for name in plain for column in (name, f"{name}_share") if column in columns]
+def _in_order(columns: list[str]) -> list[str]:
+    """The columns, with the fraction of a budget right after its cost, and what belongs to a fitted score."""
+    after = [
+        name + ending
+        for name in columns
+        for ending in (("_share",) if not is_fitted(name) else (*FITTED, "_share"))
+        if name + ending in columns
+    ]
+    plain = [name for name in columns if name not in after]
+    return [
+        column
+        for name in plain
+        for column in (name, *(name + ending for ending in (*FITTED, "_share")))
+        if column == name or column in after
+    ]
 
 
 def _that_fit(table: pd.DataFrame) -> list[str]:
     """The columns that fit 80 characters beside latencies and predictions; CSV and JSON contain all."""
-    columns = _beside_their_costs(list(table.columns))
+    columns = _in_order(list(table.columns))
     fitted = [name for name in columns if is_fitted(name)]
     if not fitted and not any(map(is_median, columns)):
         return columns
-    left_out = ["macs", "found"]
-    for name in fitted:
-        left_out += [f"{name}{OUTSIDE}", name if f"{name}_expected" in columns else f"{name}_half"]
+    expected = [name for name in fitted if f"{name}_expected" in columns]
+    left_out = ["macs", "found", *expected, *(f"{name}{OUTSIDE}" for name in fitted)]
+    if expected:
+        left_out += [f"{name}_half" for name in fitted if name not in expected]
     return [
         name
         for name in columns

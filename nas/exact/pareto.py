@@ -16,8 +16,9 @@ score, few cells remain.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,22 +50,33 @@ class Front:
     gap: float
 
 
-def front(graph: Graph, score: Objective, cost: int, limits: Sequence[Limit]) -> Front:
+Fraction: TypeAlias = Callable[[Any, Any], Any]
+"""The fraction by which a bound exceeds a value, both in units; of numbers or columns."""
+
+
+def _of_units(value: Any, bound: Any) -> Any:
+    return (bound - value) / np.maximum(np.abs(value), 1)
+
+
+def front(
+    graph: Graph, score: Objective, cost: int, limits: Sequence[Limit], fraction: Fraction = _of_units
+) -> Front:
     """The front of the best score against the least of a cost, inside limits.
 
     Args:
         score: The score, and the order of networks of the same score and cost.
         cost: Index of the column of the cost.
+        fraction: Gives the gap from a score and a bound, by default as a fraction of the units.
     """
     if all(limit.least == NO_LEAST for limit in limits):
         capped = {cost, *(limit.column for limit in limits)}
         kept = [_undominated(step, score, sorted(capped)) for step in graph.steps]
         reduced = Graph(graph.tables, tuple(map(Step.only, graph.steps, kept)))
-        found = _front(reduced, score, cost, [limit.on(reduced) for limit in limits])
+        found = _front(reduced, score, cost, [limit.on(reduced) for limit in limits], fraction)
         columns = [cells[column] for cells, column in zip(kept, found.paths.cells.T, strict=True)]
         cells = np.column_stack(columns).astype(found.paths.cells.dtype)
         return Front(replace(found.paths, cells=cells), found.gap)
-    return _front(graph, score, cost, limits)
+    return _front(graph, score, cost, limits, fraction)
 
 
 def _undominated(step: Step, score: Objective, capped: Sequence[int]) -> NDArray[np.intp]:
@@ -92,7 +104,7 @@ def _undominated(step: Step, score: Objective, capped: Sequence[int]) -> NDArray
     return np.sort(np.concatenate(kept))
 
 
-def _front(graph: Graph, score: Objective, cost: int, limits: Sequence[Limit]) -> Front:
+def _front(graph: Graph, score: Objective, cost: int, limits: Sequence[Limit], fraction: Fraction) -> Front:
     """The front, from all cells of a graph."""
     cheapest = best(graph, cheapest_first(score, cost), limits)
     highest = best(graph, replace(score, ties=((cost, -1),)), limits)
@@ -100,12 +112,15 @@ def _front(graph: Graph, score: Objective, cost: int, limits: Sequence[Limit]) -
         return Front(cheapest.paths, 0.0 if cheapest.bound == highest.bound == -np.inf else np.inf)
     found = cheapest.paths
     start, largest = (int(end.paths.figures[0, cost]) for end in (cheapest, highest))
-    gap = max(_missed(cheapest, -start), _missed(highest, int(score.of_paths(highest.paths)[0])))
+    gap = max(
+        _missed(cheapest, -start, _of_units),
+        _missed(highest, int(score.of_paths(highest.paths)[0]), fraction),
+    )
     finest = max((largest - start) // _FINEST, 1)
     stops = np.unique(np.linspace(largest, start, _PIECES, endpoint=False).astype(np.int64))[::-1].tolist()
     while stops:
         stop = stops.pop()
-        found, missed = _extended(graph, score, cost, start, stop, limits, found)
+        found, missed = _extended(graph, score, cost, start, stop, limits, found, fraction)
         if missed and stop - start > finest:
             stops += [stop, (start + stop) // 2]
         else:
@@ -121,6 +136,7 @@ def _extended(
     stop: int,
     limits: Sequence[Limit],
     found: Paths,
+    fraction: Fraction,
 ) -> tuple[Paths, float]:
     """Extend a front that is correct up to the cost `start` to the cost `stop`.
 
@@ -146,13 +162,12 @@ def _extended(
         found = staircase(found.joined(more), score, cost)
         if discarded < threshold:
             return found, 0.0
-    above = discarded - price * (stop - until) - values
-    return found, float((above / np.maximum(np.abs(values), 1)).max())
+    return found, float(np.max(fraction(values, discarded - price * (stop - until))))
 
 
-def _missed(end: Optimum, value: int) -> float:
+def _missed(end: Optimum, value: int, fraction: Fraction) -> float:
     """The fraction by which an end of the front may lie beyond the one found."""
-    return (end.bound - value) / max(abs(value), 1) if np.isfinite(end.bound) else np.inf
+    return float(fraction(value, end.bound)) if np.isfinite(end.bound) else np.inf
 
 
 def cheapest_first(score: Objective, cost: int) -> Objective:

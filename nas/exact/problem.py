@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from nas import proxies
 from nas.exact.feasible_set import FINE, LISTED, Enumerated, FeasibleSet, few_inside, inside
 from nas.exact.graph import Graph, Limit, limits
 from nas.exact.optimum import Optimum, best
-from nas.exact.pareto import Front, cheapest_first, front, staircase
+from nas.exact.pareto import Fraction, Front, cheapest_first, front, staircase
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
 from nas.query import MAXIMIZE, Bound, Goal, Query, exactly
@@ -173,10 +173,10 @@ def proven_best(problem: Problem, k: int = 1) -> Proven:
     if len(values) < k:
         gap = 0.0 if optimum.bound == -np.inf else np.inf
     elif optimum.bound > values[-1]:
-        gap = float((optimum.bound - values[-1]) / abs(values[-1])) if values[-1] else np.inf
+        gap = float(_fraction(problem)(values[-1], optimum.bound))
     paths = _in_order(problem, objective, optimum.paths).take(slice(k))
     certain = len(paths) if gap == 0 else int((values[:k] > optimum.bound).sum())
-    units = objective.sign * values[:k].astype(np.int64)
+    units = objective.sign * values[:k]
     found = np.asarray(problem.tables.of_units(figure, units), float).tolist()
     return Proven(problem.graph.population(paths.cells), found, gap, certain)
 
@@ -186,7 +186,9 @@ def proven_front(problem: Problem) -> Proven:
     (figure, _), (cost, _) = problem.goal.optimise
     objective, column = objective_of(problem), problem.tables.column(cost)
     if problem.few is None:
-        found = front(problem.graph, objective, column, limits(problem.graph, problem.goal.bounds))
+        found = front(
+            problem.graph, objective, column, limits(problem.graph, problem.goal.bounds), _fraction(problem)
+        )
     else:
         found = Front(staircase(problem.few, objective, column), 0.0)
     paths = _in_order(problem, cheapest_first(objective, column), found.paths)
@@ -196,6 +198,19 @@ def proven_front(problem: Problem) -> Proven:
     values = np.asarray(problem.tables.of_units(figure, paths.figures[:, objective.column]), float)
     certain = len(paths) if found.gap == 0 else 0
     return Proven(problem.graph.population(paths.cells), values.tolist(), found.gap, certain)
+
+
+def _fraction(problem: Problem) -> Fraction:
+    """The fraction by which a bound on the first objective exceeds a value, both in units."""
+    objective, (figure, _) = objective_of(problem), problem.goal.optimise[0]
+
+    def fraction(value: Any, bound: Any) -> Any:
+        best, other = (
+            np.asarray(problem.tables.of_units(figure, objective.sign * one), float) for one in (bound, value)
+        )
+        return np.abs(best - other) / np.maximum(np.abs(other), np.finfo(float).tiny)
+
+    return fraction
 
 
 def inside_of(problem: Problem, levels: int = FINE) -> FeasibleSet:

@@ -248,7 +248,7 @@ class FittedScore(Stored):
 
     def outside(self, architecture: Architecture) -> str:
         """Where a network lies outside the range of the fit, in words; empty if it lies inside."""
-        if not isinstance(architecture, ChainArchitecture):
+        if not isinstance(architecture, ChainArchitecture) or architecture.family != self.family:
             return ""
         choices, constants = architecture.choices(), architecture.constants()
         found = [

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 import search_spaces
-from nas import exact
+from nas import exact, proxies
 from nas.fitted.score import FittedScore
 from search_spaces import RequestError
+from tests.conftest import REPOSITORY
 from tests.nas.fitted.scores import made
 
 
@@ -79,3 +80,16 @@ def test_a_file_of_the_name_of_another_score_is_refused(tmp_path: Path) -> None:
     file.write_text(made(search_spaces.get("mlp"), 1, 1, name="depth").written())
     with pytest.raises(RequestError, match="there is another score of the name depth"):
         exact.best("mlp", 1, score=str(file))
+
+
+def test_the_documentation_lists_the_shipped_scores() -> None:
+    text = (REPOSITORY / "docs/fit.md").read_text()
+    for name in proxies.shipped():
+        score = proxies.get(name).fitted
+        assert score is not None and score.quality is not None
+        found = score.quality
+        row = f"| `{name}` | `{score.target}` | {score.unit} | {score.networks:,} | {found.r2:.4f} |"
+        assert (
+            f"{row} {found.rho:.3f} | {found.equal_flops:.3f} | {found.rmse:.3g} | {100 * found.coverage:.1f}% |"
+            in text
+        )
