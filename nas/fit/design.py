@@ -22,6 +22,8 @@ _MOST_CELLS = 1 << 18
 """Largest stage table that terms may lead to."""
 _FEW = 2
 """Most choices of a base width of which there are pairs with all other choices."""
+_SMALLER = 0.15
+"""Expected size of the coefficient of a term that has one more choice or degree, as a fraction."""
 _DIGITS = 10
 """Significant digits of stored coefficients of polynomials."""
 
@@ -131,6 +133,25 @@ def _number(value: Any, seen: Sequence[Any], logarithm: bool) -> float:
     if isinstance(value, str):
         return float(seen.index(value))
     return math.log(value) if logarithm else float(value)
+
+
+def scales(level: Level, bases: Mapping[str, Basis]) -> NDArray[np.float64]:
+    """The expected size of each term's coefficient, relative to that of a smooth term of one choice.
+
+    Each further choice and each further degree reduces it. So a combination that few networks have is
+    predicted from its parts, not drawn to the mean.
+    """
+    found = []
+    for group in level.groups:
+        degrees = [_degrees(bases[name])[: level.degree] for name in group]
+        found += [_SMALLER ** (sum(powers) - 1) for powers in product(*degrees)]
+    return np.array(found)
+
+
+def _degrees(basis: Basis) -> list[int]:
+    """The degree of each function of a choice; words have no order, and none is smoother than another."""
+    words = isinstance(basis.seen[0], str)
+    return [1 if words else power for power in range(1, len(basis.polynomials) + 1)]
 
 
 def columns(

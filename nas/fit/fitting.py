@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.fit.design import Level, bases, columns, levels
+from nas.fit.design import Level, bases, columns, levels, scales
 from nas.fit.optimism import optimism
 from nas.fit.table import Trained
 from nas.fitted.link import Link
@@ -23,7 +23,7 @@ LEAST = 16
 """Fewest networks of a fit."""
 LEVEL = 0.9
 """Fraction of networks whose interval should contain their value."""
-_STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
+_STRENGTHS = (1e-6, 1e-4, 0.01, 0.1, 1.0, 10.0)
 """Strengths of the ridge penalty."""
 _ABOVE = (0.25, 0.5, 1.0, 2.0)
 """Ceilings of a saturating target above its largest value, in standard deviations."""
@@ -108,13 +108,11 @@ def solved(trained: Trained, aim: Aim, chosen: Choice) -> FittedScore:
     """A score of given terms and link, without its quality."""
     basis = bases(trained.choices)
     sums = chosen.link.sum(trained.target)
-    design = list(columns(chosen.level, basis, trained.choices))
-    coefficients, intercept = _ridge(
-        np.hstack([values for _, values in design]), sums[:, None], chosen.strength
-    )
+    coefficients, intercept = _ridge(_design(trained, chosen.level), sums[:, None], chosen.strength)
+    coefficients *= scales(chosen.level, basis)[:, None]
     interactions, start = [], 0
-    for group, values in design:
-        stop = start + values.shape[1]
+    for group in chosen.level.groups:
+        stop = start + math.prod(len(basis[name].polynomials[: chosen.level.degree]) for name in group)
         interactions.append(Interaction(group, tuple(map(_rounded, coefficients[start:stop, 0].tolist()))))
         start = stop
     used = [replace(base, polynomials=base.polynomials[: chosen.level.degree]) for base in basis.values()]
@@ -154,8 +152,9 @@ def _check(trained: Trained, aim: Aim) -> None:
 
 
 def _design(trained: Trained, level: Level) -> Values:
-    """The values of all terms of a level, shape (networks, terms)."""
-    return np.hstack([values for _, values in columns(level, bases(trained.choices), trained.choices)])
+    """The values of all terms of a level, each times its scale, shape (networks, terms)."""
+    basis = bases(trained.choices)
+    return np.hstack([values for _, values in columns(level, basis, trained.choices)]) * scales(level, basis)
 
 
 def _links(y: Values, more_is_better: bool) -> list[Link]:
