@@ -231,7 +231,7 @@ _BEGINNINGS: Mapping[str, Callable[[Column], Column]] = {
 
 def known(name: str) -> Column | None:
     """The column of that name: listed above, derived by a rule, or a score; None otherwise."""
-    if name in _COLUMNS:
+    if name in _COLUMNS and not is_fitted(name):
         return _COLUMNS[name]
     if is_median(name):
         return Column(name.replace("_", "\n", 1), name.replace("_", " "), format=milliseconds)
@@ -265,7 +265,7 @@ def is_median(name: str) -> bool:
 
 def is_fitted(name: str) -> bool:
     """Whether it names the column of a fitted score."""
-    return name not in _COLUMNS and proxies.is_fitted(name)
+    return proxies.is_fitted(name)
 
 
 def is_quartile(name: str) -> bool:

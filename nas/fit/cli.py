@@ -41,12 +41,13 @@ def sentence(score: FittedScore) -> str:
     found = score.quality
     assert found is not None  # every fit measures it
     unit = f" {score.unit}" if score.unit and score.unit != "%" else " points" if score.unit else ""
+    caution = "" if found.r2 > 0 else " Caution: the mean predicts as well; do not search by it."
     within = "" if found.equal_flops is None else f", {found.equal_flops:.3f} at equal FLOPs"
     return (
         f"Fitted {score.name}: {score.target} of {score.networks:,} networks, by {score.terms}, {score.link}."
         f" On held-out networks ({found.folds} folds): R² {found.r2:.4f}, error {found.rmse:.3g}{unit}, rank"
         f" correlation {found.rho:.3f}{within}; 90% intervals contain {100 * found.coverage:.1f}%. Networks"
-        f" chosen as the best under a budget are overestimated by {score.optimism:.3g}{unit}."
+        f" chosen as the best under a budget are overestimated by {score.optimism:.3g}{unit}.{caution}"
     )
 
 

@@ -31,7 +31,7 @@ _CHOSEN = 10
 def optimism(
     space: Space, fit: Callable[[NDArray[np.intp]], FittedScore], flops: NDArray[np.float64], seed: int = 0
 ) -> float:
-    """The mean overestimation of chosen networks, in units of the target; at least 0.
+    """The median overestimation of chosen networks, in units of the target; at least 0.
 
     The halves have half the networks, so their errors are larger than those of the fit to all by a factor of
     the root of 2, if they are independent; the result is divided by it.
@@ -51,7 +51,7 @@ def optimism(
         for chooser, judge in (halves, halves[::-1]):
             excess += [excess_of(space, chooser, judge, cap) for cap in caps]
     found = [one for one in excess if math.isfinite(one)]
-    return max(0.0, float(np.mean(found)) / math.sqrt(2)) if found else 0.0
+    return max(0.0, float(np.median(found)) / math.sqrt(2)) if found else 0.0
 
 
 def excess_of(space: Space, chooser: FittedScore, judge: FittedScore, cap: float) -> float:

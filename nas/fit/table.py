@@ -29,7 +29,7 @@ class Trained:
         choices: One row per network: its choices, each replaced by the value that has the same effect.
         flops: FLOPs of each network.
         target: Value of each network.
-        constants: Values of what a search does not vary, equal for all networks.
+        constants: Values of choices and constants that all networks have in common.
         source: Where the networks come from.
         notes: Lines about the table.
         error: Standard deviation of a further error of the values.
@@ -108,9 +108,9 @@ class Trained:
         if not networks:
             raise RequestError(f"{source} has no network of our spaces; a fit needs some")
         found = _space(networks, space, source)
-        constants = _constants(networks, source)
-        chain = networks[0].chain()
-        choices = effects(chain, [network.choices() for network in networks])
+        choices = effects(networks[0].chain(), [network.choices() for network in networks])
+        same = {str(name): column.tolist()[0] for name, column in choices.items() if column.nunique() == 1}
+        constants = {**_constants(networks, source), **same}
         flops = np.array([float(network.figures().flops) for network in networks])
         values = published.table[target].to_numpy(float)
         return cls(found, choices, flops, values, constants, source, published.notes)

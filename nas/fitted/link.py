@@ -35,10 +35,11 @@ class Link(Stored):
 
     def value(self, total: Any) -> Any:
         """The value of a sum, or of a column of sums."""
-        if self.kind == "saturating":
-            return self.ceiling - np.exp(-total)
-        if self.kind == "logarithm":
-            return np.exp(total)
+        with np.errstate(over="ignore"):
+            if self.kind == "saturating":
+                return self.ceiling - np.exp(-total)
+            if self.kind == "logarithm":
+                return np.exp(total)
         if self.kind == "reciprocal":
             with np.errstate(divide="ignore"):
                 return np.where(total < 0, -1 / np.minimum(total, 0.0), math.inf)[()]

@@ -32,6 +32,7 @@ SUFFIX = ".json"
 """How the name of a file ends."""
 _LARGEST = 1 << 24
 """Bytes of the largest file."""
+_RESERVED = frozenset(("arch", "flops", "found", "front", "macs", "name", "nn_mass", "params", "rank"))
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
 
 
@@ -41,6 +42,8 @@ def check_name(name: str) -> None:
     Raises:
         RequestError: It is not allowed.
     """
+    if name in _RESERVED:
+        raise RequestError(f"the name of a score is {name}, as of a column of every table; choose another")
     if not _NAME.fullmatch(name):
         raise RequestError(
             f"the name of a score is {shown(name)}, expected a letter and up to 39 letters, digits, . _ or -"
@@ -93,11 +96,11 @@ class FittedScore(Stored):
         bases: The functions of each choice.
         interactions: The terms.
         intervals: Half-widths of 90% intervals by predicted value, between which they are interpolated.
-        optimism: Mean overestimation of the networks that are chosen as the best under a budget.
+        optimism: Median overestimation of the networks that are chosen as the best under a budget.
         networks: Number of networks of the fit.
         terms: Which terms, in words.
         quality: Quality on held-out networks; None if it was not measured.
-        constants: Values of what a search does not vary, in the networks of the fit.
+        constants: Values of choices and constants that the networks of the fit have in common.
         source: Where the networks come from.
         versions: Versions of Python and packages.
     """
@@ -212,7 +215,7 @@ class FittedScore(Stored):
         within = "" if found.equal_flops is None else f", {found.equal_flops:.2f} at equal FLOPs"
         return (
             f"{text}. On held-out networks: R² {found.r2:.3f}, rank correlation {found.rho:.2f}{within}; ± is"
-            f" the half-width of the 90% interval. The mean overestimation of chosen networks,"
+            f" the half-width of the 90% interval. The median overestimation of chosen networks,"
             f" {self.optimism:.3g}, is taken off."
         )
 
@@ -250,15 +253,15 @@ class FittedScore(Stored):
         """Where a network lies outside the range of the fit, in words; empty if it lies inside."""
         if not isinstance(architecture, ChainArchitecture) or architecture.family != self.family:
             return ""
-        choices, constants = architecture.choices(), architecture.constants()
+        values = {**architecture.choices(), **architecture.constants()}
         found = [
-            f"{basis.choice}={choices[basis.choice]} (fitted on {basis.range_text()})"
+            f"{basis.choice}={values[basis.choice]} (fitted on {basis.range_text()})"
             for basis in self.bases
-            if basis.choice in choices and not basis.covers(choices[basis.choice])
+            if basis.choice in values and not basis.covers(values[basis.choice])
         ]
         found += [
-            f"{name}={constants[name]} (fitted on {value})"
+            f"{name}={values[name]} (fitted on {value})"
             for name, value in self.constants.items()
-            if name in constants and constants[name] != value
+            if name in values and values[name] != value
         ]
         return "; ".join(found)

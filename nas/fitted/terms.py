@@ -38,7 +38,11 @@ class Basis(Stored):
             raise RequestError(f"the basis of {shown(self.choice)} is empty")
 
     def of(self, value: Choice) -> tuple[float, ...]:
-        """The functions of a value; zeros for words that the fit has not seen."""
+        """The functions of a value; zeros for words that the fit has not seen.
+
+        A number outside the range of the fit has the functions of the nearest number inside: polynomials of
+        few networks say nothing about others.
+        """
         x = self._number(value)
         if not math.isfinite(x):
             return (0.0,) * len(self.polynomials)
@@ -67,9 +71,8 @@ class Basis(Stored):
             return float(self.seen.index(value)) if value in self.seen else math.nan
         if isinstance(value, str):
             return math.nan
-        if self.logarithm:
-            return math.log(value) if value > 0 else math.nan
-        return float(value)
+        inside = float(min(max(value, self.seen[0]), self.seen[-1]))
+        return math.log(inside) if self.logarithm else inside
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
                 return INTERRUPTED
         _conclude(folder, latency, interrupted)
+        if options.then_fit and not interrupted():
+            from nas.study.proposal import propose
+
+            propose(folder)
         return INTERRUPTED if interrupted() else DONE
 
 
@@ -80,6 +84,7 @@ def _parser() -> Parser:
     add_training(parser)
     how = parser.add_argument_group("run").add_argument
     add_options(parser, LatencyConfig, exclude=("most",))
+    how("--then-fit", action="store_true", help="fit a score to the networks, and search by it")
     how("--plan", action="store_true", help="show the trainings and their estimated time, and stop")
     how("--out", type=Path, metavar="FOLDER", help="folder of the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="continue the study in this folder")

@@ -21,7 +21,7 @@ from search_spaces import RequestError, Space
 from tests.conftest import Command
 from tests.nas.fitted.scores import made
 
-AIM = Aim("found", "top1", "%", more_is_better=True)
+AIM = Aim("own", "top1", "%", more_is_better=True)
 
 
 def networks(space: Space, count: int, seed: int = 0) -> list[str]:

@@ -1,0 +1,44 @@
+"""What to train after a study: a score fitted to its networks, and the best by it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import search_spaces
+from nas.fitted.score import FittedScore
+from nas.fitted.sum import FittedSum
+from nas.study.folder import StudyFolder
+from nas.study.proposal import propose
+from search_spaces import RequestError
+from tests.conftest import REPOSITORY
+
+STUDY = REPOSITORY / "results/gradient_flow/mlp-w16"
+
+
+def test_the_best_by_a_fit_are_proposed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(STUDY, tmp_path / "study")
+    folder = StudyFolder.open(tmp_path / "study")
+    propose(folder)
+    found, score = pd.read_csv(folder.path / "next.csv"), FittedScore.load(folder.path / "fitted.json")
+    assert len(found) == 10 and not set(found["arch"]) & set(folder.outcomes()["arch"])
+    assert found["fitted"].tolist() == [
+        FittedSum(score).of(search_spaces.parse(arch)) for arch in found["arch"]
+    ]
+    assert found["fitted"].is_monotonic_decreasing
+    assert {search_spaces.parse(arch).choices()["width"] for arch in found["arch"]} == {16}
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Fitted fitted: top1 of 30 networks" in printed
+    assert f"nas train {folder.path}/next.csv --dataset fashionmnist" in printed
+
+
+def test_too_few_networks_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(STUDY, tmp_path / "study")
+    for name in ("networks.csv", "scores.csv"):
+        rows = pd.read_csv(tmp_path / "study" / name)
+        rows.head(9).to_csv(tmp_path / "study" / name, index=False)
+    with pytest.raises(RequestError, match="9 networks are too few for a fit"):
+        propose(StudyFolder.open(tmp_path / "study"))
