@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": ("nas.study.results_cli:predict", "predict accuracy from a finished study"),
     "tabular": ("nas.tabular.cli:main", "judge scores on networks that others trained"),
     "fit": ("nas.fit.cli:main", "fit a score to trained networks, to search by"),
+    "latency": ("nas.device.cli:main", "measure networks here, and fit a score of their latency"),
     "export": ("nas.export:main", "write a trained network as ONNX, safetensors, ..."),
 }
 """The function of each command, which takes the arguments and returns the exit code; and what it does."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from nas.commands import run_command
+
+    run_command("latency")
+
 import argparse
 import importlib.util
 import logging
 import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,7 +41,7 @@ _FEW = 3
 """Minimum number of timings for quartiles."""
 
 
-_THREADS = Range(1, max(256, os.cpu_count() or 1))
+THREADS = Range(1, max(256, os.cpu_count() or 1))
 """torch crashes with very many threads."""
 
 
@@ -51,9 +58,7 @@ class LatencyConfig:
     device: Literal["cpu", "cuda"] = option(
         "measure latency of the networks shown, in ms for batches of 1 and 64", flags=("--latency",)
     )
-    threads: int = option(
-        "CPU threads for --latency", default=1, range=_THREADS, flags=("--latency-threads",)
-    )
+    threads: int = option("CPU threads for --latency", default=1, range=THREADS, flags=("--latency-threads",))
     most: float | None = option(
         "show only networks within this latency for one input in torch (--latency cpu)",
         default=None,
@@ -84,6 +89,21 @@ def latency_config(options: argparse.Namespace) -> LatencyConfig | None:
         if not torch.cuda.is_available():
             raise RequestError("--latency cuda: torch sees no GPU here; try --latency cpu")
     return config
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a latency is measured, and by which clock.
+
+    Attributes:
+        seconds: Minimum seconds of a measurement.
+        patience: Maximum seconds of a measurement.
+        process_time: Whether the clock counts CPU time of the process alone.
+    """
+
+    seconds: float
+    patience: float
+    process_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,15 +160,11 @@ def latencies(architecture: Architecture, device: str, threads: int) -> Iterator
         torch with a batch of 1 and of 64; on the CPU then onnxruntime with the same batches, if its packages
         are installed. A batch of 64 is left out if 64 times the latency of one input exceeds 5 s.
     """
-    import torch
 
     def pixels(batch: int) -> Tensor:
-        generator = torch.Generator().manual_seed(0)
-        return torch.randn(batch, *architecture.input_shape, generator=generator).to(device)
+        return _pixels(architecture, batch, device)
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        module = architecture.build().to(device).eval()
+    module = _built(architecture, device)
     engines: list[tuple[Engine, Callable[[], Callable[[Tensor], object]]]] = [("torch", lambda: module)]
     if device == "cpu" and not missing():
         engines.append(("onnxruntime", lambda: _in_onnxruntime(module, pixels(2), threads)))
@@ -161,6 +177,46 @@ def latencies(architecture: Architecture, device: str, threads: int) -> Iterator
                 yield _timed(run, pixels(batch), engine, threads)
 
 
+def latency_of(
+    architecture: Architecture, device: str, engine: Engine, batch: int, threads: int, timing: Timing
+) -> Latency:
+    """Measure one latency of a network; as `latencies`.
+
+    Args:
+        architecture: The network to build.
+        device: "cpu", "cuda" or "cuda:N".
+        engine: Library that runs the network; onnxruntime runs on the CPU.
+        batch: Inputs in a batch.
+        threads: CPU threads of the engine.
+        timing: How long and by which clock it is measured.
+    """
+    import torch
+
+    on: AbstractContextManager[object] = nullcontext() if device == "cpu" else torch.cuda.device(device)
+    with on:  # the timer synchronises the current GPU
+        module = _built(architecture, device)
+        run: Callable[[Tensor], object] = module
+        if engine == "onnxruntime":
+            run = _in_onnxruntime(module, _pixels(architecture, 2, device), threads)
+        return _timed(run, _pixels(architecture, batch, device), engine, threads, timing)
+
+
+def _built(architecture: Architecture, device: str) -> nn.Module:
+    """A network of random weights in evaluation mode; torch's random state is unchanged."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return architecture.build().to(device).eval()
+
+
+def _pixels(architecture: Architecture, batch: int, device: str) -> Tensor:
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, *architecture.input_shape, generator=generator).to(device)
+
+
 def missing() -> list[str]:
     """Packages needed to measure onnxruntime that are not installed."""
     from nas.export import FORMATS
@@ -168,17 +224,29 @@ def missing() -> list[str]:
     return [package for package in FORMATS["onnx"].packages if importlib.util.find_spec(package) is None]
 
 
-def _timed(run: Callable[[Tensor], object], inputs: Tensor, engine: Engine, threads: int) -> Latency:
+def _timed(
+    run: Callable[[Tensor], object],
+    inputs: Tensor,
+    engine: Engine,
+    threads: int,
+    timing: Timing | None = None,
+) -> Latency:
     """Time runs of one batch, without gradients, by torch's timer, which warms up and synchronises a GPU."""
     # Its import looks for a CUDA compiler, and warns if it finds one but no GPU.
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     import numpy as np
     import torch
     from torch.utils.benchmark import Timer
+    from torch.utils.benchmark.utils.timer import timer as wall
 
-    timer = Timer("run(inputs)", globals={"run": run, "inputs": inputs}, num_threads=threads)
+    timing = timing or Timing(_SECONDS, _PATIENCE)
+    clock: Callable[[], float] = time.process_time if timing.process_time else wall
+    values = {"run": run, "inputs": inputs}
+    timer = Timer("run(inputs)", timer=clock, globals=values, num_threads=threads)
     with torch.inference_mode():
-        found = timer.adaptive_autorange(_THRESHOLD, min_run_time=_SECONDS, max_run_time=_PATIENCE)
+        found = timer.adaptive_autorange(
+            _THRESHOLD, min_run_time=timing.seconds, max_run_time=timing.patience
+        )
     low, ms, high = (1e3 * np.quantile(found.times, [0.25, 0.5, 0.75])).tolist()
     if len(found.times) < _FEW:
         low = high = math.nan
@@ -245,7 +313,7 @@ class Measured:
         most = self.config.most
         limited = {} if most is None else {"max_ms": most, "too_slow": len(self.slow)}
         return {
-            "device": _name(self.config.device),
+            "device": device_name(self.config.device),
             "threads": self.config.threads,
             "engines": {name: version for name, version in engines.items() if name != "python"},
             "batches": sorted({latency.batch for latency in every}),
@@ -328,9 +396,10 @@ def _too_slow(slow: Mapping[str, Latency], limit: float) -> RequestError:
     )
 
 
-def _name(device: str) -> str:
+def device_name(device: str) -> str:
+    """The name of the processor or GPU."""
     if device == "cpu":
         return processor()
     import torch
 
-    return str(torch.cuda.get_device_name())
+    return str(torch.cuda.get_device_name(device))

@@ -24,6 +24,7 @@ _KINDS = {
     "training": _TRAINING,
     "study": (*_STUDY, *(f"training/{name}" for name in _TRAINING)),
     "tabular benchmark": ("rho", "rules", "summary", "scores"),
+    "latency measurement": ("networks", "times"),
     "comparison": ("networks", "across_nn_mass", "across_params", "pairs"),
 }
 
@@ -35,7 +36,8 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
     """Load the tables of a run.
 
     Args:
-        folder: Folder of a search, a training, a study, a comparison of studies or a tabular benchmark.
+        folder: Folder of a search, a training, a study, a comparison of studies, a tabular benchmark or a
+            latency measurement.
 
     Returns:
         Tables by name. A table that the run has not written yet is left out:
@@ -47,7 +49,8 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
           `between`, `bands`, `rules`, `standing`, `pairs` and `latency`; `trained`, `summary` and `curves` of
           its training;
         - of a comparison `networks`, `across_nn_mass`, `across_params` and `pairs`;
-        - of a tabular benchmark `rho`, `rules`, `summary` and `scores` (the measured ones).
+        - of a tabular benchmark `rho`, `rules`, `summary` and `scores` (the measured ones);
+        - of a latency measurement `networks` and `times` (a row per network and round).
 
     Raises:
         RequestError: The folder does not hold a run, or one of its tables is damaged.
@@ -68,7 +71,7 @@ def _kind(path: Path) -> str:
     from nas.runs import SHOWN, kind_of, why_no_run
     from search_spaces.errors import printable, shortened
 
-    expected = "expected the folder of a search, a training, a study, a comparison or a tabular benchmark"
+    expected = "expected the folder of a search, a training, a study, a comparison or a measurement"
     file, where = path / "run.json", printable(shortened(str(path), SHOWN))
     try:
         return kind_of(json.loads(read_whole(file)))

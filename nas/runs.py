@@ -195,7 +195,7 @@ def why_no_run(path: Path, error: OSError) -> str:
 
 
 def kind_of(state: Mapping[str, Any]) -> str:
-    """The kind of run that wrote a run.json: "search", "training", "study" or "tabular benchmark".
+    """The kind of run that wrote a run.json, as `Folder.kind`.
 
     Args:
         state: The contents of the run.json.
@@ -209,6 +209,8 @@ def kind_of(state: Mapping[str, Any]) -> str:
     """
     if "order" in state:
         return "training"
+    if "engine" in state["request"]:
+        return "latency measurement"
     if "benchmark" in state["request"]:
         return "tabular benchmark"
     return "study" if "order" in state["request"] else "search"
@@ -244,7 +246,7 @@ class Folder(Generic[R]):
     request_class: type[R]
     """Class of the request."""
     kind: ClassVar[str]
-    """Kind of run: "search", "training", "study" or "tabular benchmark"."""
+    """Kind of run: "search", "training", "study", "tabular benchmark" or "latency measurement"."""
     module: ClassVar[str]
     """Module of the command that resumes the run, for `python -m`."""
     under: ClassVar[Path]

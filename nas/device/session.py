@@ -1,0 +1,167 @@
+"""A latency measurement from its request to its score, which is written beside the folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nas import proxies
+from nas.cli import progress
+from nas.device.measurement import FITTED, Sample, measured
+from nas.device.request import PROCESS, LatencyFolder, LatencyRequest
+from nas.fit.fitting import Aim, fit
+from nas.fit.table import Trained
+from nas.fitted.score import FittedScore
+from nas.fitted.sum import FittedSum
+from nas.latency import device_name
+from nas.runs import versions
+from nas.signals import interruptions
+from nas.tabular.benchmark import Published
+
+_FAR = 0.05
+"""Rounds that differ by more mean that the machine was busy."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The errors of a score on networks that it was not fitted to.
+
+    Attributes:
+        networks: How many.
+        rmse: Root mean squared error, in ms.
+        median: Median error, as a fraction of the latency.
+        largest: The largest error, as a fraction.
+        typical: Median latency of the networks, in ms.
+    """
+
+    networks: int
+    rmse: float
+    median: float
+    largest: float
+    typical: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a measurement found.
+
+    Attributes:
+        score: The fitted score.
+        errors: Its errors on the held-out networks.
+        rounds: Median fraction by which the median of a further round is above the least; None for one round.
+        slowest, fastest: Latencies, in ms.
+    """
+
+    score: FittedScore
+    errors: Errors
+    rounds: float | None
+    slowest: float
+    fastest: float
+
+    def facts(self) -> dict[str, Any]:
+        """Values for run.json."""
+        return {"errors": vars(self.errors), "rounds_differ": self.rounds}
+
+    def sentences(self, request: LatencyRequest) -> list[str]:
+        """Lines for users: what was measured, and the error of the score."""
+        errors, lines = self.errors, []
+        total = request.networks + request.held_out
+        lines.append(
+            f"Measured {total:,} networks of {request.space} on {setting(request)}: {self.fastest:.4g} to"
+            f" {self.slowest:.4g} ms."
+        )
+        if self.rounds is not None:
+            busy = "; the machine was busy, see docs/latency.md" if self.rounds > _FAR else ""
+            lines.append(f"Rounds differ by {self.rounds:.1%} in the median{busy}.")
+        lines.append(
+            f"On {errors.networks:,} random networks that the fit has not seen: median error"
+            f" {errors.median:.1%}, largest {errors.largest:.1%}, root mean squared {errors.rmse:.3g} ms."
+        )
+        return lines
+
+
+def setting(request: LatencyRequest) -> str:
+    """Device, engine, batch and threads, in words."""
+    threads = f", {request.threads} thread{'s' * (request.threads > 1)}" if request.device == "cpu" else ""
+    clock = ", CPU time" if request.clock == PROCESS else ""
+    engine = f"{request.engine} {versions([request.engine])[request.engine]}"
+    return f"{device_name(request.device)}, {engine}, batch {request.batch}{threads}{clock}"
+
+
+def run(folder: LatencyFolder) -> Outcome | None:
+    """Measure what the folder lacks, fit the score, and write all; None if it was interrupted.
+
+    Raises:
+        RequestError: Too few networks meet the budgets, or a file is damaged or cannot be written.
+    """
+    request = folder.request
+    sample = Sample.drawn(request)
+    with (
+        interruptions() as stop,
+        progress("measuring", request.rounds * len(sample.every)) as advance,
+    ):
+        times = measured(request, sample.every, folder.times, stop, advance)
+    if times is None:
+        folder.save_state("interrupted")
+        return None
+    table = sample.table(times, request.column)
+    folder.save(folder.networks, table)
+    outcome = _fitted(request, sample, table, times, folder.path.name)
+    folder.save(folder.score, outcome.score.written())
+    folder.save_state("finished", outcome.facts())
+    return outcome
+
+
+def _fitted(
+    request: LatencyRequest, sample: Sample, table: pd.DataFrame, times: pd.DataFrame, name: str
+) -> Outcome:
+    own = table[table["part"] == FITTED].reset_index(drop=True)
+    published = Published(sample.fitted, own)
+    trained = Trained.of(published, request.column, request.space, f"measured on {setting(request)}")
+    score = fit(trained, Aim(name, request.column, "ms", more_is_better=False), request.seed)
+    others = table[table["part"] != FITTED]
+    true = others[request.column].to_numpy(float)
+    return Outcome(
+        score=score,
+        errors=errors_of(score, sample, true),
+        rounds=_differ(times),
+        slowest=float(table[request.column].max()),
+        fastest=float(table[request.column].min()),
+    )
+
+
+def errors_of(score: FittedScore, sample: Sample, true: np.ndarray[Any, np.dtype[np.float64]]) -> Errors:
+    """The errors of a score on the held-out networks of a sample, whose latencies are given in ms."""
+    total = FittedSum(score)
+    predicted = np.array([total.of(network) for network in sample.held_out])
+    part = np.abs(predicted - true) / true
+    return Errors(
+        networks=len(true),
+        rmse=float(np.sqrt(np.mean((predicted - true) ** 2))),
+        median=float(np.median(part)),
+        largest=float(part.max()),
+        typical=float(np.median(true)),
+    )
+
+
+def _differ(times: pd.DataFrame) -> float | None:
+    """How far the median of the rounds of a network is above the least, as a median over networks."""
+    groups = times.groupby("arch")["ms"]
+    if groups.size().max() == 1:
+        return None
+    return float((groups.median() / groups.min() - 1).median())
+
+
+def search_by(request: LatencyRequest, folder: LatencyFolder, outcome: Outcome) -> str:
+    """A command that searches within a latency."""
+    proxy = proxies.find("imagenet")
+    family = request.searched.architecture.family
+    score = " --score imagenet" if proxy and proxy.fitted and proxy.fitted.family == family else ""
+    fixed = (
+        f" --fix {' '.join(f'{name}={value}' for name, value in request.fix.items())}" if request.fix else ""
+    )
+    limit = f"{outcome.errors.typical:.2g}ms"
+    return f"nas search --space {request.space}{fixed}{score} --max {folder.score}={limit}"
