@@ -11,6 +11,7 @@ BENCHMARKS = (
     "scoring",
     "proofs",
     "growth",
+    "fitted",
     "figure",
     "samplers",
     "training",
