@@ -168,6 +168,7 @@ _MEASUREMENTS: Mapping[str, Column] = {
     **_plain(
         "load ratio low high family source counted width better worse sample terms layouts coefficients"
     ),
+    "cpu_seconds": Column("CPU s", "seconds of the processor", "s", THREE_DECIMALS),
     "fastest": Column("fastest", unit="s", format=THREE_DECIMALS),
     "slowest": Column("slowest", unit="s", format=THREE_DECIMALS),
     "per_second": Column("per second"),
