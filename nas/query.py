@@ -54,17 +54,18 @@ class Bound:
     most: float = math.inf
 
     def __str__(self) -> str:
-        least, most = self._written(self.least), self._written(self.most)
+        least, most = self.written(self.least), self.written(self.most)
         if math.isinf(self.most):
             return f"{self.figure} at least {least}"
         if self.least <= 0:
             return f"{self.figure} at most {most}"
         return f"{self.figure} from {least} to {most}"
 
-    def _written(self, end: float) -> str:
-        if math.isinf(end):
+    def written(self, value: float) -> str:
+        """A value of the figure, as text."""
+        if math.isinf(value):
             return ""
-        return exactly(end) if self.figure in (*COSTS, DEFAULT_SCORE) else f"{end:,.6g}"
+        return exactly(value) if self.figure in (*COSTS, DEFAULT_SCORE) else f"{value:,.6g}"
 
     def meets(self, values: Any) -> Any:
         """Whether a value, or each value of a column, lies inside."""
@@ -267,7 +268,7 @@ def _in_unit(what: str, value: Value, unit: str) -> float:
     except ValueError:
         found = math.nan
     if not math.isfinite(found):
-        raise RequestError(f"{what}: expected a number{f' of {unit}' if unit else ''}, such as 4{unit} or 9K")
+        raise RequestError(f"{what}: expected a number{f' in {unit}' if unit else ''}, such as 4{unit} or 9K")
     return found
 
 

@@ -16,7 +16,7 @@ from nas.exact.optimum import Optimum, best
 from nas.exact.pareto import Fraction, Front, cheapest_first, front, staircase
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
-from nas.query import MAXIMIZE, Bound, Goal, Query, exactly
+from nas.query import MAXIMIZE, Bound, Goal, Query
 from nas.sums import Sum
 from nas.tables import FIGURES, Population, StageTables
 from search_spaces import RequestError, Space
@@ -42,10 +42,12 @@ def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> Paths | None:
     for bound in bounds:
         least, largest = graph.extent(bound.figure)
         if bound.most < least:
-            raise RequestError(f"{bound}: the smallest network of {name} has {exactly(least)} {bound.figure}")
+            raise RequestError(
+                f"{bound}: the smallest network of {name} has {bound.written(least)} {bound.figure}"
+            )
         if bound.least > largest:
             raise RequestError(
-                f"{bound}: the largest network of {name} has {exactly(largest)} {bound.figure}"
+                f"{bound}: the largest network of {name} has {bound.written(largest)} {bound.figure}"
             )
     none, few = _meeting(graph, limits(graph, bounds))
     if not none:
@@ -84,7 +86,7 @@ def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
     if not (values > whole.most).any():
         above = Limit.of(graph, column, least=whole.most + 1)
         ends += best(graph, Objective(column, -1), [*within, above]).paths.figures[:1, column].tolist()
-    shown = [f"{exactly(graph.tables.of_units(bound.figure, end))} {bound.figure}" for end in ends]
+    shown = [f"{bound.written(graph.tables.of_units(bound.figure, end))} {bound.figure}" for end in ends]
     others = f" among those with {' and '.join(map(str, met))}" if met else ""
     have = ("has" if len(ends) == 1 else "have") + (" about" if nearby.rounding else "")
     return f"{bound}{others}; the nearest {have} {' and '.join(shown)}"

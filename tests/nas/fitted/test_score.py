@@ -56,7 +56,7 @@ def test_damaged_files_are_refused(content: bytes, message: str, tmp_path: Path)
         ({"score": "missing.json"}, "missing.json: there is no such file; make one with nas fit"),
         ({"score": "imagenot"}, "unknown score 'imagenot' .did you mean imagenet"),
         ({"at_most": {"zen": 4}}, "at_most zen is not a fitted score"),
-        ({"at_most": {"latency-zcu102": "4s"}}, "at_most latency-zcu102=4s: expected a number of ms"),
+        ({"at_most": {"latency-zcu102": "4s"}}, "at_most latency-zcu102=4s: expected a number in ms"),
         (
             {"at_most": {"latency-zcu102": 2}, "at_least": {"latency-zcu102": 3}},
             r"at_least .*3 is above at_most 2",
