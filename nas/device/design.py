@@ -7,16 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.fit.design import bases, columns, effects, levels
+from nas.fit.design import bases, columns, effects, levels, scales
 from search_spaces import Space
 from search_spaces.chain import ChainArchitecture
 
 _LEVELS = 3
 """The terms: of the first levels of detail of a fit, up to pairs of choices of a stage."""
-_INTERCEPT, _OWN, _PAIR = 10.0, 1.0, 0.3
-"""Prior standard deviations of the coefficients of the intercept, of single choices and of pairs."""
-_NOISE = 0.3
-"""Standard deviation of a measurement, on the same scale."""
+_INTERCEPT, _NOISE = 10.0, 0.3
+"""Standard deviations of the intercept and of a measurement; that of a smooth term of one choice is 1."""
 Values = NDArray[np.float64]
 
 
@@ -36,19 +34,19 @@ def designed(space: Space, networks: Sequence[ChainArchitecture], count: int) ->
 
 
 def _terms(space: Space, networks: Sequence[ChainArchitecture]) -> Values:
-    """The terms of each network, scaled by their priors; shape (networks, terms)."""
+    """The terms of each network, scaled as in a fit; shape (networks, terms)."""
     choices = effects(networks[0].chain(), [network.choices() for network in networks])
     basis = bases(choices)
-    found = [np.full((len(networks), 1), _INTERCEPT)]
-    if detail := levels(space, tuple(basis))[:_LEVELS]:
-        for group, values in columns(detail[-1], basis, choices):
-            found.append((_OWN if len(group) == 1 else _PAIR) * values)
-    return np.hstack(found)
+    intercept = np.full((len(networks), 1), _INTERCEPT)
+    detail = levels(space, tuple(basis))[:_LEVELS]
+    if not detail:
+        return intercept
+    values = np.hstack([values for _, values in columns(detail[-1], basis, choices)])
+    return np.hstack([intercept, values * scales(detail[-1], basis)])
 
 
 def _least_variance(x: Values, count: int) -> list[int]:
     """Choose rows one by one, each of the greatest reduction of the mean variance of all."""
-    covariance = np.eye(x.shape[1])
     moments = x.T @ x / len(x)
     chosen: list[int] = []
     spread = x.copy()
@@ -60,7 +58,6 @@ def _least_variance(x: Values, count: int) -> list[int]:
         best = int(reduction.argmax())
         chosen.append(best)
         direction, scale = spread[best].copy(), _NOISE**2 + variance[best]
-        covariance -= np.outer(direction, direction) / scale
         along = (x @ direction) / scale
         spread -= np.outer(along, direction)
         weighted -= np.outer(along, moments @ direction)

@@ -44,7 +44,7 @@ class LatencyRequest(Stored):
     fix: Mapping[str, Value] = option(
         "pin a choice or set a constant, as resolution=160", default=dict, metavar="NAME=VALUE"
     )
-    networks: int = option("networks to measure for the fit", default=64, range=Range(LEAST, _MOST))
+    networks: int = option("networks to measure for the fit", default=128, range=Range(LEAST, _MOST))
     held_out: int = option(
         "further random networks, to measure the error of the fit", default=16, range=Range(4, _MOST)
     )

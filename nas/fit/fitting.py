@@ -163,7 +163,9 @@ def _links(y: Values, more_is_better: bool) -> list[Link]:
         ceilings = (float(f"{y.max() + above * y.std():.6g}") for above in _ABOVE)
         found += [Link("saturating", ceiling) for ceiling in ceilings]
     if y.min() > 0:
-        found += [Link("logarithm"), Link("reciprocal")]
+        found.append(Link("logarithm"))
+        if more_is_better:  # of a throughput; a small value has no pole
+            found.append(Link("reciprocal"))
     return found
 
 

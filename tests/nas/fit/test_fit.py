@@ -11,7 +11,7 @@ import pytest
 
 import nas
 import search_spaces
-from nas.fit.fitting import Aim, fit
+from nas.fit.fitting import Aim, _links, fit
 from nas.fit.table import Trained
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
@@ -105,6 +105,12 @@ def test_other_columns_have_a_unit_and_a_direction(tmp_path: Path) -> None:
     score = nas.fit(file, target="latency_phone", out=tmp_path / "phone.json")
     assert (score.unit, score.more_is_better, score.name) == ("ms", False, "phone")
     assert isinstance(score, FittedScore) and StageTables.of(search_spaces.get("mbconv"), [FittedSum(score)])
+
+
+def test_a_target_of_which_less_is_better_has_no_link_with_a_pole() -> None:
+    y = np.array([1.0, 2.0, 4.0])
+    assert {link.kind for link in _links(y, more_is_better=False)} == {"identity", "logarithm"}
+    assert "reciprocal" in {link.kind for link in _links(y, more_is_better=True)}
 
 
 def changed(tmp_path: Path, name: str, **columns: object) -> Path:
