@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from nas.fit.table import Trained
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
 from nas.latency import device_name
+from nas.options import words
 from nas.runs import versions
 from nas.signals import interruptions
 from nas.tabular.benchmark import Published
@@ -156,12 +158,10 @@ def _differ(times: pd.DataFrame) -> float | None:
 
 
 def search_by(request: LatencyRequest, folder: LatencyFolder, outcome: Outcome) -> str:
-    """A command that searches within a latency."""
+    """A command that searches the same networks within a latency."""
     proxy = proxies.find("imagenet")
     family = request.searched.architecture.family
     score = " --score imagenet" if proxy and proxy.fitted and proxy.fitted.family == family else ""
-    fixed = (
-        f" --fix {' '.join(f'{name}={value}' for name, value in request.fix.items())}" if request.fix else ""
-    )
+    same = words(request.query, always=("space",))
     limit = f"{outcome.errors.typical:.2g}ms"
-    return f"nas search --space {request.space}{fixed}{score} --max {folder.score}={limit}"
+    return f"nas search {shlex.join(same)}{score} --max {shlex.quote(f'{folder.score}={limit}')}"
