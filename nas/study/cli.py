@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return INTERRUPTED
         _conclude(folder, latency, interrupted)
         if options.then_fit and not interrupted():
-            from nas.study.proposal import propose
+            from nas.fit.proposal import propose
 
             propose(folder)
         return INTERRUPTED if interrupted() else DONE

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 import search_spaces
+from nas.fit.proposal import propose
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
 from nas.study.folder import StudyFolder
-from nas.study.proposal import propose
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY
 
