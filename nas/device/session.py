@@ -123,7 +123,7 @@ def _fitted(
     own = table[table["part"] == FITTED].reset_index(drop=True)
     published = Published(sample.fitted, own)
     trained = Trained.of(published, request.column, request.space, f"measured on {setting(request)}")
-    score = fit(trained, Aim(name, request.column, "ms", more_is_better=False), request.seed)
+    score = fit(trained.with_costs(), Aim(name, request.column, "ms", more_is_better=False), request.seed)
     others = table[table["part"] != FITTED]
     true = others[request.column].to_numpy(float)
     return Outcome(

@@ -86,7 +86,7 @@ def fit(trained: Trained, aim: Aim, seed: int = 0) -> FittedScore:
         RequestError: There are too few networks, or nothing varies.
     """
     _check(trained, aim)
-    chosen = choose(trained, aim, seed)
+    trained, chosen = _with_or_without_costs(trained, aim, seed)
     held_out = _held_out(
         _design(trained, chosen.level), chosen.link.sum(trained.target), chosen.strength, seed + 1
     )
@@ -104,12 +104,21 @@ def fit(trained: Trained, aim: Aim, seed: int = 0) -> FittedScore:
     )
 
 
+def _with_or_without_costs(trained: Trained, aim: Aim, seed: int) -> tuple[Trained, Choice]:
+    """The networks without costs of stages if they are of no use, and the choice."""
+    found = [(trained, choose(trained, aim, seed))]
+    if trained.costs:
+        plain = replace(trained, costs=None)
+        found.append((plain, choose(plain, aim, seed)))
+    return min(found, key=lambda each: each[1].rmse)
+
+
 def solved(trained: Trained, aim: Aim, chosen: Choice) -> FittedScore:
     """A score of given terms and link, without its quality."""
     basis = bases(trained.choices)
     sums = chosen.link.sum(trained.target)
     coefficients, intercept = _ridge(_design(trained, chosen.level), sums[:, None], chosen.strength)
-    coefficients *= scales(chosen.level, basis)[:, None]
+    coefficients = _of_terms(trained, chosen.level, coefficients)
     interactions, start = [], 0
     for group in chosen.level.groups:
         stop = start + math.prod(len(basis[name].polynomials[: chosen.level.degree]) for name in group)
@@ -152,9 +161,21 @@ def _check(trained: Trained, aim: Aim) -> None:
 
 
 def _design(trained: Trained, level: Level) -> Values:
-    """The values of all terms of a level, each times its scale, shape (networks, terms)."""
+    """The values of all terms of a level, each times its scale, and of costs if they are known."""
     basis = bases(trained.choices)
-    return np.hstack([values for _, values in columns(level, basis, trained.choices)]) * scales(level, basis)
+    values = np.hstack([values for _, values in columns(level, basis, trained.choices)])
+    scaled = values * scales(level, basis)
+    return np.hstack([scaled, values @ trained.costs.terms(level, basis)]) if trained.costs else scaled
+
+
+def _of_terms(trained: Trained, level: Level, coefficients: Values) -> Values:
+    """Coefficients of the terms of a level from those of the columns of `_design`."""
+    basis = bases(trained.choices)
+    scale = scales(level, basis)[:, None]
+    found = coefficients[: len(scale)] * scale
+    if trained.costs:
+        found = found + trained.costs.terms(level, basis) @ coefficients[len(scale) :]
+    return found
 
 
 def _links(y: Values, more_is_better: bool) -> list[Link]:

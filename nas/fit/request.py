@@ -60,6 +60,8 @@ class FitRequest:
         """
         data = None if self.data is None else Path(self.data)
         trained = Trained.read(self.table, data, self.target, self.space)
+        if is_median(self.target):
+            trained = trained.with_costs()
         return trained.calibrated(*self._calibration(self.calibration)) if self.calibration else trained
 
     @staticmethod

@@ -12,11 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import search_spaces
+from nas.fit.costs import StageCosts
 from nas.fit.design import effects
 from nas.tabular import benchmark
 from nas.tabular.readers import trained
 from search_spaces import RequestError, Space
-from search_spaces.chain import ChainArchitecture
+from search_spaces.chain import Chain, ChainArchitecture
 from search_spaces.errors import did_you_mean, listed, shown
 
 
@@ -33,6 +34,8 @@ class Trained:
         source: Where the networks come from.
         notes: Lines about the table.
         error: Standard deviation of a further error of the values.
+        chain: Their chain.
+        costs: Costs of stages, which the values are expected to follow; None for none.
     """
 
     space: Space
@@ -43,11 +46,17 @@ class Trained:
     source: str
     notes: tuple[str, ...]
     error: float = 0.0
+    chain: Chain = ()
+    costs: StageCosts | None = None
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Some of the networks."""
         choices = self.choices.iloc[rows].reset_index(drop=True)
         return replace(self, choices=choices, flops=self.flops[rows], target=self.target[rows])
+
+    def with_costs(self) -> Self:
+        """The same networks, of values that are expected to follow the costs of stages, as latencies do."""
+        return replace(self, costs=StageCosts.of(self.chain, self.choices))
 
     def calibrated(self, slope: float, offset: float, error: float) -> Self:
         """The same networks with values on another scale.
@@ -108,12 +117,13 @@ class Trained:
         if not networks:
             raise RequestError(f"{source} has no network of our spaces; a fit needs some")
         found = _space(networks, space, source)
-        choices = effects(networks[0].chain(), [network.choices() for network in networks])
+        chain = networks[0].chain()
+        choices = effects(chain, [network.choices() for network in networks])
         same = {str(name): column.tolist()[0] for name, column in choices.items() if column.nunique() == 1}
         constants = {**_constants(networks, source), **same}
         flops = np.array([float(network.figures().flops) for network in networks])
         values = published.table[target].to_numpy(float)
-        return cls(found, choices, flops, values, constants, source, published.notes)
+        return cls(found, choices, flops, values, constants, source, published.notes, chain=chain)
 
 
 def _space(networks: Sequence[ChainArchitecture], name: str | None, source: str) -> Space:

@@ -11,7 +11,7 @@ import pytest
 
 import nas
 import search_spaces
-from nas.fit.fitting import Aim, _links, fit
+from nas.fit.fitting import Aim, _links, choose, fit, solved
 from nas.fit.table import Trained
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
@@ -111,6 +111,25 @@ def test_a_target_of_which_less_is_better_has_no_link_with_a_pole() -> None:
     y = np.array([1.0, 2.0, 4.0])
     assert {link.kind for link in _links(y, more_is_better=False)} == {"identity", "logarithm"}
     assert "reciprocal" in {link.kind for link in _links(y, more_is_better=True)}
+
+
+@pytest.mark.parametrize("name", ["mbconv", "mobilenet"])
+def test_costs_of_stages_help_the_fit_of_a_latency(name: str) -> None:
+    space = search_spaces.get(name)
+    archs = list(map(search_spaces.parse, networks(space, 100)))
+    flops = np.array([float(arch.figures().flops) for arch in archs])
+    values = pd.DataFrame({"cpu_ms": 1 + flops / np.median(flops)})
+
+    published = Published(archs[:40], values[:40])  # type: ignore[arg-type]  # all are chains
+    trained = Trained.of(published, "cpu_ms", name, "a test")
+    aim = Aim("x", "cpu_ms", "ms", more_is_better=False)
+
+    def error(trained: Trained) -> float:
+        score = solved(trained, aim, choose(trained, aim))
+        predicted = [FittedSum(score).of(arch) for arch in archs[40:]]
+        return float(np.median(np.abs(predicted - values["cpu_ms"][40:])))
+
+    assert error(trained.with_costs()) < error(trained)
 
 
 def changed(tmp_path: Path, name: str, **columns: object) -> Path:
