@@ -158,6 +158,36 @@ _TABULAR: Mapping[str, Column] = {
 }
 """Columns of tabular benchmarks."""
 
+_FITS: Mapping[str, Column] = {
+    **_plain("target model budget draws"),
+    "fitted_to": Column("fitted to", "networks of the fit"),
+    "judged_on": Column("judged on", "networks that the fit has not seen"),
+    "rmse": Column("error", "root mean squared error"),
+    "equal_flops": Column("rho at equal FLOPs", format=TWO_DECIMALS),
+    "best_tenth": Column("best tenth", "mean error of the tenth predicted best"),
+    "coverage": Column("coverage", "fraction of 90% intervals that contain the value", format=FRACTION),
+    "optimism": Column("optimism", "overestimation of chosen networks"),
+    "judged": Column("judged", "top-1 accuracy by the judge", "%", PERCENT),
+    "judged_ten": Column("ten judged", "mean top-1 of the first ten by the judge", "%", PERCENT),
+    "judged_sd": Column("std", "standard deviation of top-1 by the judge", "points", TWO_DECIMALS),
+    "by_first_half": Column("by first half", "top-1 by trees of the first half", "%", PERCENT),
+    "predicted": Column("predicted", "predicted top-1", "%", PERCENT),
+    "predicted_ten": Column("ten predicted", "mean predicted top-1 of the first ten", "%", PERCENT),
+    "half": Column("±", "half-width of the interval", "points", TWO_DECIMALS),
+    "expected": Column("expected", "predicted top-1 without optimism", "%", PERCENT),
+    "ms_promised": Column("ms", "promised latency", "ms", milliseconds),
+    "ms_judged": Column("ms judged", "latency by a fit to the other half", "ms", milliseconds),
+    "chosen": Column("chosen", "networks chosen or searched"),
+    "trained": Column("trained", "published top-1 of the best trained network", "%", PERCENT),
+    "sd": Column("std", "standard deviation", "points", TWO_DECIMALS),
+    "above_nn_mass": Column("above NN-Mass", unit="points", format=TWO_DECIMALS),
+    "better_than_nn_mass": Column("above NN-Mass", "fraction of draws above NN-Mass", format=FRACTION),
+    "above_root_params": Column("above root_params", unit="points", format=TWO_DECIMALS),
+    "better_than_root_params": Column("above", "fraction of draws above root_params", format=FRACTION),
+    "below_best": Column("below best", "below the best for the judge", "points", TWO_DECIMALS),
+}
+"""Columns of what fitted scores are worth, under `results/fitted`."""
+
 _MEASUREMENTS: Mapping[str, Column] = {
     **_plain(
         "command space sampler trials runs architectures cells grown size question answer gap proven best"
@@ -189,7 +219,7 @@ _MEASUREMENTS: Mapping[str, Column] = {
 }
 """Columns of the benchmarks, latencies and published accuracies under `results/`."""
 
-_COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_TABULAR, **_STUDY, **_TRAINING, **SEARCH}
+_COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_FITS, **_TABULAR, **_STUDY, **_TRAINING, **SEARCH}
 
 _MEDIAN = re.compile(r"(cpu|cuda|onnx)_ms(_\d+)?")
 _QUARTILE = re.compile(_MEDIAN.pattern + r"_(low|high)")

@@ -22,7 +22,7 @@ class Link(Stored):
         ceiling: Value that a saturating target cannot reach.
 
     >>> link = Link("saturating", 80.0)
-    >>> round(link.value(link.sum(70.0)), 9)
+    >>> round(float(link.value(link.sum(70.0))), 9)
     70.0
     """
 
