@@ -240,7 +240,6 @@ WRONG_TOGETHER = {
         "--space mlp --fix in_features=0",
         "--space mlp --fix num_classes=100000000000000000000",
         "--space mlp --minimize flops",
-        "--space mlp --across-widths",
         "--space mlp --like mlp_8 --pareto params",
         "--space mlp --like mlp_8 --score depth",
         "--space mlp --like vgg",
