@@ -149,6 +149,7 @@ def test_torch_and_onnxruntime_use_the_requested_threads(
         return session(model, options, **others)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", recorded)
+    monkeypatch.setattr(latency, "_PATIENCE", 60.0)  # a busy machine leaves out no batch
     random = torch.get_rng_state()
     found = list(latencies(architecture, "cpu", 2))
     assert given == [2] and torch.equal(torch.get_rng_state(), random)
