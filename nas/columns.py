@@ -108,6 +108,13 @@ SEARCH: Mapping[str, Column] = {
     "name": Column("name", text=True, meaning="name of a reference, or `like`"),
     "arch": Column("arch", "architecture", text=True, meaning="spec of the network"),
     "macs": Column("MACs", format=quantity, meaning="multiply-adds of convolutions and linear layers"),
+    "peak_memory": Column(
+        "peak B",
+        "peak activation memory",
+        "bytes",
+        quantity,
+        meaning="peak activation memory of one input, in bytes; with `--max peak-memory`",
+    ),
     "found": Column("found", meaning="`proof`, or `trial N` for the first trial that proposed the network"),
     "front": Column("front", meaning="whether it is a point of the exact front; with `--pareto`"),
     "recounted": Column("recounted", meaning="whether fvcore counted it"),

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 import search_spaces
 from nas import proxies
 from nas.options import check, documented, option
-from nas.values import UNITS
+from nas.tables import PEAK
+from nas.values import UNITS, number_of_bytes
 from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
 from search_spaces.cost import Column
@@ -29,6 +30,8 @@ Written: TypeAlias = "str | int | float | tuple[float | None, float | None]"
 
 COSTS = ("flops", "macs", "params")
 """The costs that a budget can limit."""
+ELEMENT_BYTES = (1, 2, 4, 8)
+"""Bytes that an element of a tensor may have."""
 DEFAULT_SCORE = "nn_mass"
 """The score of a query that names none."""
 
@@ -41,10 +44,10 @@ _QUANTITY = re.compile(
 
 @dataclass(frozen=True)
 class Bound:
-    """A closed interval for NN-Mass, a cost or a fitted score.
+    """A closed interval for NN-Mass, a cost, peak memory or a fitted score.
 
     Attributes:
-        figure: Name of the column: nn_mass, flops, macs, params, or a fitted score.
+        figure: Name of the column: nn_mass, flops, macs, params, peak_memory, or a fitted score.
         least: Lower end, included.
         most: Upper end, included.
     """
@@ -65,6 +68,8 @@ class Bound:
         """A value of the figure, as text."""
         if math.isinf(value):
             return ""
+        if self.figure == PEAK:
+            return f"{exactly(value)}B"
         return exactly(value) if self.figure in (*COSTS, DEFAULT_SCORE) else f"{value:,.6g}"
 
     def meets(self, values: Any) -> Any:
@@ -182,10 +187,12 @@ class Goal:
     Attributes:
         optimise: Objectives with their directions; two objectives give a Pareto front.
         bounds: Bounds that must all hold.
+        element_bytes: Bytes per element of a tensor, for a bound of peak memory.
     """
 
     optimise: tuple[tuple[str, Direction], ...]
     bounds: tuple[Bound, ...] = ()
+    element_bytes: int = 4
 
     def __str__(self) -> str:
         aims = " and ".join(f"{direction} {figure}" for figure, direction in self.optimise)
@@ -272,8 +279,16 @@ def _in_unit(what: str, value: Value, unit: str) -> float:
     return found
 
 
+def _in_bytes(what: str, value: Value) -> int:
+    """A value of peak memory, in bytes."""
+    size = number_of_bytes(str(value))
+    if not 1 <= size <= _LARGEST:
+        raise RequestError(f"{what}: expected a number of bytes from 1 to 1e18, such as 512KB or 512KiB")
+    return math.floor(size)
+
+
 def _fitted_names() -> str:
-    return f"{', '.join(proxies.shipped())}, and files of nas fit"
+    return f"{', '.join(proxies.shipped())}, and files of nas fit; and peak-memory"
 
 
 def with_space(values: dict[str, Any]) -> dict[str, Any]:
@@ -341,7 +356,7 @@ class Query:
         "search all base widths, although NN-Mass does not compare widths", default=False
     )
     at_most: Mapping[str, Value] = option(
-        "cap of a fitted score, as latency-zcu102=4ms",
+        "cap of peak memory, as peak-memory=512KB, or of a fitted score, as latency-zcu102=4ms",
         default=dict,
         flags=("--max",),
         metavar="SCORE=VALUE",
@@ -351,6 +366,11 @@ class Query:
         default=dict,
         flags=("--min",),
         metavar="SCORE=VALUE",
+    )
+    element_bytes: int = option(
+        "bytes per element of a tensor, for --max peak-memory: 4 for float32, 1 for int8",
+        default=4,
+        choices=ELEMENT_BYTES,
     )
     pareto: str | None = option(
         "find the front of NN-Mass, or --score, against this cost", default=None, choices=COSTS
@@ -397,6 +417,7 @@ class Query:
         if self.like is None:
             bounds = (*self.bounds(), *self.limits(space))
             goal = front(self.pareto, bounds) if self.pareto else maximum_mass(bounds)
+            goal = replace(goal, element_bytes=self.element_bytes)
             if self.score == DEFAULT_SCORE:
                 return space, goal
             proxy = proxies.get(self.score)
@@ -407,10 +428,11 @@ class Query:
         if not self.across_widths:
             space = self._at_width_of(space, example.choices())
         bounds = (*self.bounds(), *self.limits(space))
-        return space, cheapest(self.minimize or "flops", float(example.figures().nn_mass), bounds)
+        goal = cheapest(self.minimize or "flops", float(example.figures().nn_mass), bounds)
+        return space, replace(goal, element_bytes=self.element_bytes)
 
     def limits(self, space: Space) -> tuple[Bound, ...]:
-        """The limits of fitted scores as bounds.
+        """The limits of peak memory and of fitted scores as bounds.
 
         Raises:
             RequestError: There is no such score, it is of another family, or a value is wrong.
@@ -418,6 +440,11 @@ class Query:
         found: dict[str, Bound] = {}
         for flag, limits in (("--max", self.at_most), ("--min", self.at_least)):
             for name, value in limits.items():
+                if name.replace("-", "_") == PEAK:
+                    if flag == "--min":
+                        raise RequestError(f"--min {name}={value}: peak memory has a cap alone; write --max")
+                    found[PEAK] = Bound(PEAK, most=_in_bytes(f"{flag} {name}={value}", value))
+                    continue
                 proxy = proxies.get(name)
                 if proxy.fitted is None:
                     raise RequestError(f"{flag} {name} is not a fitted score; there are {_fitted_names()}")

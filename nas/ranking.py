@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from nas.fitted.sum import FittedSum
 from nas.query import COSTS, MAXIMIZE, MINIMIZE, Goal
 from nas.score import score
-from nas.tables import FIGURES, Population, StageTables
+from nas.tables import FIGURES, PEAK, Population, StageTables
 from search_spaces import Architecture, Space
+from search_spaces.chain import ChainArchitecture
 
 Scores: TypeAlias = Mapping[str, float]
 """Values by spec of the score that a goal optimises first, if the stage tables do not contain it."""
@@ -47,7 +49,7 @@ def figures_of(
     space: Space, tables: StageTables, goal: Goal, population: Population, scores: Scores | None = None
 ) -> pd.DataFrame:
     """A row for each row of a population: arch (spec), the score that is not NN-Mass, if any, nn_mass, flops,
-    macs, params, and the used fraction of each budget.
+    macs, params, peak_memory if it is limited, and the used fraction of each budget.
     """
     specs = pd.Series([str(space.of_options(row)) for row in population.tolist()], dtype=str)
     columns = tables.score(population)
@@ -99,15 +101,17 @@ def references(
             "arch": str(reference),
             **_predicted(tables, goal, reference),
             **score(reference),
+            **_peak(tables, reference),
         }
         for name, reference in named.items()
     ]
-    table = pd.DataFrame(
-        rows, columns=None if rows else ["name", "arch", *tables.names[len(FIGURES) :], *FIGURES]
-    )
+    peak = [] if tables.element_bytes is None else [PEAK]
+    columns = ["name", "arch", *tables.names[len(FIGURES) :], *FIGURES, *peak]
+    table = pd.DataFrame(rows, columns=None if rows else columns)
     for column, values in _scored(table["arch"], goal, scores).items():
         table.insert(2, column, values)
-    meets = goal.meets({name: table[name].to_numpy() for name in tables.names})
+    limited = ("flops", *(bound.figure for bound in goal.bounds))
+    meets = goal.meets({name: table[name].to_numpy() for name in limited})
     meets &= table[goal.optimise[0][0]].notna().to_numpy()
     ranked = (ranks or _among(found, goal))(table[meets])
     table.insert(1, "rank", ranked.reindex(table.index))
@@ -124,6 +128,14 @@ def _predicted(tables: StageTables, goal: Goal, network: Architecture) -> dict[s
             columns = one.score.columns([found[one.name]], [network], objective, chosen=False)
             found |= {name: values[0] for name, values in columns.items()}
     return found
+
+
+def _peak(tables: StageTables, network: Architecture) -> dict[str, float]:
+    """The peak memory of a network, if it has a column; nan where it is not defined."""
+    if tables.element_bytes is None:
+        return {}
+    peak = network.peak_memory(tables.element_bytes) if isinstance(network, ChainArchitecture) else math.nan
+    return {PEAK: peak}
 
 
 def _among(found: pd.DataFrame, goal: Goal) -> Ranks:

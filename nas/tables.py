@@ -21,6 +21,8 @@ from nas.sums import Cells, Sum
 from search_spaces import Space
 from search_spaces.chain import Values
 from search_spaces.cost import MASS_SCALE, Column, total
+from search_spaces.layers import through
+from search_spaces.memory import Memory
 
 FIGURES = ("nn_mass", "flops", "macs", "params")
 """NN-Mass and costs of an architecture, in the order of the columns of tables."""
@@ -28,6 +30,9 @@ _IN_WHOLE_NUMBERS = ("mass_units", "flops", "macs", "params")
 """`FIGURES` as whole numbers, as the tables store them: NN-Mass in units of 1 / `MASS_SCALE`."""
 _WHOLE = FIGURES[1:]
 """Columns whose values are whole numbers."""
+
+PEAK: Final = "peak_memory"
+"""The column of peak activation memory, in bytes: a maximum over stages, where all others are sums."""
 
 Population: TypeAlias = NDArray[np.integer]
 
@@ -44,6 +49,7 @@ class StageTable:
             `StageTables.names`, in whole numbers.
         leaving: Index of the output state of each cell.
         canonical: For each cell, the first cell that gives the same network.
+        peak: Peak activation memory of the stage, in elements; None if it is not tabulated.
     """
 
     states: int
@@ -52,6 +58,7 @@ class StageTable:
     figures: NDArray[np.int64]
     leaving: NDArray[np.intp]
     canonical: NDArray[np.intp]
+    peak: NDArray[np.int64] | None = None
 
     def cells(self, entering: NDArray[np.intp], population: Population) -> NDArray[np.intp]:
         """The cell of each architecture, given its input states."""
@@ -74,6 +81,7 @@ class StageTables:
     Attributes:
         tables: The tables, in the order of the stages.
         sums: Scores other than NN-Mass that have a column.
+        element_bytes: Bytes per element of a tensor, if peak memory has a column; otherwise None.
 
     >>> import search_spaces
     >>> tables = StageTables.of(search_spaces.get("mobilenet"))
@@ -83,21 +91,23 @@ class StageTables:
 
     tables: tuple[StageTable, ...]
     sums: tuple[Sum, ...] = ()
+    element_bytes: int | None = None
 
     @classmethod
-    def of(cls, space: Space, sums: Sequence[Sum] = ()) -> StageTables:
+    def of(cls, space: Space, sums: Sequence[Sum] = (), element_bytes: int | None = None) -> StageTables:
         """Make the tables of a space.
 
         Args:
             sums: Further scores; each adds a column.
+            element_bytes: Bytes per element of a tensor; adds the column of peak memory.
 
         Raises:
             ValueError: A term of a score is not finite, or its sums are too large.
         """
-        tables = tuple(_tabulate(space, sums))
+        tables = tuple(_tabulate(space, sums, element_bytes is not None))
         for place, one in enumerate(sums, len(FIGURES)):
             one.check(sum(int(np.abs(table.figures[:, place]).max()) for table in tables))
-        return cls(tables, tuple(sums))
+        return cls(tables, tuple(sums), element_bytes)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,10 +155,24 @@ class StageTables:
         The option numbers are not checked.
 
         Returns:
-            The columns by name: flops, macs and params as int64, nn_mass and further scores as float64.
+            The columns by name: flops, macs, params and peak_memory as int64, others as float64.
         """
         columns = zip(self.names, self.scorer.sums(population), strict=True)
-        return {name: self.of_units(name, sums) for name, sums in columns}
+        peak = {} if self.element_bytes is None else {PEAK: self._peaks(population)}
+        return {**{name: self.of_units(name, sums) for name, sums in columns}, **peak}
+
+    def peak_of(self, table: StageTable) -> NDArray[np.int64]:
+        """Peak activation memory of each cell of a stage, in bytes."""
+        assert table.peak is not None and self.element_bytes is not None
+        return table.peak * self.element_bytes
+
+    def _peaks(self, population: Population) -> NDArray[np.int64]:
+        state, peak = np.zeros(len(population), np.intp), np.zeros(len(population), np.int64)
+        for table in self.tables:
+            cells = table.cells(state, population)
+            np.maximum(peak, self.peak_of(table)[cells], out=peak)
+            state = table.leaving[cells]
+        return peak
 
     def canonical(self, population: Population) -> Population:
         """The same networks, each with the first options that give it: equal networks have equal rows."""
@@ -180,10 +204,14 @@ def enumerate_all(space: Space) -> Population:
 _CARRIED_CHOICE = "choice "
 """How the name of a state begins that holds a choice, which the terms of later stages need."""
 
+_ELEMENTS = "elements leaving"
+"""Name of the state that holds the elements of the tensor that enters a stage, for peak memory."""
 
-def _tabulate(space: Space, sums: Sequence[Sum]) -> Iterator[StageTable]:
+
+def _tabulate(space: Space, sums: Sequence[Sum], with_peak: bool) -> Iterator[StageTable]:
     names = list(space.choices)
-    states: Values = {}
+    states: dict[str, Column] = {}
+    elements = np.array([math.prod(space.architecture(**space.constants).input_shape)])
     read: frozenset[str] = frozenset()
     count = 1
     for place, stage in enumerate(space.chain()):
@@ -204,7 +232,11 @@ def _tabulate(space: Space, sums: Sequence[Sum]) -> Iterator[StageTable]:
         read = read.union(stage.choices)
         carried = sorted(set[str]().union(*(one.carried(read) for one in sums)))
         left = {**left, **{_CARRIED_CHOICE + name: known[name] for name in carried}}
+        memory = through(parts, Memory(elements[numbers])) if with_peak else None
+        if memory:
+            left = {**left, _ELEMENTS: memory.current}
         states, first, leaving = _distinct(left, len(numbers))
+        elements = states.pop(_ELEMENTS, elements)
         _, same, group = _distinct({"entering": numbers, **effective}, len(numbers))
         yield StageTable(
             states=count,
@@ -213,6 +245,7 @@ def _tabulate(space: Space, sums: Sequence[Sum]) -> Iterator[StageTable]:
             figures=_in_whole_numbers(cells, sums),
             leaving=leaving,
             canonical=same[group],
+            peak=None if memory is None else np.broadcast_to(memory.peak, len(numbers)),
         )
         count = len(first)
 
@@ -223,7 +256,7 @@ def _in_whole_numbers(cells: Cells, sums: Sequence[Sum]) -> NDArray[np.int64]:
     return np.stack(columns, axis=1).astype(np.int64)
 
 
-def _distinct(values: Values, cells: int) -> tuple[Values, NDArray[np.intp], NDArray[np.intp]]:
+def _distinct(values: Values, cells: int) -> tuple[dict[str, Column], NDArray[np.intp], NDArray[np.intp]]:
     """The distinct combinations of columns, the first cell of each, and the combination of each cell."""
     numbers = np.zeros(cells, np.intp)
     columns = {name: np.broadcast_to(np.asarray(column), cells) for name, column in values.items()}

@@ -28,6 +28,7 @@ MOST_SEED = 2**32 - 1
 """Largest seed that all random generators accept."""
 UNITS = (("K", 3), ("M", 6), ("G", 9), ("T", 12))
 """Letters that stand for powers of ten."""
+_BYTES = re.compile(r"(?P<number>[0-9.eE+_]+?)\s*(?:(?P<unit>[KMGT])(?P<binary>I?))?B?", re.IGNORECASE)
 _GROUPED = re.compile("[0-9]{1,3}(,[0-9]{3})+")
 
 
@@ -155,6 +156,23 @@ def assignment(text: str) -> tuple[str, Value]:
     if not (name and equals and value):
         raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE, such as width_mult=1.0")
     return name, literal(value)
+
+
+def number_of_bytes(text: str) -> float:
+    """A number of bytes from text; nan if it is none.
+
+    >>> number_of_bytes("512KB"), number_of_bytes("512 KiB"), number_of_bytes("4096"), number_of_bytes("2X")
+    (512000.0, 524288.0, 4096.0, nan)
+    """
+    match = _BYTES.fullmatch(text.strip())
+    if not match:
+        return math.nan
+    thousands = dict(UNITS).get((match["unit"] or "").upper(), 0) // 3
+    try:
+        number: float = read_number(float, match["number"])
+    except ValueError:
+        return math.nan
+    return number * float((1024 if match["binary"] else 1000) ** thousands)
 
 
 def quantity(value: float) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from search_spaces.cost import Column, Figures, addition_mass, concatenation_mass, in_units, total
-from search_spaces.layers import Conv, GlobalPool, Part, Uncounted
+from search_spaces.layers import Conv, GlobalPool, Part, Uncounted, through
+from search_spaces.memory import Memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +40,14 @@ class Residual:
     def figures(self) -> Figures:
         mass = addition_mass(self.entering, self.widths) * self.skips
         return total(part.figures() for part in (*self.body, *self.shortcut)) + Figures(in_units(mass))
+
+    def memory(self, before: Memory) -> Memory:
+        body = through(self.body, before.keeping(self.skips))
+        kept = before.kept + before.current * before.needed
+        beside = replace(before, kept=before.kept + body.current, peak=body.peak)
+        added = through(self.shortcut, beside)
+        after = Memory(body.current, kept, peak=added.where(self.skips, body).peak)
+        return through(self.activation, after)
 
     def modules(self) -> Iterator[nn.Module]:
         from search_spaces.modules import Residual, sequence
@@ -80,6 +90,11 @@ class SqueezeExcitation:
 
     def figures(self) -> Figures:
         return total(part.figures() for part in self.excitation())
+
+    def memory(self, before: Memory) -> Memory:
+        gate = through(self.excitation(), before.keeping())
+        scaled = replace(before, kept=before.kept + gate.current, peak=gate.peak).in_place()
+        return replace(scaled, kept=scaled.kept - gate.current)
 
     def modules(self) -> Iterator[nn.Module]:
         from search_spaces.modules import Scaled, sequence
@@ -132,6 +147,25 @@ class DenseCell:
             linkable = linkable + layer.linkable * layer.present
         mass = concatenation_mass(self.width, self.depth, linked, linkable)
         return parts + Figures(in_units(mass))
+
+    def memory(self, before: Memory) -> Memory:
+        memory = through(self.first, before)
+        pixels = memory.current // self.width
+        for index, (layer, later) in enumerate(zip(self.layers, self._linked_later(), strict=True), 1):
+            features, reads = index * self.width * pixels, (self.width + layer.links) * pixels
+            gathers = np.logical_or(layer.links > 0, later)
+            gathered = (memory.kept + features + reads) * gathers
+            entering = Memory(
+                reads, memory.kept + features * later, peak=np.maximum(memory.peak, gathered)[()]
+            )
+            after = replace(through(layer.body, entering), kept=memory.kept)
+            memory = after.where(layer.present, memory)
+        return memory
+
+    def _linked_later(self) -> list[Column]:
+        """For each of `layers`, whether a later one links channels."""
+        links = [np.greater(layer.links * layer.present, 0) for layer in self.layers]
+        return list(accumulate(reversed(links), np.logical_or, initial=False))[-2::-1]
 
     def modules(self) -> Iterator[nn.Module]:
         from search_spaces.modules import DenseCell, sequence

@@ -7,6 +7,7 @@ spaces.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from search_spaces.architecture import Architecture
 from search_spaces.cost import Column, Figures, total
-from search_spaces.layers import Part
+from search_spaces.layers import Part, through
+from search_spaces.memory import Memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,6 +85,21 @@ class ChainArchitecture(Architecture):
     def figures(self) -> Figures:
         """NN-Mass, parameters and operations, in closed form."""
         return total(figures_of(parts) for parts in self.stages())
+
+    def peak_memory(self, element_bytes: int = 4) -> int:
+        """Peak activation memory for one input, in bytes, as `search_spaces.memory` defines it.
+
+        Args:
+            element_bytes: Bytes per element of a tensor: 4 for float32, 1 for int8.
+
+        >>> import search_spaces
+        >>> search_spaces.parse("mobilenet:mobilenet_v2").peak_memory()
+        6021120
+        """
+        memory = Memory(math.prod(self.input_shape))
+        for parts in self.stages():
+            memory = through(parts, memory)
+        return int(memory.peak) * element_bytes
 
     def stages(self) -> list[Sequence[Part]]:
         """The parts of each stage, in order."""

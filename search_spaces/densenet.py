@@ -105,7 +105,8 @@ class DenseNet(ChainArchitecture):
         def head(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
             side = halved(self.resolution, times=2) // 2
             features = CHANNELS[-1] * entering["width_mult"] * side**2
-            return (Uncounted("AvgPool2d", 2), Uncounted("Flatten"), Linear(features, self.num_classes)), {}
+            pool = Uncounted("AvgPool2d", 2, leaving=features)
+            return (pool, Uncounted("Flatten"), Linear(features, self.num_classes)), {}
 
         return (*map(cell, range(3)), Stage("head", (), head))
 

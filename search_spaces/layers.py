@@ -6,13 +6,15 @@ architecture); building a module requires numbers. Torch is imported only when a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from search_spaces.cost import Column, Figures, total
+from search_spaces.memory import Memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,9 +27,18 @@ class Part(Protocol):
         """NN-Mass, parameters and operations of the part."""
         ...
 
+    def memory(self, before: Memory) -> Memory:
+        """The tensors alive after the part, and the peak up to then."""
+        ...
+
     def modules(self) -> Iterator[nn.Module]:
         """Its torch modules in order of execution; there may be none."""
         ...
+
+
+def through(parts: Iterable[Part], before: Memory) -> Memory:
+    """The tensors alive after some parts in sequence, and the peak up to then."""
+    return reduce(lambda memory, part: part.memory(memory), parts, before)
 
 
 def halved(side: int, times: int = 1) -> int:
@@ -78,6 +89,9 @@ class Conv:
         params = weights + self.channels_out if self.bias else weights
         return Figures(params=params, operators={"conv": weights * self.side**2})
 
+    def memory(self, before: Memory) -> Memory:
+        return before.layer(self.channels_out * self.side**2)
+
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
 
@@ -102,6 +116,9 @@ class BatchNorm:
 
     def figures(self) -> Figures:
         return Figures(params=2 * self.channels, operators={"batch_norm": 2 * self.channels * self.side**2})
+
+    def memory(self, before: Memory) -> Memory:
+        return before.in_place()
 
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
@@ -132,6 +149,9 @@ class Linear:
         weights = self.features_in * self.features_out
         return Figures(params=weights + self.features_out, operators={"linear": weights})
 
+    def memory(self, before: Memory) -> Memory:
+        return before.layer(self.features_out)
+
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
 
@@ -153,6 +173,9 @@ class GlobalPool:
     def figures(self) -> Figures:
         return Figures(operators={"adaptive_avg_pool2d": self.channels * self.side**2})
 
+    def memory(self, before: Memory) -> Memory:
+        return before.layer(self.channels)
+
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
 
@@ -168,6 +191,7 @@ class Uncounted:
     Attributes:
         name: Its name in `torch.nn`.
         argument: The argument of its constructor; None for no argument.
+        leaving: Elements of its output; None if it runs in place.
 
     >>> next(Uncounted("Dropout", 0.2).modules())
     Dropout(p=0.2, inplace=False)
@@ -175,9 +199,13 @@ class Uncounted:
 
     name: str
     argument: float | None = None
+    leaving: Column | None = None
 
     def figures(self) -> Figures:
         return Figures()
+
+    def memory(self, before: Memory) -> Memory:
+        return before.in_place() if self.leaving is None else before.layer(self.leaving)
 
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
@@ -188,10 +216,16 @@ class Uncounted:
 
 @dataclass(frozen=True)
 class MaxPool:
-    """ResNet's 3x3 max pooling of stride 2; it counts no operations."""
+    """ResNet's 3x3 max pooling of stride 2 to `side` x `side` pixels; it counts no operations."""
+
+    channels: Column
+    side: int
 
     def figures(self) -> Figures:
         return Figures()
+
+    def memory(self, before: Memory) -> Memory:
+        return before.layer(self.channels * self.side**2)
 
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
@@ -211,6 +245,12 @@ class Repeat:
 
     def figures(self) -> Figures:
         return total(part.figures() for part in self.parts).times(self.count)
+
+    def memory(self, before: Memory) -> Memory:
+        once = through(self.parts, before)
+        # Further copies repeat the second, whose input has the size of its output.
+        twice = through(self.parts, once)
+        return twice.where(np.greater(self.count, 1), once).where(np.greater(self.count, 0), before)
 
     def modules(self) -> Iterator[nn.Module]:
         for _ in range(int(self.count)):

@@ -110,7 +110,8 @@ class ResNet(ChainArchitecture):
         def stem(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:
             convolution = Conv(3, STEM_CHANNELS, 7, halved(self.resolution), stride=2)
             norm = BatchNorm(STEM_CHANNELS, halved(self.resolution))
-            return (convolution, norm, Uncounted("ReLU"), MaxPool()), chosen
+            pool = MaxPool(STEM_CHANNELS, halved(self.resolution, times=2))
+            return (convolution, norm, Uncounted("ReLU"), pool), chosen
 
         def stage(index: int) -> Stage:
             def describe(entering: Values, chosen: Values) -> tuple[Sequence[Part], Values]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.query import Bound
-from nas.tables import Population, StageTable, StageTables
+from nas.tables import PEAK, Population, StageTable, StageTables
 
 Values: TypeAlias = Sequence[NDArray[Any]]
 """One value per cell, for each step."""
@@ -68,6 +68,24 @@ class Step:
             numbers=self.numbers[kept],
         )
 
+    def among(self, kept: NDArray[np.intp], entered: NDArray[np.bool_]) -> Step:
+        """The step with these cells alone, and its states numbered anew.
+
+        Args:
+            kept: Indices of cells, ascending.
+            entered: Which input states remain; each has a cell.
+        """
+        states, leaving = np.unique(self.leaving[kept], return_inverse=True)
+        entering = (np.cumsum(entered) - 1)[self.entering[kept]]
+        return Step(
+            entering=entering,
+            leaving=leaving,
+            leaving_states=len(states),
+            starts=np.searchsorted(entering, np.arange(int(entered.sum()) + 1)),
+            figures=self.figures[kept],
+            numbers=self.numbers[kept],
+        )
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -80,6 +98,38 @@ class Graph:
     def of(cls, tables: StageTables) -> Self:
         """Make the graph of a space from its stage tables."""
         return cls(tables, tuple(Step.of(table) for table in tables.tables))
+
+    def below(self, peak: float) -> Graph | None:
+        """The networks of at most so much peak memory, in bytes; None if there are none.
+
+        A peak is a maximum over stages, so cells above it are left out, and those that then lead nowhere or
+        that no path reaches.
+        """
+        kept = [values <= peak for values in self.peaks()]
+        ends = np.ones(self.steps[-1].leaving_states, bool)
+        for number, step in reversed(list(enumerate(self.steps))):
+            kept[number] = kept[number] & ends[step.leaving]
+            ends = np.bincount(step.entering[kept[number]], minlength=len(step.starts) - 1) > 0
+        if not ends.any():
+            return None
+        steps, reached = list[Step](), ends
+        for step, keep in zip(self.steps, kept, strict=True):
+            cells = np.flatnonzero(keep & reached[step.entering])
+            steps.append(step.among(cells, reached))
+            reached = np.bincount(step.leaving[cells], minlength=step.leaving_states) > 0
+        return Graph(self.tables, tuple(steps))
+
+    def peaks(self) -> Values:
+        """Peak memory of every cell, in bytes."""
+        tables = zip(self.tables.tables, self.steps, strict=True)
+        return [self.tables.peak_of(table)[step.numbers] for table, step in tables]
+
+    def least_peak(self) -> int:
+        """The smallest peak memory of all networks, in bytes."""
+        least = np.zeros(self.steps[-1].leaving_states, np.int64)
+        for step, peak in zip(reversed(self.steps), reversed(self.peaks()), strict=True):
+            least = np.minimum.reduceat(np.maximum(peak, least[step.leaving]), step.starts[:-1])
+        return int(least[0])
 
     def completions(self, values: Values, best: np.ufunc) -> list[NDArray[Any]]:
         """For each state, before each step and after the last, the best sum of values on a path to the end.
@@ -219,5 +269,6 @@ def _spacing(graph: Graph, values: Values, low: Sequence[NDArray[np.int64]]) -> 
 
 
 def limits(graph: Graph, bounds: Sequence[Bound]) -> list[Limit]:
-    """The limits of bounds, without those that every path meets."""
-    return [limit for bound in bounds if (limit := Limit.of_bound(graph, bound)).binds]
+    """The limits of bounds on sums, without those that every path meets."""
+    sums = [bound for bound in bounds if bound.figure != PEAK]
+    return [limit for bound in sums if (limit := Limit.of_bound(graph, bound)).binds]

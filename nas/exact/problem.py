@@ -18,7 +18,7 @@ from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
 from nas.query import MAXIMIZE, Bound, Goal, Query
 from nas.sums import Sum
-from nas.tables import FIGURES, Population, StageTables
+from nas.tables import FIGURES, PEAK, Population, StageTables
 from search_spaces import RequestError, Space
 
 _ROOM = 1 << 12
@@ -31,6 +31,7 @@ def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> Paths | None:
     """Check that a network of a space meets all bounds.
 
     Args:
+        graph: The networks; they meet a cap of peak memory already.
         name: Name of the space, for the message.
 
     Returns:
@@ -39,6 +40,7 @@ def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> Paths | None:
     Raises:
         RequestError: It is proven that no network meets the bounds; the message gives the nearest costs.
     """
+    bounds = [bound for bound in bounds if bound.figure != PEAK]
     for bound in bounds:
         least, largest = graph.extent(bound.figure)
         if bound.most < least:
@@ -100,7 +102,7 @@ class Problem:
         space: The space, with choices pinned and constants set.
         goal: Objectives and bounds.
         tables: The stage tables of the space.
-        graph: The networks of the space as paths, for proofs.
+        graph: The networks of the space as paths, for proofs; without those above a cap of peak memory.
         few: All networks inside the bounds, if `check` enumerated them; otherwise None.
     """
 
@@ -133,10 +135,29 @@ class Problem:
         Raises:
             RequestError: No network meets the bounds.
         """
-        tables = StageTables.of(space, _sums(goal))
-        graph = Graph.of(tables)
-        few = check(space.name, graph, goal.bounds) if feasible else None
+        caps = [bound for bound in goal.bounds if bound.figure == PEAK]
+        tables = StageTables.of(space, _sums(goal), goal.element_bytes if caps else None)
+        whole = Graph.of(tables)
+        graph = whole.below(min(cap.most for cap in caps)) if caps else whole
+        if graph is None:
+            if feasible:
+                raise _too_large(space, whole, caps[0])
+            return cls(space, goal, tables, whole, Paths.none(whole))
+        few = check(" with ".join([space.name, *map(str, caps)]), graph, goal.bounds) if feasible else None
         return cls(space, goal, tables, graph, few)
+
+
+def _too_large(space: Space, graph: Graph, cap: Bound) -> RequestError:
+    """The error of a cap of peak memory below that of every network."""
+    ways = {
+        "smaller images (--fix resolution=...)": "resolution" in space.architecture.constant_names(),
+        "int8 (--element-bytes 1)": graph.tables.element_bytes != 1,
+    }
+    tried = " or ".join(way for way, is_open in ways.items() if is_open)
+    least = cap.written(graph.least_peak())
+    return RequestError(
+        f"{cap}: the smallest of {space.name} is {least}" + (f"; try {tried}" if tried else "")
+    )
 
 
 def _sums(goal: Goal) -> list[Sum]:

@@ -132,7 +132,8 @@ class Request(Query, Stored):
             )
         everywhere = self.across_widths or self.like is not None or self.per_width is not None
         keeps_one = proxy.one_width and not everywhere
-        return _Resolved(whole, goal, kept_width(whole, goal.bounds) if keeps_one else None)
+        width = kept_width(whole, goal.bounds, goal.element_bytes) if keeps_one else None
+        return _Resolved(whole, goal, width)
 
     def problem(self) -> Problem:
         """The problem to solve.

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.query import COSTS, Bound
+from nas.tables import PEAK
 from search_spaces import Architecture, Space
+from search_spaces.chain import ChainArchitecture
+from search_spaces.cost import Figures
 from search_spaces.space import Scaled
 
 
@@ -50,13 +53,17 @@ class KeptWidth:
         return {"choices": dict(self.chosen.base), "baseline": str(self.baseline), "fits": self.fits}
 
 
-def kept_width(space: Space, bounds: Sequence[Bound]) -> KeptWidth | None:
+def kept_width(space: Space, bounds: Sequence[Bound], element_bytes: int = 4) -> KeptWidth | None:
     """The largest base width at which a baseline of the space meets the caps, by FLOPs of the baseline.
 
     If there is none, the smallest base width.
 
+    Args:
+        element_bytes: Bytes per element of a tensor, for a cap of peak memory.
+
     Returns:
-        None without a cap on a cost, without a baseline, and if all choices of the base width are pinned.
+        None without a cap on a cost or peak memory, without a baseline, and if all choices of the base width
+        are pinned.
 
     >>> import search_spaces
     >>> from nas.query import parse_budget
@@ -64,13 +71,19 @@ def kept_width(space: Space, bounds: Sequence[Bound]) -> KeptWidth | None:
     >>> kept.written, str(kept.baseline), kept.fits
     ('width_mult=1.1', 'mobilenet:w1.1_d1-2-3-4-3-3-1', True)
     """
-    caps = [bound for bound in bounds if bound.figure in COSTS and bound.most < float("inf")]
+    caps = [bound for bound in bounds if bound.figure in (*COSTS, PEAK) and bound.most < float("inf")]
     if not caps or all(len(space.choices[name]) == 1 for name in space.base):
         return None
     counted = [(scaled, scaled.network.figures()) for scaled in space.scaled_baselines()]
     by_size = sorted(counted, key=lambda pair: float(pair[1].flops))
+
+    def meets(network: Architecture, figures: Figures, cap: Bound) -> bool:
+        if cap.figure != PEAK:
+            return bool(getattr(figures, cap.figure) <= cap.most)
+        return isinstance(network, ChainArchitecture) and network.peak_memory(element_bytes) <= cap.most
+
     fitting = [
-        scaled for scaled, figures in by_size if all(getattr(figures, cap.figure) <= cap.most for cap in caps)
+        scaled for scaled, figures in by_size if all(meets(scaled.network, figures, cap) for cap in caps)
     ]
     if fitting:
         return KeptWidth(fitting[-1], fits=True)
