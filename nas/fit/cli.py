@@ -47,7 +47,7 @@ def sentence(score: FittedScore) -> str:
         f"Fitted {score.name}: {score.target} of {score.networks:,} networks, by {score.terms}, {score.link}."
         f" On held-out networks ({found.folds} folds): R² {found.r2:.4f}, error {found.rmse:.3g}{unit}, rank"
         f" correlation {found.rho:.3f}{within}; 90% intervals contain {100 * found.coverage:.1f}%. Networks"
-        f" chosen as the best under a budget are overestimated by {score.optimism:.3g}{unit}.{caution}"
+        f" chosen as the best under a budget are worse than predicted by {score.optimism:.3g}{unit}.{caution}"
     )
 
 

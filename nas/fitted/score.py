@@ -215,8 +215,8 @@ class FittedScore(Stored):
         within = "" if found.equal_flops is None else f", {found.equal_flops:.2f} at equal FLOPs"
         return (
             f"{text}. On held-out networks: R² {found.r2:.3f}, rank correlation {found.rho:.2f}{within}; ± is"
-            f" the half-width of the 90% interval. The median overestimation of chosen networks,"
-            f" {self.optimism:.3g}, is taken off."
+            f" the half-width of the 90% interval. Values are corrected by"
+            f" {self.optimism:.3g}, the median by which chosen networks are worse than predicted."
         )
 
     def half(self, values: Any) -> Any:

@@ -103,11 +103,7 @@ class FittedSum:
         for term in self.score.interactions:
             choices = set(term.choices)
             if choices <= known.keys() and not choices <= set(before):
-                functions = [self._bases[name].columns(known[name]) for name in term.choices]
+                functions = [self.score.basis_of[name].columns(known[name]) for name in term.choices]
                 for coefficient, factors in zip(term.coefficients, product(*functions), strict=True):
                     total = total + math.prod(factors, start=coefficient)
         return np.rint(np.ldexp(total, self.score.bits)).astype(np.int64)
-
-    @property
-    def _bases(self) -> Mapping[str, Any]:
-        return self.score.basis_of
