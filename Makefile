@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 SEARCH ?= --space mobilenet --flops 400M
 
-.PHONY: search test slow attack check docs benchmarks clean
+.PHONY: search test test-cluster slow attack check docs benchmarks clean
 
 search: $(VENV)/installed
 	$(VENV)/bin/nas search $(SEARCH)
@@ -13,7 +13,11 @@ test: $(VENV)/tested
 	$(RUN) -m pytest -n auto --dist worksteal
 
 # Tests start Python many times: modules are compiled once, even if the environment forbids to keep bytecode.
-test slow attack: export PYTHONDONTWRITEBYTECODE =
+test test-cluster slow attack: export PYTHONDONTWRITEBYTECODE =
+
+# Tests with clusters and servers, one after another: each takes several processes.
+test-cluster: $(VENV)/tested
+	$(RUN) -m pytest -m cluster tests/cluster
 
 # The long tests, and the property tests with many examples.
 slow: $(VENV)/tested
