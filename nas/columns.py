@@ -158,12 +158,20 @@ _STUDY: Mapping[str, Column] = {
 }
 
 _TABULAR: Mapping[str, Column] = {
-    **_plain("n bands cap interval skips stage block among lacking"),
+    **_plain("n bands cap interval block among lacking"),
     "held_equal": Column("held equal"),
     "per_10m": Column("per 10M", "points per 10M FLOPs", format=TWO_DECIMALS),
     "percentile": Column("percentile", "percentile among networks of equal cost", format="{:.0f}".format),
 }
 """Columns of tabular benchmarks."""
+
+_STAGES: Mapping[str, Column] = {
+    **_plain("stage blocks"),
+    "skips": Column("skips", "blocks with a skip connection"),
+    "channels": Column("width", "output channels"),
+    "side": Column("side", "side of the output", "pixels"),
+}
+"""Columns of the stages of a network."""
 
 _FITS: Mapping[str, Column] = {
     **_plain("target model budget draws"),
@@ -226,7 +234,15 @@ _MEASUREMENTS: Mapping[str, Column] = {
 }
 """Columns of the benchmarks, latencies and published accuracies under `results/`."""
 
-_COLUMNS: Mapping[str, Column] = {**_MEASUREMENTS, **_FITS, **_TABULAR, **_STUDY, **_TRAINING, **SEARCH}
+_COLUMNS: Mapping[str, Column] = {
+    **_MEASUREMENTS,
+    **_FITS,
+    **_TABULAR,
+    **_STAGES,
+    **_STUDY,
+    **_TRAINING,
+    **SEARCH,
+}
 
 _MEDIAN = re.compile(r"(cpu|cuda|onnx)_ms(_\d+)?")
 _QUARTILE = re.compile(_MEDIAN.pattern + r"_(low|high)")
@@ -235,6 +251,9 @@ _UNIT = re.compile(r"(?P<of>\w+)_(?P<unit>s|ms|mb)")
 _ENDINGS: Mapping[str, Callable[[Column], Column]] = {
     "_share": lambda of: Column(
         f"% {of.title}", f"fraction of {of.long_title} budget", format=percent_of_budget
+    ),
+    "_of_network": lambda of: Column(
+        f"% {of.title}", f"fraction of the network's {of.long_title}", format=FRACTION
     ),
     "_seconds": lambda of: Column(f"{of.title} s", of.long_title, "s", THREE_DECIMALS),
     "_expected": lambda of: replace(of, axis=f"expected {of.long_title}"),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from search_spaces.cost import Column, Figures, addition_mass, concatenation_mass, in_units, total
-from search_spaces.layers import Conv, GlobalPool, Part, Uncounted, through
+from search_spaces.layers import Conv, GlobalPool, Part, Uncounted, outlined, through
 from search_spaces.memory import Memory
+from search_spaces.outline import Outline
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,6 +49,10 @@ class Residual:
         added = through(self.shortcut, beside)
         after = Memory(body.current, kept, peak=added.where(self.skips, body).peak)
         return through(self.activation, after)
+
+    def outline(self, before: Outline) -> Outline:
+        after = outlined(self.body, before)
+        return replace(after, blocks=(*before.blocks, int(self.entering * self.skips)))
 
     def modules(self) -> Iterator[nn.Module]:
         from search_spaces.modules import Residual, sequence
@@ -95,6 +100,9 @@ class SqueezeExcitation:
         gate = through(self.excitation(), before.keeping())
         scaled = replace(before, kept=before.kept + gate.current, peak=gate.peak).in_place()
         return replace(scaled, kept=scaled.kept - gate.current)
+
+    def outline(self, before: Outline) -> Outline:
+        return before
 
     def modules(self) -> Iterator[nn.Module]:
         from search_spaces.modules import Scaled, sequence
@@ -166,6 +174,11 @@ class DenseCell:
         """For each of `layers`, whether a later one links channels."""
         links = [np.greater(layer.links * layer.present, 0) for layer in self.layers]
         return list(accumulate(reversed(links), np.logical_or, initial=False))[-2::-1]
+
+    def outline(self, before: Outline) -> Outline:
+        links = [int(layer.links) for layer in self.layers if layer.present]
+        first = outlined(self.first, before)
+        return replace(first, channels=int(self.width), blocks=(*before.blocks, 0, *links))
 
     def modules(self) -> Iterator[nn.Module]:
         from search_spaces.modules import DenseCell, sequence

@@ -11,13 +11,14 @@ import math
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from search_spaces.architecture import Architecture
 from search_spaces.cost import Column, Figures, total
-from search_spaces.layers import Part, through
+from search_spaces.layers import Part, outlined, through
 from search_spaces.memory import Memory
+from search_spaces.outline import Outline
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,6 +105,14 @@ class ChainArchitecture(Architecture):
     def stages(self) -> list[Sequence[Part]]:
         """The parts of each stage, in order."""
         return [parts for _, parts in walk(self.chain(), self.choices())]
+
+    def outlines(self) -> list[Outline]:
+        """The output and the blocks of each stage, in order."""
+        found, before = [], Outline.of_input(self.input_shape)
+        for parts in self.stages():
+            before = outlined(parts, replace(before, blocks=()))
+            found.append(before)
+        return found
 
     def assemble(self) -> nn.Module:
         """Build the module, with the default initialisation of torch's layers."""

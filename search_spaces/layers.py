@@ -6,15 +6,18 @@ architecture); building a module requires numbers. Torch is imported only when a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from search_spaces.cost import Column, Figures, total
 from search_spaces.memory import Memory
+from search_spaces.outline import Outline
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,6 +34,10 @@ class Part(Protocol):
         """The tensors alive after the part, and the peak up to then."""
         ...
 
+    def outline(self, before: Outline) -> Outline:
+        """The output of the part, and the blocks up to it; only for numbers."""
+        ...
+
     def modules(self) -> Iterator[nn.Module]:
         """Its torch modules in order of execution; there may be none."""
         ...
@@ -39,6 +46,11 @@ class Part(Protocol):
 def through(parts: Iterable[Part], before: Memory) -> Memory:
     """The tensors alive after some parts in sequence, and the peak up to then."""
     return reduce(lambda memory, part: part.memory(memory), parts, before)
+
+
+def outlined(parts: Iterable[Part], before: Outline) -> Outline:
+    """The output of some parts in sequence, and the blocks up to it."""
+    return reduce(lambda outline, part: part.outline(outline), parts, before)
 
 
 def halved(side: int, times: int = 1) -> int:
@@ -92,6 +104,9 @@ class Conv:
     def memory(self, before: Memory) -> Memory:
         return before.layer(self.channels_out * self.side**2)
 
+    def outline(self, before: Outline) -> Outline:
+        return replace(before, channels=int(self.channels_out), side=self.side)
+
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
 
@@ -119,6 +134,9 @@ class BatchNorm:
 
     def memory(self, before: Memory) -> Memory:
         return before.in_place()
+
+    def outline(self, before: Outline) -> Outline:
+        return before
 
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
@@ -152,6 +170,9 @@ class Linear:
     def memory(self, before: Memory) -> Memory:
         return before.layer(self.features_out)
 
+    def outline(self, before: Outline) -> Outline:
+        return replace(before, channels=int(self.features_out), side=1)
+
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
 
@@ -175,6 +196,9 @@ class GlobalPool:
 
     def memory(self, before: Memory) -> Memory:
         return before.layer(self.channels)
+
+    def outline(self, before: Outline) -> Outline:
+        return replace(before, side=1)
 
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
@@ -207,6 +231,11 @@ class Uncounted:
     def memory(self, before: Memory) -> Memory:
         return before.in_place() if self.leaving is None else before.layer(self.leaving)
 
+    def outline(self, before: Outline) -> Outline:
+        if self.leaving is None:
+            return before
+        return replace(before, side=math.isqrt(int(self.leaving) // before.channels))
+
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
 
@@ -226,6 +255,9 @@ class MaxPool:
 
     def memory(self, before: Memory) -> Memory:
         return before.layer(self.channels * self.side**2)
+
+    def outline(self, before: Outline) -> Outline:
+        return replace(before, side=self.side)
 
     def modules(self) -> Iterator[nn.Module]:
         from torch import nn
@@ -251,6 +283,9 @@ class Repeat:
         # Further copies repeat the second, whose input has the size of its output.
         twice = through(self.parts, once)
         return twice.where(np.greater(self.count, 1), once).where(np.greater(self.count, 0), before)
+
+    def outline(self, before: Outline) -> Outline:
+        return outlined(chain.from_iterable(repeat(self.parts, int(self.count))), before)
 
     def modules(self) -> Iterator[nn.Module]:
         for _ in range(int(self.count)):

@@ -1,0 +1,66 @@
+"""The stages of a network as a table: what each is, what it costs, and its share of the whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search_spaces import RequestError
+from search_spaces.chain import ChainArchitecture, figures_of, walk
+from search_spaces.errors import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from search_spaces import Architecture
+
+SUMMED = ("nn_mass", "flops", "macs", "params")
+"""Columns whose values over the stages add up to those of the network."""
+
+
+def stage_table(network: Architecture) -> pd.DataFrame:
+    """What each stage of a network is, and what it costs.
+
+    Returns:
+        One row per stage, in order: stage (its name), blocks (residual blocks, or layers of a cell), skips
+        (those with a skip connection), channels and side (in pixels; 1 for features) of its output; nn_mass,
+        flops, macs, params; and of each of these its fraction of the network, `nn_mass_of_network` etc., nan
+        where the network has none.
+
+    Raises:
+        RequestError: The network is not a chain of stages, such as one of torchvision.
+
+    >>> import search_spaces
+    >>> table = stage_table(search_spaces.parse("mobilenet:mobilenet_v2"))
+    >>> table.loc[[0, 3, 8], ["stage", "blocks", "skips", "channels", "side", "nn_mass", "params"]]
+         stage  blocks  skips  channels  side  nn_mass   params
+    0     stem       0      0        32   112      0.0      928
+    3  stage_3       3      2        32    28    104.0    39696
+    8     head       0      0      1000     1      0.0  1693160
+    """
+    import pandas as pd
+
+    if not isinstance(network, ChainArchitecture):
+        raise RequestError(
+            f"{shown(str(network))} has no stages to list; give a network of a space, such as"
+            " mobilenet:mobilenet_v2"
+        )
+    described = zip(walk(network.chain(), network.choices()), network.outlines(), strict=True)
+    rows = [
+        {
+            "stage": stage.name,
+            "blocks": len(outline.blocks),
+            "skips": outline.skips,
+            "channels": outline.channels,
+            "side": outline.side,
+            "nn_mass": float(figures.nn_mass),
+            "flops": int(figures.flops),
+            "macs": int(figures.macs),
+            "params": int(figures.params),
+        }
+        for (stage, parts), outline in described
+        for figures in (figures_of(parts),)
+    ]
+    table = pd.DataFrame(rows)
+    costs = table[list(SUMMED)]
+    total = costs.sum()
+    return table.join((costs / total.where(total > 0)).add_suffix("_of_network"))
