@@ -29,7 +29,7 @@ T = TypeVar("T")
 # Few examples keep the suite quick; `make slow` runs the property tests again with many.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("few", _PATIENT, max_examples=20)
-settings.register_profile("many", _PATIENT, max_examples=500)
+settings.register_profile("many", _PATIENT, max_examples=200)
 settings.load_profile("few")
 
 verify.start_process = warm_recount

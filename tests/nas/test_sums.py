@@ -84,7 +84,7 @@ def unbeaten(every: pd.DataFrame, name: str, cost: str) -> pd.DataFrame:
     return pd.DataFrame(kept)
 
 
-@examples(5, 200)
+@examples(5, 80)
 @given(queries(), st.integers(1, 20), st.sampled_from(COSTS))
 def test_answers_equal_brute_force(
     query: tuple[Space, str, pd.DataFrame, dict[str, str]], k: int, cost: str

@@ -114,7 +114,7 @@ def test_the_peak_is_what_is_alive_in_built_networks(name: str) -> None:
         if isinstance(network, ChainArchitecture):
             check_peak(network)
 
-    @examples(8, 200)
+    @examples(8, 60)
     @given(rows(space))
     def random(row: tuple[int, ...]) -> None:
         network = architecture(space, row)

@@ -54,7 +54,7 @@ def test_networks_equal_those_of_torchvisions_blocks(layers: str) -> None:
 
 
 @pytest.mark.hypothesis
-@examples(4, 100)
+@examples(4, 40)
 @given(NETWORKS)
 def test_the_closed_form_equals_fvcore(network: NASBenchMacro) -> None:
     compare(network, recount(network))

@@ -75,7 +75,7 @@ def test_networks_equal_those_of_torchvision(network: OFAMobileNetV3) -> None:
 
 
 @pytest.mark.hypothesis
-@examples(4, 100)
+@examples(4, 40)
 @given(networks())
 def test_the_closed_form_equals_fvcore(network: OFAMobileNetV3) -> None:
     compare(network, recount(network))

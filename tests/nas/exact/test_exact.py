@@ -64,7 +64,7 @@ def inside(figures: pd.DataFrame, budgets: dict[str, str]) -> pd.DataFrame:
     return figures.sort_values(["nn_mass", "flops", "params"], ascending=[False, True, True])
 
 
-@examples(8, 300)
+@examples(8, 100)
 @given(querys(), st.integers(1, 20))
 def test_answers_equal_enumeration(query: tuple[Space, dict[str, str]], k: int) -> None:
     space, budgets = query
@@ -92,7 +92,7 @@ def test_answers_equal_enumeration(query: tuple[Space, dict[str, str]], k: int) 
         assert parse_budget(cost, budget).meets(sampled[cost]).all()
 
 
-@examples(10, 150)
+@examples(10, 60)
 @given(small_spaces(), st.data())
 def test_the_least_cost_at_an_nn_mass(space: Space, data: st.DataObject) -> None:
     every = all_of(space)

@@ -54,7 +54,7 @@ def test_tables_and_networks_have_the_same_peaks(name: str) -> None:
     ]
 
 
-@examples(12, 300)
+@examples(12, 80)
 @given(small_spaces(300), st.data())
 def test_answers_equal_enumeration(space: Space, data: st.DataObject) -> None:
     width = data.draw(st.sampled_from((1, 2, 4)))

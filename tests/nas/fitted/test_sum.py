@@ -67,7 +67,7 @@ def test_values_are_those_of_the_terms(space: Space, level: int, seed: int, kind
         assert FittedSum(score).of(network) == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
-@examples(10, 300)
+@examples(10, 80)
 @given(st.data())
 def test_answers_equal_enumeration(data: st.DataObject) -> None:
     space = data.draw(small_spaces(300))
