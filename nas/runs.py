@@ -102,7 +102,8 @@ def locked(path: Path) -> Iterator[None]:
         if outermost:
             with writing(path):
                 file.write_text(json.dumps(_this_process()))
-                _clear(path)
+                for left in _unfinished(path):
+                    left.unlink(missing_ok=True)
         yield
     finally:
         if outermost:
@@ -139,11 +140,9 @@ def _is_blank(path: Path) -> bool:
     return allowed.issuperset(path.iterdir())
 
 
-def _clear(path: Path) -> None:
-    """Remove unfinished files of killed processes."""
-    for folder in (path, path / CHECKPOINTS):
-        for file in leftovers(folder):
-            file.unlink(missing_ok=True)
+def _unfinished(path: Path) -> list[Path]:
+    """Unfinished files in the folder of a run, of a running process or of killed ones."""
+    return [*leftovers(path), *leftovers(path / CHECKPOINTS)]
 
 
 @contextmanager
@@ -280,7 +279,7 @@ class Folder(Generic[R]):
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open the folder of an earlier run.
+        """Open the folder of an earlier run; one with unfinished files has the status "running".
 
         Raises:
             RequestError: The folder is not of such a run, or is damaged.
@@ -301,6 +300,8 @@ class Folder(Generic[R]):
                 raise ValueError(f"format {state['format']}")
             kind = kind_of(state)
             if kind == cls.kind:
+                if _unfinished(path):
+                    state["status"] = "running"
                 return cls(path, cls.request_class.of_json(state[cls.key]), state)
         except RequestError as error:
             raise RequestError(f"{file}: {error}") from None
@@ -364,14 +365,18 @@ class Folder(Generic[R]):
         )
 
     def _write(self, state: dict[str, Any]) -> None:
-        self.save(self.path / "run.json", json.dumps(state, indent=2) + "\n")
+        file = self.path / "run.json"
+        with writing(file):
+            write_whole(file, json.dumps(state, indent=2) + "\n")
         self.state, self.status = state, state["status"]
 
     def save(self, file: Path, content: str | bytes | pd.DataFrame) -> None:
-        """Write a file of the folder, whole or not at all.
+        """Write a file of the folder, whole or not at all; a finished run is running until `save_state`.
 
         Raises:
             RequestError: The file cannot be written.
         """
+        if self.status == "finished":
+            self._write({**self.state, "status": "running"})
         with writing(file):
             write_whole(file, content)

@@ -83,7 +83,9 @@ class TrainFolder(Folder[TrainConfig]):
 
     @property
     def finished(self) -> bool:
-        """Whether all networks are done according to trained.csv; nothing is written then."""
+        """Whether the run is finished and all networks are done; nothing is written then."""
+        if not super().finished:
+            return False
         rows = self.rows()
         jobs = [
             (row, seed)

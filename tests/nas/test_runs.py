@@ -4,9 +4,11 @@ import fcntl
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pandas as pd
@@ -179,6 +181,26 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
         with locked(tmp_path):
             assert [file.name for file in tmp_path.iterdir()] == [".lock"]
         os.killpg(process.pid, 9)
+
+
+@pytest.mark.parametrize("syncs", [1, 2, 3])
+def test_a_finished_run_killed_while_it_is_written_again_is_not_finished(syncs: int, tmp_path: Path) -> None:
+    """Killed in run.json, between the files, and in the other file."""
+    folder = ExampleFolder.create(Example(3), tmp_path / "run")
+    folder.save_state("finished", {"best": 7})
+    if not (child := os.fork()):
+        calls = count(1)
+        os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL) if next(calls) == syncs else None
+        folder.save(folder.path / "table.csv", "a")
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert not (folder.path / "table.csv").exists()
+    again = ExampleFolder.open(folder.path)
+    assert again.status == "running" and again.state["best"] == 7
+    with again.locked():
+        again.save_state("finished")
+    assert [file.name for file in folder.path.iterdir()] == ["run.json"]
+    assert ExampleFolder.open(folder.path).finished
 
 
 def test_what_a_failed_start_left_is_used(tmp_path: Path) -> None:

@@ -302,6 +302,22 @@ def test_finished_results_without_checkpoints_stay(
     assert capsys.readouterr().out.count(" done\n") == 90 and contents(path) == before
 
 
+@pytest.mark.parametrize("unfinished", [".trained.csv.0a1b2c3d.unfinished", ".run.json.0a1b2c3d.unfinished"])
+def test_a_run_killed_while_it_saved_its_results_is_saved_again(
+    whole: tuple[TrainRun, Path], tmp_path: Path, unfinished: str
+) -> None:
+    path = shutil.copytree(whole[1], tmp_path / "run")
+    before = contents(path)
+    if "trained" in unfinished:
+        state = (path / "run.json").read_text()
+        (path / "run.json").write_text(state.replace('"finished"', '"running"'))
+    for gone in ("summary.csv", "curves.png"):
+        (path / gone).unlink()
+    (path / unfinished).write_bytes(b"row,se")
+    assert main(["--resume", str(path), "--threads", "1"]) == 0
+    assert contents(path) == before
+
+
 def test_finished_rows_stay_unchanged(whole: tuple[TrainRun, Path], data: Data, tmp_path: Path) -> None:
     """Without checkpoints, while other jobs are interrupted or resumed."""
     path = shutil.copytree(whole[1], tmp_path / "run")
