@@ -168,6 +168,7 @@ _TABULAR: Mapping[str, Column] = {
 _STAGES: Mapping[str, Column] = {
     **_plain("stage blocks"),
     "skips": Column("skips", "blocks with a skip connection"),
+    "blocks_skips": Column("blocks\n/skips", "blocks, and those with a skip connection"),
     "channels": Column("width", "output channels"),
     "side": Column("side", "side of the output", "pixels"),
 }
@@ -252,9 +253,9 @@ _ENDINGS: Mapping[str, Callable[[Column], Column]] = {
     "_share": lambda of: Column(
         f"% {of.title}", f"fraction of {of.long_title} budget", format=percent_of_budget
     ),
-    "_of_network": lambda of: Column(
-        f"% {of.title}", f"fraction of the network's {of.long_title}", format=FRACTION
-    ),
+    "_of_network": lambda of: Column("%", f"fraction of the network's {of.long_title}", format=FRACTION),
+    "_of_1": lambda of: replace(of, title=f"{of.title}\n1", axis=f"{of.long_title} of the first network"),
+    "_of_2": lambda of: replace(of, title="\n2", axis=f"{of.long_title} of the second network"),
     "_seconds": lambda of: Column(f"{of.title} s", of.long_title, "s", THREE_DECIMALS),
     "_expected": lambda of: replace(of, axis=f"expected {of.long_title}"),
     "_outside": lambda of: Column("outside", f"where {of.title} is outside of its range", text=True),

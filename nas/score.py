@@ -7,6 +7,7 @@ if __name__ == "__main__":
 
     run_command("score")
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -145,6 +146,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="further scores, such as depth, zen or imagenet, or files of nas fit",
     )
     parser.add_argument("--format", choices=FORMATS, default="table")
+    stages = parser.add_mutually_exclusive_group()
+    stages.add_argument("--stages", action="store_true", help="the stages of each network, with their costs")
+    stages.add_argument("--compare", action="store_true", help="the stages of two networks side by side")
     add_options(parser, LatencyConfig, exclude=("most",))
     options = parser.parse_args(arguments)
     texts = [*options.archs, *options.arch]
@@ -158,6 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     space = search_spaces.get(options.space) if options.space else None
     named = [pair for text in texts for pair in _architectures(text, space)]
+    if options.stages or options.compare:
+        _show_stages(named, options)
+        return DONE
     rows = [
         {"name": name, "arch": str(one), **score(one, scores=options.scores), **_beside(one, options.scores)}
         for name, one in named
@@ -178,6 +185,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for note in (*predictions(table), *([measured.sentence()] if latency else [])):
             print(wrapped(note))
     return DONE
+
+
+def _show_stages(named: Sequence[tuple[str | None, Architecture]], options: argparse.Namespace) -> None:
+    """Print the stages of networks, one table after another, or of two side by side.
+
+    Raises:
+        RequestError: There is something to measure, or not two networks to compare.
+    """
+    import pandas as pd
+
+    from nas.show import show
+    from nas.stages import compared, stage_table, with_total
+
+    asked = "--compare" if options.compare else "--stages"
+    if options.scores or options.latency:
+        left_out = "--scores" if options.scores else "--latency"
+        raise RequestError(f"{left_out} has no value per stage; leave it out, or leave out {asked}")
+    if options.compare and len(named) != 2:
+        raise RequestError(f"--compare takes two networks, {len(named)} given; or use --stages")
+    titles = [f"{name} = {one}" if name else str(one) for name, one in named]
+    networks = [one for _, one in named]
+    tables = [compared(*networks)] if options.compare else [stage_table(one) for one in networks]
+    if options.format != "table":
+        if options.stages:
+            tables = [table.assign(arch=str(one)) for one, table in zip(networks, tables, strict=True)]
+        table = pd.concat(tables, ignore_index=True)
+        show(table[sorted(table, key=lambda name: name != "arch")], options.format)
+        return
+    if options.compare:
+        print(*(f"{number}: {title}" for number, title in enumerate(titles, 1)), sep="\n")
+        show(with_total(tables[0])[list(_SIDE_BY_SIDE)], break_before=len(tables[0]))
+        return
+    for title, table in zip(titles, tables, strict=True):
+        print(title)
+        pairs = table["blocks"].astype(str) + "/" + table["skips"].astype(str)
+        show(with_total(table.assign(blocks_skips=pairs))[list(_SHOWN_STAGES)], break_before=len(table))
+
+
+_SIDE_BY_SIDE = (
+    "stage",
+    *(f"{name}_of_{i}" for name in ("blocks", "channels", "nn_mass", "flops", "params") for i in (1, 2)),
+)
+_SHOWN_STAGES = (
+    *("stage", "blocks_skips", "channels", "side", "nn_mass", "nn_mass_of_network", "flops"),
+    *("flops_of_network", "macs", "params", "params_of_network"),
+)
+"""Columns that fit a terminal; CSV and JSON have all."""
 
 
 def _beside(architecture: Architecture, scores: Sequence[str]) -> dict[str, Any]:

@@ -64,3 +64,38 @@ def stage_table(network: Architecture) -> pd.DataFrame:
     costs = table[list(SUMMED)]
     total = costs.sum()
     return table.join((costs / total.where(total > 0)).add_suffix("_of_network"))
+
+
+def compared(first: Architecture, second: Architecture) -> pd.DataFrame:
+    """The stages of two networks side by side, matched by name.
+
+    Returns:
+        One row per stage of either network: stage; blocks, skips, channels, side, nn_mass, flops, macs and
+        params of both, `blocks_of_1`, `blocks_of_2` etc., missing where one has no such stage.
+
+    Raises:
+        RequestError: A network is not a chain of stages.
+
+    >>> import search_spaces
+    >>> table = compared(*map(search_spaces.parse, ("mobilenet:mobilenet_v2", "mobilenet:nn_mass_b")))
+    >>> table.loc[[3, 5], ["stage", "blocks_of_1", "blocks_of_2", "nn_mass_of_1", "nn_mass_of_2"]]
+         stage  blocks_of_1  blocks_of_2  nn_mass_of_1  nn_mass_of_2
+    3  stage_3            3            4         104.0         156.0
+    5  stage_5            3            4         312.0         468.0
+    """
+    ours, theirs = stage_table(first), stage_table(second)
+    table = ours.merge(theirs, "outer", "stage", suffixes=("_of_1", "_of_2"))
+    longer, shorter = sorted((ours["stage"], theirs["stage"]), key=len, reverse=True)
+    table = table.set_index("stage").loc[list(dict.fromkeys([*longer, *shorter]))].reset_index()
+    described = ("blocks", "skips", "channels", "side", *SUMMED)
+    kinds = {f"{name}_of_{number}": "Int64" for name in described for number in (1, 2) if name != "nn_mass"}
+    return table.astype(kinds)[["stage", *(f"{name}_of_{number}" for name in described for number in (1, 2))]]
+
+
+def with_total(table: pd.DataFrame) -> pd.DataFrame:
+    """A table of stages with a last row for the whole network, or for each of two."""
+    import pandas as pd
+
+    summed = [name for name in table if str(name).startswith(SUMMED)]
+    whole = pd.DataFrame([{"stage": "network", **table[summed].sum()}])
+    return pd.concat([table, whole.astype({name: table[name].dtype for name in summed})], ignore_index=True)

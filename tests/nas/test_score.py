@@ -145,6 +145,10 @@ def test_networks_of_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         (["--space", "mobilenet"], "--arch"),
         (["mlp:w8", ""], "an empty argument"),
         (["--arch", "mlp:w8", "--format", "xml"], "xml"),
+        (["mlp:w8", "--compare"], "--compare takes two networks, 1 given"),
+        (["mlp:w8", "--stages", "--compare"], "not allowed with"),
+        (["mlp:w8", "--stages", "--scores", "zen"], "--scores has no value per stage"),
+        (["torchvision:resnet18", "--stages"], "'torchvision:resnet18' has no stages"),
     ],
 )
 def test_wrong_requests_get_one_line(
@@ -183,3 +187,38 @@ def test_imports_leave_out_heavy_packages() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr
+
+
+def test_stages_in_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mobilenet:mobilenet_v2", "densenet:cells_13", "--stages"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "mobilenet_v2 = mobilenet:w1.0_d1-2-3-4-3-3-1"
+    (stage,) = (line.split() for line in lines if line.lstrip().startswith("stage_4"))
+    assert stage == ["stage_4", "4/3", "64", "14", "312.0", "24%", "39.88M", "13%", "38.50M", "183.9K", "5%"]
+    totals = [line.split() for line in lines if line.lstrip().startswith("network")]
+    assert [total[4:6] for total in totals] == [["1287.0", "100%"], ["526.1", "100%"]]
+
+
+def test_stages_as_csv_say_of_which_network(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mlp:mlp_8", "resnet:resnet18", "--stages", "--format", "csv"]) == 0
+    table = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    sums = table.groupby("arch")[["nn_mass", "flops", "macs", "params"]].sum()
+    for spec, row in sums.iterrows():
+        assert row.to_dict() == pytest.approx(score(str(spec)))
+
+
+def test_two_networks_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["resnet:resnet18", "mobilenet:mobilenet_v2", "--compare"]
+    assert main(given) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[1] == "2: mobilenet_v2 = mobilenet:w1.0_d1-2-3-4-3-3-1"
+    names = [line.split()[0] for line in lines[5:] if line.strip()]
+    assert names == ["stem", *(f"stage_{i}" for i in range(1, 8)), "head", "network"]
+    assert lines[-1].split() == [
+        *("network", "-", "-", "-", "-", "3392.0", "1287.0", "1.819G", "314.2M", "11.69M", "3.505M")
+    ]
+    assert main([*given, "--format", "json"]) == 0
+    (row,) = (row for row in json.loads(capsys.readouterr().out) if row["stage"] == "stage_7")
+    assert row["blocks_of_1"] is None and row["flops_of_1"] is None and row["flops_of_2"] == 23222080
