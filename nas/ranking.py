@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from nas.bounds import COSTS
 from nas.fitted.sum import FittedSum
-from nas.query import COSTS, MAXIMIZE, MINIMIZE, Goal
+from nas.query import MAXIMIZE, MINIMIZE, Goal
 from nas.score import score
 from nas.tables import FIGURES, PEAK, Population, StageTables
 from search_spaces import Architecture, Space

@@ -18,7 +18,7 @@ from nas.arguments import takes_options
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nas.query import Written
+    from nas.bounds import Written
     from search_spaces import Architecture
     from search_spaces.architecture import Value
 

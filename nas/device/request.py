@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import search_spaces
+from nas.bounds import COSTS
 from nas.fit.fitting import LEAST
 from nas.latency import THREADS, Engine, Latency, Timing, missing
 from nas.options import check, documented, option
-from nas.query import COSTS, Query
+from nas.query import Query
 from nas.runs import Folder
 from nas.schema import Stored
 from nas.values import MOST_IMAGES, MOST_SEED, Range

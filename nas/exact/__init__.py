@@ -15,8 +15,8 @@ from nas.arguments import takes_options
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nas.bounds import Written
     from nas.exact.problem import Problem, Proven
-    from nas.query import Written
     from search_spaces import Architecture, Space
     from search_spaces.architecture import Value
 
@@ -101,8 +101,9 @@ def front(
     >>> len(table), table["nn_mass"].is_monotonic_decreasing, table["params"].is_monotonic_decreasing
     (147, True, True)
     """
+    from nas.bounds import checked_cost
     from nas.exact.problem import proven_front
-    from nas.query import as_fields, checked_cost
+    from nas.query import as_fields
 
     checked_cost("cost", cost)
     problem = _problem(space, as_fields(flops, macs, params, fix=fix, pareto=cost, score=score, **options))

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas import exact
+from nas.bounds import COSTS
 from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, wrapped
 from nas.options import add_options, given
-from nas.query import COSTS, Query, with_space
+from nas.query import Query, with_space
 from nas.values import MOST_DRAWN, MOST_ROWS, MOST_SEED, at_least
 from search_spaces import RequestError
 

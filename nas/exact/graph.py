@@ -16,7 +16,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.query import Bound
+from nas.bounds import Bound
 from nas.tables import PEAK, Population, StageTable, StageTables
 
 Values: TypeAlias = Sequence[NDArray[Any]]

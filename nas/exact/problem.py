@@ -10,13 +10,14 @@ from typing import Any, Self
 import numpy as np
 
 from nas import proxies
+from nas.bounds import Bound
 from nas.exact.feasible_set import FINE, LISTED, Enumerated, FeasibleSet, few_inside, inside
 from nas.exact.graph import Graph, Limit, limits
 from nas.exact.optimum import Optimum, best
 from nas.exact.pareto import Fraction, Front, cheapest_first, front, staircase
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
-from nas.query import MAXIMIZE, Bound, Goal, Query
+from nas.query import MAXIMIZE, Goal, Query
 from nas.sums import Sum
 from nas.tables import FIGURES, PEAK, Population, StageTables
 from search_spaces import RequestError, Space

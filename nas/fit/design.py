@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise, product
 from typing import Any
 
@@ -114,7 +114,8 @@ def _basis(name: str, values: Sequence[Any]) -> Basis:
     seen = sorted(set(values))
     words = isinstance(seen[0], str)
     logarithm = not words and not isinstance(seen[0], bool) and seen[0] > 0
-    numbers = np.array([_number(value, seen, logarithm) for value in values])
+    empty = Basis(name, tuple(seen), logarithm, ())
+    numbers = np.array([empty.number(value) for value in values])
     degree = min(len(seen) - 1, len(seen) - 1 if words else _DEGREE)
     powers = np.vander(numbers, degree + 1, increasing=True)
     _, triangle = np.linalg.qr(powers)
@@ -126,13 +127,7 @@ def _basis(name: str, values: Sequence[Any]) -> Basis:
         )
         for power in range(1, degree + 1)
     )
-    return Basis(name, tuple(seen), logarithm, polynomials)
-
-
-def _number(value: Any, seen: Sequence[Any], logarithm: bool) -> float:
-    if isinstance(value, str):
-        return float(seen.index(value))
-    return math.log(value) if logarithm else float(value)
+    return replace(empty, polynomials=polynomials)
 
 
 def scales(level: Level, bases: Mapping[str, Basis]) -> NDArray[np.float64]:

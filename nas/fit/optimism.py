@@ -12,11 +12,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.bounds import Bound
 from nas.exact.graph import Graph
 from nas.exact.problem import Problem, proven_best
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
-from nas.query import MAXIMIZE, MINIMIZE, Bound, Goal
+from nas.query import MAXIMIZE, MINIMIZE, Goal
 from nas.tables import StageTables
 from search_spaces import Space
 

@@ -43,7 +43,7 @@ class Basis(Stored):
         A number outside the range of the fit has the functions of the nearest number inside: polynomials of
         few networks say nothing about others.
         """
-        x = self._number(value)
+        x = self.number(value)
         if not math.isfinite(x):
             return (0.0,) * len(self.polynomials)
         return tuple(_polynomial(coefficients, x) for coefficients in self.polynomials)
@@ -66,7 +66,8 @@ class Basis(Stored):
             return listed(map(str, self.seen))
         return f"{self.seen[0]} to {self.seen[-1]}"
 
-    def _number(self, value: Choice) -> float:
+    def number(self, value: Choice) -> float:
+        """What polynomials are of: the value, its logarithm, or the place of a word; nan if it is unseen."""
         if isinstance(self.seen[0], str):
             return float(self.seen.index(value)) if value in self.seen else math.nan
         if isinstance(value, str):

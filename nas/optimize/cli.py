@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import search_spaces
+from nas.bounds import parse_budget
 from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, progress, wrapped
 from nas.latency import LatencyConfig, latency_config
 from nas.optimize.folder import RunFolder
 from nas.optimize.request import Request
 from nas.options import add_options, given
-from nas.query import DEFAULT_SCORE, Query, parse_budget, with_space
+from nas.query import DEFAULT_SCORE, Query, with_space
 from nas.signals import INTERRUPTED, interruptions
 from nas.values import MOST_ROWS, at_least
 from nas.verify import FvcoreVerifier

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from nas.bounds import Bound
 from nas.optimize.width import KeptWidth
-from nas.query import Bound
 from search_spaces import Space
 
 PILOT = {"pilot/equal-cost": -8.2, "pilot/equal-cost-400M": -5.4}
@@ -57,7 +57,7 @@ def smaller_images(space: Space, bounds: Sequence[Bound]) -> str | None:
     """Advice on the resolution for a small budget of FLOPs, if the space is MobileNetV2's at 224 pixels.
 
     >>> import search_spaces
-    >>> from nas.query import parse_budget
+    >>> from nas.bounds import parse_budget
     >>> smaller_images(search_spaces.get("mobilenet"), [parse_budget("flops", "200M")])[:57]
     'At this budget smaller images are better on ImageNet: Mob'
     """

@@ -11,9 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from nas.bounds import COSTS
 from nas.columns import column
 from nas.files import as_png
-from nas.query import COSTS, Goal
+from nas.query import Goal
 from search_spaces.cost import Column
 
 _MARKERS = "^vsDPX*<>hp"

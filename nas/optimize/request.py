@@ -10,13 +10,14 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from nas import proxies
+from nas.bounds import exactly
 from nas.columns import of_search
 from nas.exact.problem import Problem
 from nas.optimize.evidence import evidence, smaller_images
 from nas.optimize.width import KeptWidth, kept_width
 from nas.options import checked_values, documented, option, words
 from nas.proxies.registry import BATCH
-from nas.query import DEFAULT_SCORE, Goal, Query, exactly
+from nas.query import DEFAULT_SCORE, Goal, Query
 from nas.schema import Stored
 from nas.values import MOST_IMAGES, MOST_ROWS, MOST_SEED, Range
 from search_spaces import RequestError, Space

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nas.query import COSTS, Bound
+from nas.bounds import COSTS, Bound
 from nas.tables import PEAK
 from search_spaces import Architecture, Space
 from search_spaces.chain import ChainArchitecture
@@ -66,7 +66,7 @@ def kept_width(space: Space, bounds: Sequence[Bound], element_bytes: int = 4) ->
         are pinned.
 
     >>> import search_spaces
-    >>> from nas.query import parse_budget
+    >>> from nas.bounds import parse_budget
     >>> kept = kept_width(search_spaces.get("mobilenet"), [parse_budget("flops", "400M")])
     >>> kept.written, str(kept.baseline), kept.fits
     ('width_mult=1.1', 'mobilenet:w1.1_d1-2-3-4-3-3-1', True)

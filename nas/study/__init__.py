@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from nas.bounds import Written
     from nas.networks import Many, One
-    from nas.query import Written
     from nas.study.population import Draw
     from search_spaces.architecture import Value
 

@@ -14,6 +14,7 @@ from pandas.api.types import is_numeric_dtype
 
 from nas import proxies, score
 from nas.columns import column, is_median
+from nas.figures import plain
 from nas.files import as_png, read_csv
 from nas.statistics import STATISTICS
 from nas.study.standing import between_seeds
@@ -33,8 +34,7 @@ def logarithmic(panel: Axes, score: str) -> None:
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.xaxis.set_minor_formatter(NullFormatter())
     panel.set_xlabel(column(score).label())
-    panel.grid(alpha=0.3)
-    panel.spines[["top", "right"]].set_visible(False)
+    plain(panel)
 
 
 def columns_of(scores: Sequence[str]) -> list[str]:
@@ -199,8 +199,7 @@ def figure(table: pd.DataFrame, found: pd.DataFrame, title: str, caveat: str = "
         panel.set_title(f"{label}{statistics}", fontsize=9)
         panel.set_xlabel(f"log {label}" if proxies.get(name).logarithmic else label, fontsize=8)
         panel.tick_params(labelsize=8)
-        panel.grid(alpha=0.3)
-        panel.spines[["top", "right"]].set_visible(False)
+        plain(panel)
     for panel in panels[len(found) :]:
         panel.set_visible(False)
     for panel in panels[::across]:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import search_spaces
+from nas.bounds import COSTS
 from nas.options import check, documented, option
-from nas.query import COSTS
 from nas.schema import Stored
 from nas.study.population import Draw
 from nas.train.config import TrainConfig

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nas.columns import column
+from nas.figures import plain
 from nas.files import as_png
 from nas.statistics import Values
 from nas.study.stats import RESAMPLES, base_of, distinguishing
@@ -92,9 +93,8 @@ def standing_figure(table: pd.DataFrame, found: pd.DataFrame, title: str) -> byt
     _ranks(panels[0], table, found)
     if with_mass:
         _masses(panels[1], table, found)
+    plain(*panels)
     for panel in panels:
-        panel.grid(alpha=0.3)
-        panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(labelsize=8)
     figure.suptitle(title, fontsize=10)
     return as_png(figure)

@@ -58,7 +58,7 @@ def tabular(
         TypeError: An argument has a wrong type.
         KeyboardInterrupt: The measurement was interrupted.
     """
-    from nas.query import as_text
+    from nas.bounds import as_text
     from nas.tabular.request import TabularRequest
     from nas.tabular.session import Session
     from search_spaces.errors import RequestError, checked_kind, checked_path

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nas.cli import wrapped
 from nas.columns import column
+from nas.figures import plain
 from nas.files import as_png
 from nas.show import show
 from nas.study.report import logarithmic
@@ -257,8 +258,7 @@ def choices_figure(found: Judgement) -> bytes:
     axes.set_title(
         f"{found.benchmark.title}\nthe network of the largest score within each cap", fontsize=11, loc="left"
     )
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)
     return as_png(figure, _DPI)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nas import proxies
+from nas.bounds import parse_budget
 from nas.options import check, documented, flags_of, option, options_of
-from nas.query import parse_budget
 from nas.runs import Folder
 from nas.schema import Stored
 from nas.tabular import benchmark

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from nas.columns import column
+from nas.figures import plain
 from nas.files import as_png, write_whole
 from nas.runs import CHECKPOINTS, writing
 from nas.train import job
@@ -56,9 +57,8 @@ def draw(curves: pd.DataFrame, names: Mapping[Any, str], path: Path) -> None:
     loss.set(xlabel=column("number").label(), ylabel=column("train_loss").label())
     images = "held-out images" if (curves["tested_on"] == "held_out").any() else "test set"
     accuracy.set(xlabel=column("number").label(), ylabel=column("top1").label(f"on the {images}"))
+    plain(loss, accuracy)
     for axes in (loss, accuracy):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.xaxis.get_major_locator().set_params(integer=True)
     if len(jobs) <= _MAX_LEGEND:
         handles, labels = accuracy.get_legend_handles_labels()

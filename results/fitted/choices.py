@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from nas import proxies
+from nas.bounds import Bound
 from nas.exact.graph import Graph
 from nas.exact.problem import Problem, proven_best
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
-from nas.query import MAXIMIZE, MINIMIZE, Bound, Goal
+from nas.query import MAXIMIZE, MINIMIZE, Goal
 from nas.statistics import Values
 from nas.sums import Sum
 from nas.tables import FIGURES, Population, StageTables

@@ -19,10 +19,11 @@ from choices import RANDOM, Budget, Chooser, Evolution, judges_best
 from judge import LATENCY, SEED, TOP1, TREES, Halves, Trees, options, qualities, read, scored
 from threadpoolctl import threadpool_limits
 
+from nas.bounds import Bound
+from nas.figures import plain
 from nas.files import as_png, write_whole
 from nas.fit.fitting import choose, fit, solved
 from nas.fitted.score import FittedScore
-from nas.query import Bound
 from nas.tables import Population
 from search_spaces import MBConv, Space
 
@@ -265,9 +266,7 @@ def figure(table: pd.DataFrame, learned: pd.DataFrame) -> bytes:
     right.set_title("Fits to few networks: mean and standard deviation")
     right.set_ylim(-1.5)
     right.legend(frameon=False, fontsize=9, loc="lower right", ncols=2)
-    for panel in (left, right):
-        panel.grid(alpha=0.3)
-        panel.spines[["top", "right"]].set_visible(False)
+    plain(left, right)
     return as_png(figure, dpi=100)
 
 

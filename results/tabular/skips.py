@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import search_spaces
 from nas.columns import column
+from nas.figures import plain
 from nas.files import as_png, write_whole
 from nas.study.stats import Values
 from nas.tabular import benchmark
@@ -217,9 +218,7 @@ def figure(gained: pd.DataFrame, ranked: pd.DataFrame) -> bytes:
     right.set_ylabel("mean percentile of top-1 at equal FLOPs")
     right.set_title("Networks of equal FLOPs")
     right.legend(loc="lower left", frameon=False)
-    for panel in (left, right):
-        panel.grid(alpha=0.3)
-        panel.spines[["top", "right"]].set_visible(False)
+    plain(left, right)
     return as_png(figure, dpi=100)
 
 

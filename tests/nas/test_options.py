@@ -15,6 +15,7 @@ from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 import nas
+from nas.bounds import COSTS
 from nas.cli import Parser
 from nas.commands import COMMANDS, command
 from nas.latency import LatencyConfig
@@ -22,7 +23,7 @@ from nas.optimize.cli import _parser as search_parser
 from nas.optimize.cli import _request
 from nas.optimize.request import Request, defaults
 from nas.options import Option, _options_of, add_options, check, given, option, options_of, read, words
-from nas.query import COSTS, DEFAULT_SCORE, Query
+from nas.query import DEFAULT_SCORE, Query
 from nas.study.request import StudyRequest
 from nas.train.cli import _parser as train_parser
 from nas.train.config import RECIPES, Recipe, TrainConfig

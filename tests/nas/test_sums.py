@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 import search_spaces
 from nas import exact, proxies, score, search
+from nas.bounds import COSTS, parse_budget
 from nas.exact.cli import main
 from nas.exact.problem import Problem
 from nas.optimize.listing import Listing
 from nas.optimize.request import Request
 from nas.proxies import registry
 from nas.proxies.registry import register_sum
-from nas.query import COSTS, parse_budget
 from nas.sums import Cells, StageSum
 from nas.tables import StageTables, enumerate_all
 from nas.tabular.frame import scored

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import search_spaces
+from nas.bounds import Bound
 from nas.optimize.width import kept_width
-from nas.query import Bound
 from search_spaces import MobileNet
 from tests.results.scripts import PUBLISHED, published
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import search_spaces
-from nas.query import Bound
+from nas.bounds import Bound
 from nas.tables import Population, StageTables
 from search_spaces import MBConv
 from tests.nas.tabular.files import accel_nasbench, mbconvs

@@ -14,10 +14,11 @@ from scipy.stats import chisquare
 
 import search_spaces
 from nas import exact, score
+from nas.bounds import COSTS, parse_budget
 from nas.exact.feasible_set import CountTable
 from nas.exact.graph import limits
 from nas.exact.problem import Problem, inside_of, proven_best, proven_front
-from nas.query import COSTS, Query, parse_budget
+from nas.query import Query
 from nas.query import front as front_of
 from nas.ranking import figures_of, ranked
 from nas.tables import StageTables, enumerate_all

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 import nas
 import search_spaces
 from nas import exact
+from nas.bounds import Bound
 from nas.exact.feasible_set import Enumerated
 from nas.exact.graph import Graph
 from nas.exact.problem import Problem
-from nas.query import Bound, Query
+from nas.query import Query
 from nas.tables import PEAK, StageTables, enumerate_all
 from search_spaces import RequestError, Space
 from tests.conftest import examples

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import search_spaces
+from nas.bounds import Bound
 from nas.exact.graph import Graph
 from nas.exact.problem import check
-from nas.query import Bound
 from nas.tables import FIGURES, StageTables, enumerate_all
 from search_spaces import RequestError
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.query import Bound, parse_budget
+from nas.bounds import Bound, parse_budget
 from nas.values import quantity
 from search_spaces import RequestError
 from search_spaces.errors import shortened
