@@ -15,7 +15,7 @@ COMMANDS = {
     "exact": ("nas.exact.cli:main", "proven optima, Pareto fronts, counts and random samples"),
     "train": ("nas.train.cli:main", "train rows of a table, or given networks"),
     "study": ("nas.study.cli:main", "train a population, and compare scores with accuracy"),
-    "report": ("nas.study.results_cli:report", "recompute tables and figures of finished studies"),
+    "report": ("nas.page.cli:main", "a page of runs; tables and figures of studies, again"),
     "compare": ("nas.study.results_cli:compare", "put finished studies together"),
     "predict": ("nas.study.results_cli:predict", "predict accuracy from a finished study"),
     "tabular": ("nas.tabular.cli:main", "judge scores on networks that others trained"),

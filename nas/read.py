@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas import callable_package
 from nas.arguments import checked_arguments
@@ -61,12 +61,17 @@ def read(folder: str | Path) -> dict[str, pd.DataFrame]:
 
     checked_path("folder", folder)
     path = Path(folder)
-    files = {Path(name).name: path / f"{name}.csv" for name in _KINDS[_kind(path)]}
+    kind, _ = opened(path)
+    files = {Path(name).name: path / f"{name}.csv" for name in _KINDS[kind]}
     return {name: read_csv(file, _EXPECTED) for name, file in files.items() if file.exists()}
 
 
-def _kind(path: Path) -> str:
-    """The kind of run in a folder, a key of `_KINDS`."""
+def opened(path: Path) -> tuple[str, dict[str, Any]]:
+    """The kind of run in a folder, a key of `_KINDS`, and its run.json; a comparison has none.
+
+    Raises:
+        RequestError: The folder does not hold a run, or its run.json is damaged.
+    """
     from nas.files import read_whole
     from nas.runs import SHOWN, kind_of, why_no_run
     from search_spaces.errors import printable, shortened
@@ -74,10 +79,11 @@ def _kind(path: Path) -> str:
     expected = "expected the folder of a search, a training, a study, a comparison or a measurement"
     file, where = path / "run.json", printable(shortened(str(path), SHOWN))
     try:
-        return kind_of(json.loads(read_whole(file)))
+        state = json.loads(read_whole(file))
+        return kind_of(state), state
     except OSError as error:
         if error.errno == errno.ENOENT and (path / "across_nn_mass.csv").exists():
-            return "comparison"
+            return "comparison", {}
         raise RequestError(f"folder {where}: {why_no_run(path, error)}; {expected}") from None
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise RequestError(f"{where}: run.json is damaged ({repr(error)[:SHOWN]}); {expected}") from None

@@ -395,7 +395,7 @@ WRONG_TOGETHER = {
         "--resume {search}",
         "--resume {trained}",
     ),
-    "nas report": ("", "nowhere", "{study} nowhere", "{search}", "{trained}", "{study} --latency-threads 3"),
+    "nas report": ("", "nowhere", "{study} nowhere", "{data} --out x.html", "{study} --latency-threads 3"),
     "nas compare": ("", "{study}", "nowhere", "{study} nowhere", "{search} {trained}"),
     "nas predict": (
         "",

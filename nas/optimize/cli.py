@@ -87,6 +87,7 @@ def _parser() -> Parser:
     add("--top", type=at_least(1, MOST_ROWS), default=10, help="rows to verify and show (10)")
     add("--out", type=Path, metavar="FOLDER", help="folder of the run (results/runs/...)")
     add("--resume", type=Path, metavar="FOLDER", help="continue the run in this folder")
+    add("--report", action="store_true", help="write a page of the run, report.html in its folder")
     add("--format", choices=FORMATS, default="table", help="how to print the table")
     add_options(parser, LatencyConfig)
     return parser
@@ -117,6 +118,11 @@ def _search(
         return _stop(run)
     run.finish(run.best(options.top))
     _print_result(run, options, with_rows=not early)
+    if options.report:
+        from nas.page.cli import report_of_folder
+
+        assert run.folder is not None
+        report_of_folder(run.folder.path, aside=options.format != "table")
     return DONE
 
 

@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise RequestError(f"{option} is a command of its own: {instead}")
     options = _parser().parse_args(words)
     latency = latency_config(options)
-    if options.plan and options.out:
-        raise RequestError("--plan writes nothing; leave out --out")
+    if options.plan and (options.out or options.report):
+        raise RequestError("--plan writes nothing; leave out --out and --report")
     with interruptions() as interrupted, ExitStack() as held:
         if options.resume and not options.plan:
             held.enter_context(locked(options.resume))
@@ -62,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
                 return INTERRUPTED
         _conclude(folder, latency, interrupted)
+        if options.report and not interrupted():
+            from nas.page.cli import report_of_folder
+
+            report_of_folder(folder.path, aside=False)
         if options.then_fit and not interrupted():
             from nas.fit.proposal import propose
 
@@ -85,6 +89,7 @@ def _parser() -> Parser:
     how = parser.add_argument_group("run").add_argument
     add_options(parser, LatencyConfig, exclude=("most",))
     how("--then-fit", action="store_true", help="fit a score to the networks, and search by it")
+    how("--report", action="store_true", help="write a page of the study, report.html in its folder")
     how("--plan", action="store_true", help="show the trainings and their estimated time, and stop")
     how("--out", type=Path, metavar="FOLDER", help="folder of the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="continue the study in this folder")

@@ -1,4 +1,4 @@
-"""The commands `nas report`, `nas compare` and `nas predict`, which read finished studies."""
+"""The commands `nas compare` and `nas predict`, and what `nas report` does with studies."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ NEEDED = ("rich", "scipy", "matplotlib", "statsmodels")
 """Packages that a report needs and a training does not."""
 
 
-def report(arguments: Sequence[str] | None = None) -> int:
-    """`nas report`: recompute the reports of trained studies from their tables; returns the exit code."""
-    parser = Parser(
-        "nas report", description="Recompute the tables and figures of trained studies from their CSV files."
-    )
-    parser.add_argument("studies", nargs="+", type=Path, metavar="FOLDER", help="folders of trained studies")
-    add_options(parser, LatencyConfig, exclude=("most",))
-    options = parser.parse_args(arguments)
-    latency = latency_config(options)
+def recompute(paths: Sequence[Path], latency: LatencyConfig | None) -> int:
+    """Compute the tables and figures of trained studies again; returns the exit code.
+
+    Args:
+        paths: Different folders.
+        latency: How to measure latency; None measures none.
+
+    Raises:
+        RequestError: One is not the folder of a trained study, or is damaged or in use.
+    """
     with interruptions() as interrupted, ExitStack() as held:
-        for path in dict.fromkeys(options.studies):
+        for path in paths:
             held.enter_context(locked(path))
-        folders = [_trained(path) for path in dict.fromkeys(options.studies)]
-        for folder in folders:
+        for folder in [_trained(path) for path in paths]:
             with _needed("the report"):
                 conclude(folder, latency, interrupted)
             if interrupted():

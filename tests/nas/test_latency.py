@@ -25,10 +25,11 @@ from nas import latency
 from nas.columns import is_median, is_quartile
 from nas.latency import Engine, Latency, LatencyConfig, latencies, measure
 from nas.optimize.cli import main as search
+from nas.page.cli import main as report
 from nas.score import main as score
 from nas.show import show
 from nas.study.cli import main as study
-from nas.study.results_cli import predict, report
+from nas.study.results_cli import predict
 from search_spaces import MLP, DenseNet, MobileNet, RequestError, ResNet
 from search_spaces.architecture import Architecture
 from tests.conftest import refused

@@ -14,8 +14,9 @@ import pytest
 from filelock import FileLock
 
 import nas
+from nas.page.cli import main as report
 from nas.study.cli import main
-from nas.study.results_cli import predict, report
+from nas.study.results_cli import predict
 from tests.conftest import REPOSITORY, refused
 from tests.nas.train.conftest import images
 

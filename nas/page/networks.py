@@ -1,0 +1,137 @@
+"""The networks of all runs of a page as columns, with their stages and the commands that train them."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from nas.columns import Column, column, is_quartile
+from nas.page.data import REFERENCE, Field, Networks, Run, Value
+from nas.page.stages import StageBook, parsed
+from search_spaces import Architecture
+from search_spaces.chain import ChainArchitecture
+
+MOST = 2000
+"""Networks that a page holds of a run, at most, besides references."""
+_COSTS = ("nn_mass", "flops", "macs", "params")
+_OWN = ("arch", "name", "role", "run")
+_FIRST = ("rank", *_COSTS)
+_HIDDEN = ("_seconds", "_outside")
+_MOST_FIELDS = 40
+_MOST_TEXT = 1000
+
+
+def networks_of(runs: Sequence[Run]) -> Networks:
+    """The networks of some runs; NN-Mass and costs that their tables lack follow from their stages."""
+    tables = [run.networks.assign(run=number) for number, run in enumerate(runs) if run.networks is not None]
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*_OWN])
+    table = _without_repeated_references(table)
+    made = [parsed(spec) for spec in table["arch"]]
+    book = StageBook()
+    stages_of = tuple(book.add(one) if isinstance(one, ChainArchitecture) else None for one in made)
+    for name in _COSTS:
+        sums = pd.Series(
+            [
+                math.nan if of is None else sum(book.stages[number][name] for number in of)  # type: ignore[misc]
+                for of in stages_of
+            ],
+            table.index,
+            dtype=float,
+        )
+        table[name] = table[name].fillna(sums) if name in table else sums
+    return Networks(
+        specs=tuple(map(_cut, table["arch"])),
+        labels=tuple(map(_label, table["arch"], table.get("name", pd.Series("", table.index)))),
+        runs=tuple(table["run"].astype(int)),
+        roles=tuple(table["role"]),
+        spaces=tuple(_space(one, spec) for one, spec in zip(made, table["arch"], strict=True)),
+        fields=tuple(_field(table, name) for name in _shown(table)),
+        stages=tuple(book.stages),
+        stages_of=stages_of,
+        commands=tuple("" if one is None else command(one) for one in made),
+    )
+
+
+def command(network: Architecture) -> str:
+    """The command that trains a network on a data set of its number of classes, or of one to be named."""
+    values = network.constants()
+    sets = {("mlp", 10): "mnist"}.get((network.family, int(values.get("num_classes", 0))))
+    dataset = sets or ("cifar10" if values.get("num_classes") == 10 else "imagenet")
+    return f"nas train {shlex.quote(str(network))} --dataset {dataset} --data data --out trained"
+
+
+def _without_repeated_references(table: pd.DataFrame) -> pd.DataFrame:
+    """Each reference once, though every search of a space lists it; its rank is that of one search."""
+    repeated = table["role"].eq(REFERENCE) & table.duplicated(["arch", "role"], keep=False)
+    if not repeated.any():
+        return table
+    if "rank" in table:
+        table.loc[repeated, "rank"] = math.nan
+    return table[~(repeated & table.duplicated(["arch", "role"]))].reset_index(drop=True)
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    """The columns of networks that a page has, costs first."""
+    names = [
+        str(name)
+        for name in table.columns
+        if name not in _OWN
+        and not str(name).endswith(_HIDDEN)
+        and not is_quartile(str(name))
+        and table[name].notna().any()
+    ]
+    ordered = [*(name for name in _FIRST if name in names), *(name for name in names if name not in _FIRST)]
+    return ordered[:_MOST_FIELDS]
+
+
+def _field(table: pd.DataFrame, name: str) -> Field:
+    known, values = column(name), table[name]
+    number = is_numeric_dtype(values) and not is_bool_dtype(values)
+    title = " ".join(known.title.split())
+    if not number:
+        texts = tuple("" if pd.isna(value) else _cut(_yes(value)) for value in values)
+        return Field(name, _cut(title), _cut(known.label()), True, texts, texts)
+    return Field(
+        name,
+        _cut(title),
+        _cut(known.label()),
+        False,
+        tuple(_finite(value) for value in values),
+        tuple(_written(known, name, value) for value in values),
+    )
+
+
+def _written(known: Column, name: str, value: Any) -> str:
+    """A number as tables show it; whole numbers that pandas keeps as floats are written as whole."""
+    if name == "rank" and not pd.isna(value):
+        return f"{value:.0f}"
+    return known.written(value)
+
+
+def _finite(value: float) -> Value:
+    return float(value) if math.isfinite(value) else None
+
+
+def _yes(value: object) -> str:
+    return {True: "yes", False: ""}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def _cut(text: object) -> str:
+    """Text of a file, of a length that a page can hold."""
+    whole = str(text)
+    return whole if len(whole) <= _MOST_TEXT else f"{whole[:_MOST_TEXT]}…"
+
+
+def _label(spec: str, name: object) -> str:
+    if isinstance(name, str) and name:
+        return _cut(name)
+    return _cut(str(spec).rpartition(":")[2] or spec)
+
+
+def _space(network: Architecture | None, spec: str) -> str:
+    return network.family if network else _cut(str(spec).partition(":")[0])

@@ -1,0 +1,54 @@
+"""Sentences of a page from values of tables and of run.json, whose types nobody has checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from nas.columns import column
+
+_LONGEST = 120
+
+
+def state_text(state: Mapping[str, Any], *keys: str) -> str:
+    """A text inside a run.json; empty if there is none.
+
+    >>> state_text({"proof": {"sentence": "Proven."}}, "proof", "sentence"), state_text({"proof": 3}, "proof")
+    ('Proven.', '')
+    """
+    value: Any = state
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def state_texts(state: Mapping[str, Any], key: str) -> dict[str, str]:
+    """The texts of an object inside a run.json, by name."""
+    values = state.get(key)
+    if not isinstance(values, dict):
+        return {}
+    return {str(name): value for name, value in values.items() if isinstance(value, str)}
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "network"), counted(1234, "network")
+    ('1 network', '1,234 networks')
+    """
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def shortest(spec: str) -> str:
+    """A spec without its space, of a length that fits a sentence."""
+    short = spec.rpartition(":")[2] or spec
+    return short if len(short) <= _LONGEST else f"{short[:_LONGEST]}…"
+
+
+def costs_of(row: pd.Series[Any]) -> str:
+    """The costs of a network in words."""
+    units = {"flops": "FLOPs", "params": "parameters"}
+    known = [(name, unit) for name, unit in units.items() if name in row and pd.notna(row[name])]
+    return ", ".join(f"{column(name).written(row[name])} {unit}" for name, unit in known)
