@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.record import save
 from nas.exact.problem import Problem
 from nas.optimize.request import Request
-from nas.optimize.study import Journal, Study, make
+from nas.optimize.study import MAKERS, Journal, Study, make
 
 SAMPLERS = ("random", "nsga2", "tpe")
 TRIALS = 1000
@@ -29,7 +29,7 @@ def optuna_alone(problem: Problem, sampler: str, seed: int) -> float:
         return value
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=make(sampler, seed, block=0))
+    study = optuna.create_study(direction="maximize", sampler=make(MAKERS[sampler], seed, 0))
     start = time.perf_counter()
     study.optimize(objective, n_trials=TRIALS)
     return time.perf_counter() - start

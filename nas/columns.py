@@ -115,7 +115,10 @@ SEARCH: Mapping[str, Column] = {
         quantity,
         meaning="peak activation memory of one input, in bytes; with `--max peak-memory`",
     ),
-    "found": Column("found", meaning="`proof`, or `trial N` for the first trial that proposed the network"),
+    "found": Column(
+        "found",
+        meaning="`proof`, `trial N` for the first trial that proposed the network; `study` with `--storage`",
+    ),
     "front": Column("front", meaning="whether it is a point of the exact front; with `--pareto`"),
     "recounted": Column("recounted", meaning="whether fvcore counted it"),
     "options": Column("options", text=True, meaning="the options of a choice; with `--choices`"),

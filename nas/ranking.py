@@ -27,22 +27,29 @@ Ranks: TypeAlias = "Callable[[pd.DataFrame], pd.Series[int]]"
 
 
 def candidates(
-    space: Space, tables: StageTables, goal: Goal, population: Population, scores: Scores | None = None
+    space: Space,
+    tables: StageTables,
+    goal: Goal,
+    population: Population,
+    scores: Scores | None = None,
+    ordered: bool = True,
 ) -> pd.DataFrame:
     """The distinct architectures of a population that meet the bounds, best first.
 
     Args:
         population: One row per trial, in the order of the trials.
         scores: The scores of all that meet the bounds, if the stage tables do not contain them.
+        ordered: Whether the trials have an order; those of many workers have none.
 
     Returns:
         rank (from 1), arch (spec), the score by its name if it is not NN-Mass, nn_mass, flops, macs, params,
-        the used fraction of each budget (`flops_share`), found ("trial 7", the first trial that proposed it),
-        and for a goal of two objectives front, as in `ranked`.
+        the used fraction of each budget (`flops_share`), found ("trial 7", the first trial that proposed it;
+        "study" if they have no order), and for a goal of two objectives front, as in `ranked`.
     """
     meets = goal.meets(tables.score(population))
     networks, first = np.unique(tables.canonical(population[meets]), axis=0, return_index=True)
-    trials = pd.Series([f"trial {trial}" for trial in np.flatnonzero(meets)[first]], dtype=str)
+    numbers = np.flatnonzero(meets)[first]
+    trials = pd.Series([f"trial {number}" if ordered else "study" for number in numbers], dtype=str)
     return ranked(figures_of(space, tables, goal, networks, scores).assign(found=trials), goal)
 
 

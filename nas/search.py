@@ -44,6 +44,9 @@ def search(
     per_width: int | None = None,
     top: int = 10,
     out: str | Path | None = None,
+    storage: str | None = None,
+    study: str | None = None,
+    workers: int = 1,
     **options: Any,
 ) -> pd.DataFrame:
     """Search a space for the architectures of the largest NN-Mass, or best other score, inside budgets.
@@ -73,16 +76,19 @@ def search(
         per_width: Largest number of architectures per base width; ranks are those among all.
         top: Number of rows that fvcore verifies, from the first.
         out: An empty or new folder for the run; by default nothing is written.
+        storage: URL of a storage of Optuna for the study, which others with the same request may join.
+        study: Name of the study in the storage; by default that of the request.
+        workers: Number of processes that run trials, with a storage.
         options: Further options of `nas search`, by name.
 
     Returns:
         Distinct architectures that meet the budgets, best first: rank, the true one if the score is a sum
         over stages, missing if unknown; arch, the score if it is not NN-Mass, nn_mass, flops, macs, params,
-        the fraction of each budget used, how it was found ("proof", or "trial 7"), and recounted, whether
-        fvcore verified it; with `pareto` front, whether it is on the exact front. In `attrs`: "proof", what
-        is proven; "base_width", which one is kept and why, or None; "evidence", what is known of top-ranked
-        networks, or None; "advice" on the resolution for a small budget, or None; and "scores", how a score
-        was measured, or None.
+        the fraction of each budget used, how it was found ("proof", "trial 7" or "study"), and recounted,
+        whether fvcore verified it; with `pareto` front, whether it is on the exact front. In `attrs`:
+        "proof", what is proven; "base_width", which one is kept and why, or None; "evidence", what is known
+        of top-ranked networks, or None; "advice" on the resolution for a small budget, or None; and
+        "scores", how a score was measured, or None.
 
     Raises:
         RequestError: The request is invalid, or no architecture was found that meets it.
@@ -94,10 +100,10 @@ def search(
     >>> bool((table["flops"] <= 400e6).all()), table["recounted"].sum()
     (True, np.int64(1))
     """
-    from nas.optimize.folder import RunFolder
     from nas.optimize.proof import ROWS
     from nas.optimize.request import Request
     from nas.optimize.run import Run
+    from nas.optimize.sharing import Sharing
     from nas.query import as_fields
     from nas.values import MOST_ROWS
     from nas.verify import verify
@@ -122,9 +128,10 @@ def search(
     )
     always = {"space": space, "across_widths": across_widths, "seed": seed, "warm_start": warm_start}
     request = Request.of({**given, **always, **options})
-    run = Run(request, request.problem())
-    run.folder = None if out is None else RunFolder.create(request, Path(out))
-    with run.folder.locked() if run.folder else nullcontext():
+    sharing = Sharing(storage, study, workers)
+    run = Run(request, request.problem(), sharing=sharing if storage is not None else None)
+    folder = None if out is None else run.create_folder(Path(out))
+    with folder.locked() if folder else nullcontext():
         run.prove(top)
         run.explore()
         run.draw(top)

@@ -18,6 +18,7 @@ from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, progress, wrapped
 from nas.latency import LatencyConfig, latency_config
 from nas.optimize.folder import RunFolder
 from nas.optimize.request import Request
+from nas.optimize.sharing import Sharing
 from nas.options import add_options, given
 from nas.query import DEFAULT_SCORE, Query, with_space
 from nas.signals import INTERRUPTED, interruptions
@@ -49,13 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with interruptions() as interrupted, ExitStack() as stack:
         folder = _open_folder(options, stack) if options.resume else None
         request = folder.request if folder else _request(options)
+        sharing = _sharing(options, folder)
         verifier = stack.enter_context(FvcoreVerifier())  # imports torch during the proof
         from nas.optimize.run import Run
 
-        run = Run(request, request.problem(), folder)
+        run = Run(request, request.problem(), folder, sharing)
         if folder is None:
-            run.folder = RunFolder.create(request, options.out)
-            stack.enter_context(run.folder.locked())
+            stack.enter_context(run.create_folder(options.out).locked())
         elif folder.changes:
             changes = "; ".join(folder.changes)
             print(f"note: {changes}: the table may differ from that of an uninterrupted run", file=sys.stderr)
@@ -74,6 +75,29 @@ def _open_folder(options: argparse.Namespace, stack: ExitStack) -> RunFolder:
     return folder
 
 
+def _sharing(options: argparse.Namespace, folder: RunFolder | None) -> Sharing | None:
+    """How the study is shared; a run that goes on keeps its study.
+
+    Raises:
+        RequestError: The options contradict each other, or the run.
+    """
+    values = given(options, Sharing)
+    if folder is None or not folder.storage:
+        sharing = Sharing(**values)
+        if folder and sharing.storage is not None:
+            raise RequestError(f"--resume {options.resume}: its study is in the folder; leave out --storage")
+        return sharing if sharing.storage is not None else None
+    from nas.optimize.storage import Address
+
+    sharing = Sharing(**{"storage": folder.storage, "study": folder.study, **values})
+    if (Address.of(sharing.storage or "").public, sharing.study) != (folder.storage, folder.study):
+        raise RequestError(
+            f"--resume {options.resume}: its study is {folder.study} in {folder.storage}; leave out what"
+            " differs"
+        )
+    return sharing
+
+
 def _parser() -> Parser:
     parser = Parser(
         "nas search",
@@ -82,6 +106,7 @@ def _parser() -> Parser:
         epilog=BUDGETS_NOTE,
     )
     add_options(parser, Request)
+    add_options(parser, Sharing)
     add = parser.add_argument
     add("--choices", action="store_true", help="show the choices of the space, and stop")
     add("--top", type=at_least(1, MOST_ROWS), default=10, help="rows to verify and show (10)")

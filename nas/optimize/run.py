@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,8 @@ from search_spaces.architecture import Value
 
 if TYPE_CHECKING:
     from nas.latency import LatencyConfig, Measured
+    from nas.optimize.shared import SharedStudy
+    from nas.optimize.sharing import Sharing
     from nas.optimize.study import Study
 
 
@@ -59,8 +62,25 @@ class Run:
     proof: Proof | None = None
     latency: Measured | None = None
 
-    def __init__(self, request: Request, problem: Problem, folder: RunFolder | None = None) -> None:
-        self.request, self.folder = request, folder
+    def __init__(
+        self,
+        request: Request,
+        problem: Problem,
+        folder: RunFolder | None = None,
+        sharing: Sharing | None = None,
+    ) -> None:
+        """A run that begins, or goes on.
+
+        Args:
+            request: Its request.
+            problem: The problem of the request.
+            folder: The folder of a run that goes on.
+            sharing: The storage of its study; by default it is in the folder.
+
+        Raises:
+            RequestError: The study is damaged, or cannot be reached.
+        """
+        self.request, self.folder, self._sharing = request, folder, sharing
         self.problem = problem
         self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
         self.scores = Scores.of(request)
@@ -69,17 +89,24 @@ class Run:
         self.finished = folder is not None and folder.holds(request)
         self._verified: set[str] = set()
         self._shown = 0
-        if folder:
-            _ = self._study  # raises an error for a damaged journal before anything else
+        if folder or sharing:
+            _ = self._study  # raises an error for a damaged study before anything else
         self._kept = self.trials if folder else 0
         if folder and self._kept < folder.trials_done:
-            raise RequestError(f"{folder.log} is damaged: it has lost trials; start a new run")
+            where = folder.storage or folder.log
+            raise RequestError(f"{where} is damaged: it has lost trials; start a new run")
         self._saved_at, self._saving = time.perf_counter(), 0.0
         self._tabulate()
 
     @cached_property
-    def _study(self) -> Study:
+    def _study(self) -> Study | SharedStudy:
         """The Optuna study; its import takes as long as the proof."""
+        if self._sharing:
+            from nas.optimize.shared import SharedStudy
+            from nas.optimize.trials import Trials
+
+            trials = Trials(self.space, self.tables, self.goal, self.scores)
+            return SharedStudy(trials, self.request, self._sharing, is_new=self.folder is None)
         from nas.optimize.study import Journal, Study
 
         self._journal = Journal.load(self.folder.log) if self.folder else Journal()
@@ -96,7 +123,23 @@ class Run:
     @property
     def trials(self) -> int:
         """Number of trials done."""
-        return len(self._study.rows)
+        return self._study.trials
+
+    def create_folder(self, path: Path | None) -> RunFolder:
+        """Create the folder of a new run.
+
+        Args:
+            path: A new or empty folder; by default one named after the time and the request.
+
+        Raises:
+            RequestError: The folder is not empty, or cannot be written.
+        """
+        where = {}
+        if self._sharing:
+            study = cast("SharedStudy", self._study)
+            where = {"storage": study.public, "study": study.name}
+        self.folder = RunFolder.create(self.request, path, where)
+        return self.folder
 
     def prove(self, rows: int = ROWS) -> None:
         """Prove the first rows of the table, or the front.
@@ -264,7 +307,8 @@ class Run:
     def save(self, status: Status) -> None:
         """Write all files of the folder except the plot."""
         if self.folder and not self.finished:
-            self.folder.save(self.folder.log, self._journal.text())
+            if self._sharing is None:
+                self.folder.save(self.folder.log, self._journal.text())
             self.folder.save(self.folder.candidates, self.found)
             self.folder.save(self.folder.references, self.compared)
             self.folder.save_state(status, self._facts(status))
@@ -307,7 +351,8 @@ class Run:
     def _tabulate(self) -> None:
         known = self.scores.known if self.scores else None
         proof = self.proof
-        self.explored = candidates(self.space, self.tables, self.goal, self._population, known)
+        ordered = self._sharing is None
+        self.explored = candidates(self.space, self.tables, self.goal, self._population, known, ordered)
         self.found = self.explored if proof is None else proof.with_explored(self.explored)
         if proof is None and self.request.per_width is not None:
             self.found = first_of_each_width(self.found, self.space, self.request.per_width)

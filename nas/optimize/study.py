@@ -12,9 +12,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +25,12 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.files import read_whole, reason
-from nas.fitted.sum import FittedSum
 from nas.optimize.scores import Scores
+from nas.optimize.trials import Trials, quiet
 from nas.query import Goal
 from nas.tables import Population, StageTables
-from search_spaces import Architecture, RequestError, Space
-from search_spaces.architecture import Value
+from search_spaces import RequestError, Space
 from search_spaces.errors import shown
-from search_spaces.space import Options
 
 
 def _nsga2(seed: int) -> BaseSampler:
@@ -51,12 +47,12 @@ MAKERS: dict[str, Callable[..., BaseSampler]] = {
 """The samplers by name, as in `nas.optimize.request.Sampler`; each takes a seed."""
 
 
-def make(name: str, seed: int, block: int) -> BaseSampler:
+def make(maker: Callable[..., BaseSampler], seed: int, *block: int) -> BaseSampler:
     """The sampler of a block of trials, with a random state derived from the seed and the block."""
-    derived = int(np.random.SeedSequence([seed, block]).generate_state(1)[0])
+    derived = int(np.random.SeedSequence([seed, *block]).generate_state(1)[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return MAKERS[name](seed=derived)
+        return maker(seed=derived)
 
 
 class Journal(BaseJournalBackend):
@@ -120,7 +116,8 @@ def _line(log: dict[str, Any]) -> str:
 BLOCK = 200
 """Trials per block."""
 _BLOCK_ATTRIBUTE = "block"
-_REQUEST_ATTRIBUTE = "asked"
+REQUEST_ATTRIBUTE = "asked"
+"""Attribute of a study that keeps what search it is of."""
 _NAME = "search"
 
 
@@ -142,17 +139,9 @@ class Study:
         journal: Journal,
         scores: Scores | None = None,
     ) -> None:
-        self._space, self._tables, self._goal, self._scores = space, tables, goal, scores
+        self._trials, self._scores = Trials(space, tables, goal, scores), scores
         self._sampler, self._seed, self._journal = sampler, seed, journal
-        self._scales = {
-            name: _Scale.of(options) for name, options in space.choices.items() if len(options) > 1
-        }
-        choices = {name: list(options) for name, options in space.choices.items()}
-        measured = [] if scores is None else [scores.batch]
-        fitted = [one.score.identity for one in tables.sums if isinstance(one, FittedSum)]
-        self._request = json.dumps(
-            [space.name, dict(space.constants), choices, str(goal), sampler, seed, *measured, *fitted]
-        )
+        self._request = self._trials.identity(sampler, seed)
         self.rows: list[tuple[int, ...]] = []
         self.scoring = 0.0
         self._open()
@@ -160,13 +149,13 @@ class Study:
     def _open(self) -> None:
         """Load the study of the journal; create one if the journal is empty."""
         self._memory = InMemoryStorage()
-        with _quiet():
+        with quiet():
             try:
                 self._saved = JournalStorage(self._journal)
                 if not self._journal.logs:
-                    directions = [direction for _, direction in self._goal.optimise]
+                    directions = self._trials.directions
                     study = optuna.create_study(storage=self._saved, study_name=_NAME, directions=directions)
-                    study.set_user_attr(_REQUEST_ATTRIBUTE, self._request)
+                    study.set_user_attr(REQUEST_ATTRIBUTE, self._request)
                 optuna.copy_study(
                     from_study_name=_NAME,
                     from_storage=self._saved,
@@ -174,8 +163,8 @@ class Study:
                     to_study_name=_NAME,
                 )
                 self._study = optuna.load_study(study_name=_NAME, storage=self._memory)
-                self.rows = [self._row(trial.params) for trial in self._completed()]
-                if self._study.user_attrs.get(_REQUEST_ATTRIBUTE) != self._request:
+                self.rows = [self._trials.row(trial.params) for trial in self._completed()]
+                if self._study.user_attrs.get(REQUEST_ATTRIBUTE) != self._request:
                     raise RequestError(
                         "the study is of another search, or of a version with other spaces or defaults; start"
                         " a new run"
@@ -192,15 +181,20 @@ class Study:
         """Add the scores of earlier trials to the known scores, so that nothing is measured twice."""
         if self._scores is None or not self.rows:
             return
-        meets = self._goal.meets(self._tables.score(self.population))
+        meets = self._trials.goal.meets(self._trials.tables.score(self.population))
         for row, inside, trial in zip(self.rows, meets, self._completed(), strict=True):
             if inside:
-                self._scores.known[str(self._network(row))] = trial.values[0]
+                self._scores.known[str(self._trials.network(row))] = trial.values[0]
+
+    @property
+    def trials(self) -> int:
+        """Number of completed trials."""
+        return len(self.rows)
 
     @property
     def population(self) -> Population:
         """The networks of all trials."""
-        return np.array(self.rows, dtype=np.uint16).reshape(len(self.rows), len(self._space.choices))
+        return self._trials.population(self.rows)
 
     def run(
         self,
@@ -230,14 +224,14 @@ class Study:
             if stop():
                 study.stop()
 
-        with _quiet():
+        with quiet():
             while len(self.rows) < trials and not stop():
                 block, count = len(self.rows) // BLOCK, min(BLOCK, trials - len(self.rows))
                 self._saved.set_study_user_attr(self._study_id(self._saved), _BLOCK_ATTRIBUTE, block)
-                self._study.sampler = make(self._sampler, self._seed, block)
+                self._study.sampler = make(MAKERS[self._sampler], self._seed, block)
                 before = len(self.rows)
                 for row in first if first is not None and not self.rows else ():
-                    self._study.enqueue_trial(self._values(row))
+                    self._study.enqueue_trial(self._trials.values(row))
                 self._study.optimize(self._try, n_trials=count, callbacks=[after_trial])
                 self._record()
                 if len(self.rows) - before < count:
@@ -264,84 +258,14 @@ class Study:
                 self._saved.set_study_system_attr(saved, name, value)
 
     def _try(self, trial: Trial) -> tuple[float, ...]:
-        self.rows.append(
-            self._row({name: scale.suggest(trial, name) for name, scale in self._scales.items()})
-        )
+        self.rows.append(self._trials.suggest(trial))
         start = time.perf_counter()
-        columns = self._tables.score(np.array(self.rows[-1:]))
-        figures = {name: float(column[0]) for name, column in columns.items()}
+        figures = self._trials.figures(self.rows[-1])
         if self._scores is not None:
-            figures[self._scores.proxy.name] = self._score(self._scores, self.rows[-1], figures)
+            inside = self._trials.is_inside(figures)
+            network = self._trials.network
+            score = self._scores.measure(network(self.rows[-1])) if inside else self._scores.worst
+            figures[self._scores.proxy.name] = score
         self.scoring += time.perf_counter() - start
-        for bound in self._goal.bounds:
-            trial.set_constraint(str(bound), bound.violation(figures[bound.figure]))
-        return tuple(figures[figure] for figure, _ in self._goal.optimise)
-
-    def _score(self, scores: Scores, row: tuple[int, ...], figures: Mapping[str, float]) -> float:
-        """The score of a trial; a network outside the bounds is not measured."""
-        if not all(bound.meets(figures[bound.figure]) for bound in self._goal.bounds):
-            return scores.worst
-        return scores.measure(self._network(row))
-
-    def _network(self, row: tuple[int, ...]) -> Architecture:
-        """The network of a row; rows that differ only in choices without effect give the same network."""
-        return self._space.of_options(self._tables.canonical(np.array([row]))[0])
-
-    def _values(self, row: Sequence[int]) -> dict[str, Value]:
-        """The sampler's values for a row of option numbers; the inverse of `_row`."""
-        options = zip(self._space.choices.items(), row, strict=True)
-        return {name: choices[number] for (name, choices), number in options if name in self._scales}
-
-    def _row(self, values: Mapping[str, Value]) -> tuple[int, ...]:
-        scales = self._scales
-        return tuple(
-            scales[name].option(values[name]) if name in scales else 0 for name in self._space.choices
-        )
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """A choice as a parameter of a sampler: a number if its options are evenly spaced, else categories."""
-
-    options: Options
-    step: float
-
-    @classmethod
-    def of(cls, options: Options) -> _Scale:
-        if any(isinstance(option, str) for option in options):
-            return cls(options, 0)
-        steps = np.diff(np.array(options, dtype=float))
-        even = len(steps) > 0 and steps[0] > 0 and np.allclose(steps, steps[0])
-        return cls(options, round(float(steps[0]), 6) if even else 0)
-
-    def suggest(self, trial: Trial, name: str) -> Value:
-        low, high = self.options[0], self.options[-1]
-        if not self.step:
-            value: Value = trial.suggest_categorical(name, list(self.options))  # type: ignore[assignment]
-            return value
-        if isinstance(low, int) and isinstance(high, int):
-            return trial.suggest_int(name, low, high, step=int(self.step))
-        return trial.suggest_float(name, float(low), float(high), step=self.step)
-
-    def option(self, value: Value) -> int:
-        """The option number of a suggested value."""
-        if not self.step:
-            return self.options.index(value)
-        number = round((float(value) - float(self.options[0])) / self.step)
-        if not 0 <= number < len(self.options):
-            raise ValueError(f"{value} is no option")
-        return number
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Optuna's messages and warnings during a block."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            # Samplers without support for constraints warn in every trial.
-            warnings.simplefilter("ignore", UserWarning)
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
+        self._trials.constrain(trial, figures)
+        return self._trials.objectives(figures)
