@@ -27,6 +27,7 @@ DONE, REQUEST_WRONG = 0, 2
 _LONGEST_WORD, _LONGEST_PATH, _LONGEST_LINE = 80, 200, 600
 
 _EMPTY = re.compile("--[a-z-]+=")
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/]+(?=@)")
 
 FORMATS = ("table", "json", "csv")
 FLOPS_NOTE = (
@@ -133,12 +134,16 @@ def _code_of(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) 
 def error_line(message: str) -> str:
     """One line for a terminal: control characters are escaped, what is very long is cut in the middle.
 
+    A password in a URL is not shown.
+
     >>> error_line("no\\x1b[31m\\nfile")
     'error: no\\\\x1b[31m file'
+    >>> error_line("unknown: postgresql://me:pass@host/data")
+    'error: unknown: postgresql://me:***@host/data'
     """
     words = [
         shortened(word, _LONGEST_PATH if "/" in word else _LONGEST_WORD)
-        for word in printable(message).split()
+        for word in _PASSWORD.sub(r"\1***", printable(message)).split()
     ]
     return shortened(" ".join(["error:", *words]), _LONGEST_LINE)
 

@@ -14,6 +14,8 @@ ARCH = "arch"
 """User attribute of a trial: the spec of its network."""
 CLAIM = "claim"
 """User attribute of a trial: the worker that runs it, and a number of its own."""
+SECONDS = "seconds"
+"""User attribute of a trial whose worker has measured the score: how long that took."""
 _LIVE = (TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)
 
 

@@ -56,7 +56,7 @@ class Order:
 
 def new_token() -> str:
     """A name for a worker that no other worker has."""
-    return f"{platform.node()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return f"{platform.node()}:{secrets.token_hex(4)}"
 
 
 @dataclass

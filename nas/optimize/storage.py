@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -285,14 +286,16 @@ class Link:
             taken = self.patiently(
                 lambda: self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
             )
-            for name, value in attributes.items() if taken else ():
-                self._set_attribute_of(trial, name, value)
         except UpdateFinishedTrialError:
             return False
+        for name, value in attributes.items() if taken else ():
+            self.describe(trial, name, value)
         return taken
 
-    def _set_attribute_of(self, trial: FrozenTrial, name: str, value: Any) -> None:
-        self.patiently(lambda: self._storage.set_trial_user_attr(trial._trial_id, name, value))
+    def describe(self, trial: FrozenTrial, name: str, value: Any) -> None:
+        """Set a user attribute of a trial, unless it is finished."""
+        with suppress(UpdateFinishedTrialError):
+            self.patiently(lambda: self._storage.set_trial_user_attr(trial._trial_id, name, value))
 
     def finish(self, trial: FrozenTrial, values: Sequence[float] | None) -> bool:
         """Complete a trial, or let it fail without values; False if it is finished already."""

@@ -19,7 +19,7 @@ from optuna.samplers import BaseSampler, QMCSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.optimize.ledger import ARCH, CLAIM, Ledger
+from nas.optimize.ledger import ARCH, CLAIM, SECONDS, Ledger
 from nas.optimize.storage import Link
 from nas.optimize.study import BLOCK, MAKERS, make
 from nas.optimize.trials import Trials, quiet
@@ -258,7 +258,9 @@ class Worker:
             if holder.number == trial.number:
                 start = time.perf_counter()
                 scores.measure(self._trials.network(self._trials.row(trial.params)))
-                self.scoring += time.perf_counter() - start
+                seconds = time.perf_counter() - start
+                self.scoring += seconds
+                self._link.describe(trial, SECONDS, round(seconds, 4))
             elif holder.state is TrialState.WAITING and self._take(holder):
                 self._run(self._ledger[holder.number])
             elif self._stop():
