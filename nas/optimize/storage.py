@@ -23,6 +23,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from nas.optimize.trials import quiet
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -151,13 +152,14 @@ class Address:
             engine.dispose()
         for attempt in range(_OPENINGS):
             try:
-                return RDBStorage(
-                    self.url.render_as_string(hide_password=False),
-                    engine_kwargs=settings,
-                    heartbeat_interval=heartbeat,
-                    grace_period=grace,
-                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(_RETRIES),
-                )
+                with quiet():
+                    return RDBStorage(
+                        self.url.render_as_string(hide_password=False),
+                        engine_kwargs=settings,
+                        heartbeat_interval=heartbeat,
+                        grace_period=grace,
+                        heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(_RETRIES),
+                    )
             except (SQLAlchemyError, StorageInternalError, AssertionError) as error:
                 failure = error.__cause__ if isinstance(error, StorageInternalError) else error
                 if attempt == _OPENINGS - 1:
