@@ -4,7 +4,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 SEARCH ?= --space mobilenet --flops 400M
 
-.PHONY: search test test-cluster slow attack check docs benchmarks clean
+.PHONY: search test test-cluster test-browser slow attack check docs benchmarks clean
 
 search: $(VENV)/installed
 	$(VENV)/bin/nas search $(SEARCH)
@@ -13,11 +13,15 @@ test: $(VENV)/tested
 	$(RUN) -m pytest -n auto --dist worksteal
 
 # Tests start Python many times: modules are compiled once, even if the environment forbids to keep bytecode.
-test test-cluster slow attack: export PYTHONDONTWRITEBYTECODE =
+test test-cluster test-browser slow attack: export PYTHONDONTWRITEBYTECODE =
 
 # Tests with clusters and servers, one after another: each takes several processes.
 test-cluster: $(VENV)/tested
 	$(RUN) -m pytest -m cluster tests/cluster
+
+# Pages of runs in Debian's Chromium; without one the tests say so and are skipped.
+test-browser: $(VENV)/browsed
+	$(RUN) -m pytest -m browser -rs tests/nas/page
 
 # The long tests, and the property tests with many examples.
 slow: $(VENV)/tested
@@ -57,6 +61,10 @@ $(VENV)/installed: pyproject.toml $(VENV)/bin/uv
 
 $(VENV)/tested: pyproject.toml $(VENV)/installed
 	$(VENV)/bin/uv pip install --quiet --python $(RUN) --editable ".[test]"
+	touch $@
+
+$(VENV)/browsed: pyproject.toml $(VENV)/tested
+	$(VENV)/bin/uv pip install --quiet --python $(RUN) --editable ".[browser]"
 	touch $@
 
 $(VENV)/documented: pyproject.toml $(VENV)/installed

@@ -38,7 +38,7 @@ def write_whole(path: Path, content: str | bytes | pd.DataFrame) -> None:
     Raises:
         OSError: The file cannot be written; its old content remains.
     """
-    text = content if isinstance(content, str | bytes) else content.to_csv(index=False)
+    text = content if isinstance(content, str | bytes) else as_csv(content)
     data = text.encode() if isinstance(text, str) else text
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}.unfinished")
     file = unfinished.open("xb")
@@ -53,6 +53,13 @@ def write_whole(path: Path, content: str | bytes | pd.DataFrame) -> None:
             unfinished.unlink()
         raise
     _keep_name(path.parent)
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """A table as CSV; `read_csv` is the inverse. No cell starts a formula in a spreadsheet."""
+    from nas.cells import with_harmless_cells
+
+    return with_harmless_cells(table).to_csv(index=False)
 
 
 def _keep_name(folder: Path) -> None:
@@ -92,9 +99,11 @@ def read_csv(path: Path, expected: str) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from nas.cells import with_original_cells
+
     try:
         check_regular(path)
-        return pd.read_csv(path, index_col=False)
+        return with_original_cells(pd.read_csv(path, index_col=False))
     except FileNotFoundError:
         raise RequestError(f"{path}: there is no such file; {expected}") from None
     except IsADirectoryError:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from nas import proxies
 from nas.columns import column, is_fitted, is_median, is_quartile
+from nas.files import as_csv
 
 
 def show(table: pd.DataFrame, form: str = "table", family: str = "", break_before: int | None = None) -> None:
@@ -25,7 +26,7 @@ def show(table: pd.DataFrame, form: str = "table", family: str = "", break_befor
         break_before: For a terminal, the number of the row above which to print a line.
     """
     if form == "csv":
-        print(table.to_csv(index=False), end="")
+        print(as_csv(table), end="")
     elif form == "json":
         print(json.dumps(records(table), indent=2))
     else:

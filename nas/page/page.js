@@ -309,6 +309,11 @@
   }
 
   // Axes and filter.
+  function usual() {
+    const accuracy = fields.get(state.y);
+    if (fields.has("rank") || !accuracy || !/top1/.test(state.y)) return 0;
+    return accuracy.values.reduce((best, value, id) => ((value ?? -Infinity) > (accuracy.values[best] ?? -Infinity) ? id : best), 0);
+  }
   const numbers = networks.fields.filter((field) => !field.text && field.key !== "rank");
   function explore() {
     if (!count) return;
@@ -333,10 +338,10 @@
       clearTimeout(waiting);
       waiting = setTimeout(() => state.views.forEach(({ view, space }) => view.data("points", points(space)).runAsync()), 120);
     });
-    const legend = ["Large points: the first ten", ...(fields.has("front") ? ["line: the exact front"] : []), ...(networks.roles.includes("reference") ? ["diamonds: references"] : [])];
-    byId("legend").textContent = `${legend.join("; ")}. Point at one for its spec, click to select it.`;
+    const legend = [...(fields.has("rank") ? ["Large points: the first ten"] : []), ...(fields.has("front") ? ["line: the exact front"] : []), ...(networks.roles.includes("reference") ? ["diamonds: references"] : [])];
+    byId("legend").textContent = `${[...legend, "point at one for its spec, click to select it"].join("; ").replace(/^./, (first) => first.toUpperCase())}.`;
     tabulate();
-    choose(0, false);
+    choose(usual(), false);
     plotNetworks();
   }
 
@@ -380,9 +385,9 @@
       const rows = known.filter((one) => one.rho !== null).map((one) => ({ ...one, of: undefined, name: one.title, run: one.of.run,
         tip: `${one.title}\nrho: ${one.rho.toFixed(2)}${one.rho_low === null ? "" : ` [${one.rho_low.toFixed(2)}, ${one.rho_high.toFixed(2)}]`}` }));
       const run = { field: "run", type: "nominal", legend: null, scale: { domain: runs.map((_, i) => i), range: runs.map((_, i) => runColour(i)) } };
-      const y = { field: "name", type: "nominal", title: null, sort: { field: "rho", order: "descending" }, axis: { labelLimit: 170 } };
+      const y = { field: "name", type: "nominal", title: null, sort: { field: "rho", order: "descending" }, axis: { labelLimit: 230 } };
       const x = { type: "quantitative", title: "rank correlation with accuracy, rho (line: 95% interval)" };
-      plot(byId("rho-plot"), { height: { step: 24 }, autosize: { type: "fit-x", contains: "padding" }, data: { values: rows }, layer: [
+      plot(byId("rho-plot"), { height: 60 + 24 * new Set(rows.map((one) => one.name)).size, data: { values: rows }, layer: [
         { mark: { type: "rule", color: colour("line") }, encoding: { x: { datum: 0, ...x } } },
         { mark: { type: "rule", strokeWidth: 2, opacity: 0.6, tooltip: null }, encoding: { y, x: { field: "rho_low", ...x }, x2: { field: "rho_high" }, color: run } },
         { mark: { type: "point", filled: true, size: 80, opacity: 1 }, encoding: { y, x: { field: "rho", ...x }, color: run, tooltip: { field: "tip", type: "nominal" } } },

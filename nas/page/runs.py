@@ -218,7 +218,8 @@ def _best_score(judged: Judged) -> str:
         if {"rho_low", "rho_high"} <= set(judged.rho) and pd.notna(row["rho_low"])
         else ""
     )
-    return f"{column(str(row['score'])).title} predicts it best: rank correlation {row['rho']:.2f}{interval}."
+    name = column(str(row["score"])).title
+    return f"{name} predicts accuracy best: rank correlation {row['rho']:.2f}{interval}."
 
 
 def _tabular(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas.arguments import checked_arguments
+from nas.cells import original
 from nas.files import read_whole
 from nas.runs import CHECKPOINTS, SHOWN, Folder
 from nas.train.config import MOST_PROCESSES, TrainConfig
@@ -137,7 +138,10 @@ def _read(path: Path, numbers: Sequence[str], texts: Sequence[str]) -> list[dict
         if not {"row", "seed", *numbers, *texts} <= set(lines.fieldnames or ()):
             raise ValueError("columns are missing")
         rows = [
-            {name: text if name in (*texts, *_NEWER_TEXTS) else _number(text) for name, text in line.items()}
+            {
+                name: original(text) if name in (*texts, *_NEWER_TEXTS) else _number(text)
+                for name, text in line.items()
+            }
             for line in lines
         ]
         kinds = [(int, ("row", "seed")), (int | float | None, numbers), (str, texts)]

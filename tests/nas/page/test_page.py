@@ -110,7 +110,7 @@ def test_a_page_is_the_same_each_time_and_loads_nothing(found: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("pilot/cells-k1", "ldi predicts it best"),
+        ("pilot/cells-k1", "ldi predicts accuracy best"),
         ("pilot/cells-k1/training", "the best of 24 networks"),
         ("pilot/cells-across", "Does accuracy follow one line"),
         ("tabular/accel-nasbench-mobilenet", "others measured in accel-nasbench"),
