@@ -17,6 +17,7 @@ BENCHMARKS = (
     "training",
     "end_to_end",
     "latency",
+    "cluster",
 )
 """Modules of this package; each is imported only when it runs, because they need different packages."""
 

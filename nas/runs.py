@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import platform
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +29,8 @@ Status = Literal["running", "interrupted", "nothing found", "finished"]
 CHECKPOINTS = "checkpoints"
 """Name of the folder of checkpoints in the folder of a training."""
 _LOCK = ".lock"
+_PAUSE_RATIO = 20
+"""The time between writes of a table is at least this multiple of the time of a write."""
 _FORMAT = 1
 """Version of the format of run.json."""
 SHOWN = 200
@@ -152,6 +156,32 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise RequestError(f"cannot write {path}: {reason(error)}") from None
+
+
+class Paced:
+    """Calls what writes a table that grows, but not so often that it takes much of the time.
+
+    Args:
+        write: Writes the table.
+    """
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self._write, self._waits = write, False
+        self._ended, self._seconds = -math.inf, 0.0
+
+    def later(self) -> None:
+        """Write now, or with a later call."""
+        self._waits = True
+        if time.monotonic() - self._ended >= _PAUSE_RATIO * self._seconds:
+            self.close()
+
+    def close(self) -> None:
+        """Write what has not been written."""
+        if self._waits:
+            start = time.monotonic()
+            self._write()
+            self._ended, self._waits = time.monotonic(), False
+            self._seconds = self._ended - start
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:

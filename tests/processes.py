@@ -41,7 +41,7 @@ IMPORTED = (
     "nas.export",
     "nas.optimize.run",
     "nas.show",
-    "nas.train.parallel",
+    "nas.train.work",
     "nas.train.progress",
     "optuna",
     "rich.progress",

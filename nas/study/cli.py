@@ -24,6 +24,7 @@ from nas.train.cli import add_training, changed_by, config_of, hardware_of
 from nas.values import at_least
 from search_spaces import RequestError
 
+MOST_DEVICES = 100_000
 _RATES = (20, 50, 100)
 """TFLOP/s that a GPU of a data centre may reach with small networks; a plan shows the time at each."""
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 session = session.without_duplicates()
             session.print_note()
             if options.plan:
-                _show_plan(session, latency, options.threads)
+                _show_plan(session, latency, options.threads, options.plan)
                 return DONE
             if not folder:
                 folder = session.created(options.out)
@@ -90,7 +91,14 @@ def _parser() -> Parser:
     add_options(parser, LatencyConfig, exclude=("most",))
     how("--then-fit", action="store_true", help="fit a score to the networks, and search by it")
     how("--report", action="store_true", help="write a page of the study, report.html in its folder")
-    how("--plan", action="store_true", help="show the trainings and their estimated time, and stop")
+    how(
+        "--plan",
+        nargs="?",
+        type=at_least(1, MOST_DEVICES),
+        const=1,
+        metavar="DEVICES",
+        help="show the trainings and their estimated time, on so many devices (1), and stop",
+    )
     how("--out", type=Path, metavar="FOLDER", help="folder of the study (results/studies/...)")
     how("--resume", type=Path, metavar="FOLDER", help="continue the study in this folder")
     return parser
@@ -135,7 +143,7 @@ def _given(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
     return [f"--{name.replace('_', '-')}" for name in names if getattr(options, name) is not None]
 
 
-def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | None) -> None:
+def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | None, devices: int) -> None:
     import numpy as np
     import pandas as pd
 
@@ -169,4 +177,4 @@ def _show_plan(session: Session, latency: LatencyConfig | None, threads: int | N
         plan = planned(architectures, data, request.order.values, trainings, device, advance)
     by = f"{device} with {counted(threads, 'thread')}" if device.type == "cpu" else device
     print(wrapped(f"{plan} on {by}, tests and scores not counted"))
-    print(wrapped(plan.at(_RATES)))
+    print(wrapped(plan.at(_RATES, devices)))

@@ -30,6 +30,7 @@ class Plan:
         seconds: Estimated seconds of all training steps in sequence, without tests, scores and imports.
         operations: Floating-point operations of all trainings: a multiply-add counts two, a backward pass as
             two forward passes.
+        longest: Those of the longest training.
     """
 
     networks: int
@@ -37,15 +38,31 @@ class Plan:
     epochs: int
     seconds: float
     operations: float
+    longest: float = 0.0
 
     def __str__(self) -> str:
         trainings = f"{counted(self.trainings, 'training')} of {counted(self.epochs, 'epoch')}"
         return f"{counted(self.networks, 'network')}, {trainings}: about {duration(self.seconds)} of steps"
 
-    def at(self, rates: Sequence[float]) -> str:
-        """The time of the same operations at some rates, in TFLOP/s."""
-        each = (f"{duration(self.operations / (1e12 * rate))} at {rate:g}" for rate in rates)
-        return f"{self.operations:.1e} operations: {', '.join(each)} TFLOP/s"
+    def at(self, rates: Sequence[float], devices: int = 1) -> str:
+        """The time of the same operations at some rates of each device, in TFLOP/s."""
+        seconds = self.operations_in_turn(devices) / 1e12
+        each = (f"{duration(seconds / rate)} at {rate:g}" for rate in rates)
+        on = f" on {counted(devices, 'device')}" if devices > 1 else ""
+        return f"{self.operations:.1e} operations{on}: {', '.join(each)} TFLOP/s"
+
+    def operations_in_turn(self, devices: int) -> float:
+        """Operations one after another, at most, if each device takes the next training when it is free.
+
+        A device is idle only while the last trainings end: W / m + (1 - 1 / m) L for a sum W and a longest
+        training L on m devices (Graham, "Bounds on multiprocessing timing anomalies", 1969).
+
+        >>> one = 6 * 300e6 * 1.28e6 * 150  # 300M multiply-adds, ImageNet, 150 epochs
+        >>> plan = Plan(1000, 1000, 150, 0.0, 1000 * one, one)
+        >>> duration(plan.operations_in_turn(64) / 20e12)
+        '3.3 days'
+        """
+        return self.operations / devices + (1 - 1 / devices) * self.longest
 
 
 def counted(number: int, name: str) -> str:
@@ -103,6 +120,7 @@ def planned(
         epochs=recipe.epochs,
         seconds=float(images @ np.interp(macs, macs[ends], taken)),
         operations=float(images @ (2 * 3 * macs)),
+        longest=float((images / np.array(trainings) * 2 * 3 * macs).max()),
     )
 
 

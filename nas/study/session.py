@@ -6,8 +6,10 @@ The command `nas study` and the function `nas.study` both use it; they differ in
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,13 +19,22 @@ from nas.options import checked_values, flags_of, options_of
 from nas.study.folder import StudyFolder
 from nas.study.population import sampled
 from nas.study.request import StudyRequest
-from nas.train.config import TrainConfig
-from nas.train.session import Hardware, choose_device, load_data, parallel_devices
+from nas.tasks import Here, Launcher, Place
+from nas.train.config import GENERATED, TrainConfig, check_present
+from nas.train.session import (
+    Hardware,
+    choose_device,
+    execution_of,
+    launched,
+    load_data,
+    parallel_devices,
+)
 from search_spaces import Architecture, RequestError, parse
 
 if TYPE_CHECKING:
     import torch
 
+    from nas.study.scores import Measuring
     from nas.train.data import Data
 
 COUNT = 24
@@ -86,14 +97,12 @@ class Session:
         request: The request.
         hardware: Hardware options.
         device: Device of this process.
-        devices: Devices of networks trained in parallel; None for one at a time.
         data: The data set.
     """
 
     request: StudyRequest
     hardware: Hardware
     device: torch.device
-    devices: list[torch.device] | None
     data: Data
 
     @classmethod
@@ -103,11 +112,13 @@ class Session:
         Raises:
             RequestError: A device or the data set is missing, or a batch is larger than the training set.
         """
+        import torch
+
         from nas.train.distributed import ALONE
 
-        device = choose_device(hardware.device)
-        devices = parallel_devices(hardware.parallel, device, ALONE)
-        return cls(request, hardware, device, devices, load_data(request.order, hardware, ALONE))
+        device = torch.device("cpu") if hardware.on else choose_device(hardware.device)
+        parallel_devices(hardware.parallel, device, ALONE)  # its errors come before the data
+        return cls(request, hardware, device, load_data(request.order, hardware, ALONE))
 
     def print_note(self) -> None:
         """Print a note if networks are fitted to smaller images."""
@@ -140,6 +151,29 @@ class Session:
         request = replace(self.request, order=replace(config, archs=archs, named=named))
         return replace(self, request=request)
 
+    @contextmanager
+    def _scoring(self, threads: int) -> Iterator[tuple[Launcher, Measuring]]:
+        """What measures the scores, and how: this process, or a cluster.
+
+        Of several processes on one machine, each would take time from what the others measure.
+        """
+        from nas.study.scores import Measuring, of_config, of_data
+        from nas.tasks import Need, connected
+
+        request, on = self.request, self.hardware.on
+        how = Measuring(partial(of_data, self.data, request.score_batch), request.scores, request.score_seeds)
+        if on is None:
+            yield Here(Place()), how
+            return
+        order = replace(request.order, data=str(Path(request.order.data).absolute()))
+        needed = (
+            None if order.dataset in GENERATED else partial(check_present, order.dataset, Path(order.data))
+        )
+        threads = self.hardware.threads or threads
+        how = replace(how, subjects=partial(of_config, order, request.score_batch), threads=threads)
+        with connected(on, Need("cpu", threads)) as launcher:
+            yield launcher, replace(how, needed=needed)
+
     def train(self, folder: StudyFolder, interrupted: Callable[[], bool]) -> bool:
         """Score and train the remaining networks.
 
@@ -149,52 +183,37 @@ class Session:
         Raises:
             RequestError: A table or checkpoint is damaged or cannot be written.
         """
-        from nas.proxies import Subject
         from nas.study.scores import scored
         from nas.train.data import all_fitted
         from nas.train.distributed import ALONE
         from nas.train.folder import TrainFolder
         from nas.train.progress import progress_display
         from nas.train.run import TrainRun
-        from nas.train.runtime import Execution, set_threads
+        from nas.train.runtime import set_threads
 
-        request, data, device, devices = folder.request, self.data, self.device, self.devices
+        request, data, hardware = folder.request, self.data, self.hardware
         folder.test_images = len(data.test)
         architectures = list(dict.fromkeys(all_fitted(request.order, data)))
-        seeds, trained = request.score_seeds, folder.trained
+        trained = folder.trained
         started = (folder.training / "run.json").exists()
         training_folder = TrainFolder.open(folder.training) if started else None
         before = training_folder.threads if training_folder and not trained else None
-        at_a_time = len(devices or (device,))
-        recipe = request.order.values
-        threads = set_threads(
-            self.hardware.threads, architectures, data, recipe, device, ALONE, at_a_time, before
-        )
-        with progress("scoring", len(architectures)) as advance:
-            scored(
-                architectures,
-                lambda network, seed: Subject.of_data(network, data, request.score_batch, seed),
-                request.scores,
-                seeds,
-                folder.scores,
-                interrupted,
-                advance,
+        with launched(hardware, self.device, ALONE, before) as launcher:
+            execution = execution_of(hardware, launcher, ALONE, before)
+            recipe, device = request.order.values, execution.device
+            threads = set_threads(
+                execution.threads, architectures, data, recipe, device, ALONE, launcher.at_a_time, before
             )
-        if trained or interrupted():
-            return not interrupted()
-        execution = Execution(device, ALONE, self.hardware.compile, self.hardware.checkpoint_minutes, threads)
-        training = TrainRun(request.order, data, execution)
-        training_folder = training_folder or TrainFolder.create(request.order, folder.training)
-        training_folder.request, training_folder.threads = request.order, threads
-        with progress_display(request.order.values.epochs) as display:
-            training.run(
-                training_folder,
-                interrupted,
-                display.report,
-                display.on_step,
-                devices,
-                self.hardware.workers,
-            )
+            with progress("scoring", len(architectures)) as advance, self._scoring(threads) as (scorer, how):
+                scored(architectures, how, folder.scores, interrupted, advance, scorer)
+            if trained or interrupted():
+                return not interrupted()
+            training = TrainRun(request.order, data, replace(execution, threads=threads))
+            training_folder = training_folder or TrainFolder.create(request.order, folder.training)
+            training_folder.keep_checkpoints(hardware.checkpoints)
+            training_folder.request, training_folder.threads = request.order, threads
+            with progress_display(recipe.epochs) as display:
+                training.run(training_folder, interrupted, display.report, display.on_step, launcher)
         if training.unsaved:
             raise RequestError(f"{training.unsaved}; correct this, then run {folder.resume}")
         return not interrupted()

@@ -46,7 +46,7 @@ def tabular(
         resamples: Number of bootstrap resamples.
         out: An empty or new folder for tables and figures; by default nothing is written.
         values: Further options of `nas tabular` by name: dataset, image_folder, image_size, score_batch and
-            threads of measured scores.
+            threads of measured scores; and `on`, the cluster that measures them.
 
     Returns:
         `rho`: rank correlation of each score with accuracy, overall and at equal costs; `rules`: what each
@@ -61,6 +61,7 @@ def tabular(
     from nas.bounds import as_text
     from nas.tabular.request import TabularRequest
     from nas.tabular.session import Session
+    from nas.tasks import Cluster
     from search_spaces.errors import RequestError, checked_kind, checked_path
 
     checked_kind("benchmark", benchmark, str, "the name of a benchmark")
@@ -74,10 +75,11 @@ def tabular(
         values["image_folder"] = str(values["image_folder"])
     values |= {"skips": skips, "seed": seed, "resamples": resamples, "measure": measure, "sample": sample}
     values["caps"] = ",".join(as_text(cap) for cap in caps) if caps else None
+    on = Cluster(values.pop("on", None)).on
     request = TabularRequest(benchmark, str(data), **values)
     if out is not None:
         checked_path("out", out)
-    session = Session.prepared(request)
+    session = Session.prepared(request, on)
     if out is None:
         found, way = session.unkept(), ""
     else:

@@ -15,6 +15,7 @@ from nas.runs import locked
 from nas.signals import INTERRUPTED
 from nas.tabular import benchmark
 from nas.tabular.request import TabularFolder, TabularRequest
+from nas.tasks import Cluster, cluster_of
 from search_spaces import RequestError
 
 _MOVED = ("data", "image_folder")
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 changes = "; ".join(folder.changes)
                 print(f"note: {changes}: measured scores may differ in rounding", file=sys.stderr)
         request = _continued(folder.request, options) if folder else _request(options)
-        folder, found = Session.prepared(request).run(folder, options.out)
+        folder, found = Session.prepared(request, cluster_of(options)).run(folder, options.out)
     if found is None:
         print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
         return INTERRUPTED
@@ -58,6 +59,7 @@ def _parser() -> Parser:
         metavar="FOLDER",
         help=f"folder for tables and figures ({TabularFolder.under}/...)",
     )
+    add_options(parser, Cluster)
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="continue the run in this folder")
     return parser
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
 import pandas as pd
-import torch
 
 from nas.cli import progress
 from nas.proxies import Subject
-from nas.study.scores import scored
+from nas.study.scores import Measuring, Subjects, scored
 from nas.tabular.frame import closed_forms
 from nas.tabular.request import NOISE, TabularRequest
+from nas.tasks import Need, connected
+from nas.train.config import check_present
 from nas.train.data import Data, fitted, load
 from nas.train.session import preserve_threads
 from search_spaces import Architecture, RequestError
@@ -45,10 +47,22 @@ class Measurement:
         Raises:
             RequestError: The data set is missing or damaged, or a network does not fit the images.
         """
-        if request.dataset == NOISE:
-            return cls(request, {one: _resized(one, request.image_size) for one in networks}, None, {})
-        data = load(request.dataset, Path(request.image_folder), side=request.image_size, cache="disk")
-        return cls(request, {one: fitted(one, data) for one in networks}, data, {})
+        data = None
+        if request.dataset != NOISE:
+            data = load(request.dataset, Path(request.image_folder), side=request.image_size, cache="disk")
+        return cls(request, {}, data, {}).of(networks)
+
+    def of(self, networks: Sequence[Architecture]) -> Self:
+        """The measurement of other networks on the same images.
+
+        Raises:
+            RequestError: A network does not fit the images.
+        """
+        if self.data is None:
+            side = self.request.image_size
+            return replace(self, fitted={one: _resized(one, side) for one in networks})
+        data = self.data
+        return replace(self, fitted={one: fitted(one, data) for one in networks})
 
     def subject(self, network: Architecture, seed: int) -> Subject:
         """A network with its batch; closed forms are those of the network as published.
@@ -92,25 +106,50 @@ class Measurement:
             f" {request.score_batch} images of {side} pixels, {on}; threads: {request.threads}."
         )
 
-    def run(self, path: Path, stop: Callable[[], bool] = lambda: False) -> pd.DataFrame | None:
+    def run(
+        self, path: Path, stop: Callable[[], bool] = lambda: False, on: str | None = None
+    ) -> pd.DataFrame | None:
         """Measure the networks that a CSV does not have yet, and keep each in it at once.
 
         Args:
             path: The CSV.
             stop: Checked before each network; returning True ends the measurement.
+            on: The engine of a cluster that measures; this process by default.
 
         Returns:
             arch, and the value and the seconds of each closed form and measured score, one row for each
             network; None if it was stopped.
 
         Raises:
-            RequestError: The CSV is damaged or cannot be written.
+            RequestError: The CSV is damaged or cannot be written, or a cluster cannot be used.
         """
         names = (*closed_forms(), *self.request.measure)
         with preserve_threads(), progress("measuring", len(self.fitted)) as advance:
-            torch.set_num_threads(self.request.threads)
-            found = scored(list(self.fitted), self.subject, names, (self.request.seed,), path, stop, advance)
+            how = Measuring(lambda: self.subject, names, (self.request.seed,), self.request.threads)
+            if on is None:
+                found = scored(list(self.fitted), how, path, stop, advance)
+            else:
+                request = replace(self.request, image_folder=str(Path(self.request.image_folder).absolute()))
+                how = replace(how, subjects=partial(_subjects, request), needed=partial(_check, request))
+                with connected(on, Need("cpu", request.threads)) as launcher:
+                    found = scored(list(self.fitted), how, path, stop, advance, launcher)
         return None if stop() else found
+
+
+def _subjects(request: TabularRequest) -> Subjects:
+    """The subjects of a request, in another process: each network is fitted when it is measured."""
+    measurement = Measurement.prepared(request, ())
+    return lambda network, seed: measurement.of((network,)).subject(network, seed)
+
+
+def _check(request: TabularRequest) -> None:
+    """Check that the images of a request are here.
+
+    Raises:
+        RequestError: They are missing.
+    """
+    if request.dataset != NOISE:
+        check_present(request.dataset, Path(request.image_folder))
 
 
 def _resized(network: Architecture, side: int | None) -> Architecture:

@@ -28,25 +28,29 @@ class Session:
         request: The request.
         population: The networks.
         measurement: How scores are measured; None if none are.
+        on: The engine of a cluster that measures, if one does.
     """
 
     request: TabularRequest
     population: Population
     measurement: Measurement | None
+    on: str | None = None
 
     @classmethod
-    def prepared(cls, request: TabularRequest) -> Self:
+    def prepared(cls, request: TabularRequest, on: str | None = None) -> Self:
         """Read the networks, and the images if scores are measured.
 
         Raises:
             RequestError: The request cannot be met.
         """
+        if on is not None and not request.measure:
+            raise RequestError(f"--on {on} measures scores; give some by --measure, or leave it out")
         population = Population.of(request)
         if not request.measure:
             return cls(request, population, None)
         from nas.tabular.measured import Measurement
 
-        return cls(request, population, Measurement.prepared(request, population.networks))
+        return cls(request, population, Measurement.prepared(request, population.networks), on)
 
     def run(self, folder: TabularFolder | None, out: Path | None) -> tuple[TabularFolder, Judgement | None]:
         """Measure, judge and keep all in a folder.
@@ -94,7 +98,7 @@ class Session:
     def _measured(self, path: Path) -> pd.DataFrame | None:
         assert self.measurement
         with interruptions() as interrupted:
-            return self.measurement.run(path, interrupted)
+            return self.measurement.run(path, interrupted, self.on)
 
     def _judged(self, measured: pd.DataFrame | None) -> Judgement:
         found = judge(self.request, self.population, measured)

@@ -52,7 +52,7 @@ def train(
         threads: CPU threads of torch; by default the fastest number in a few timed steps.
         values: Further options of the command: values of the recipe, such as `epochs=30` or `lr=0.05`; of
             the data `val_fraction`, `image_size`, `images`, `stem_stride` and `cache`; of the hardware
-            `download`, `parallel`, `workers`, `compile` and `checkpoint_minutes`.
+            `download`, `parallel`, `on`, `checkpoints`, `workers`, `compile` and `checkpoint_minutes`.
 
     Returns:
         The table trained.csv of the folder: one row per network and seed, with row, arch, seed, nn_mass,
@@ -74,7 +74,7 @@ def train(
         checked_path("out", out)
     request.check_data(config, hardware)
     path = None if out is None else Path(out)
-    with interruptions() as interrupted, session.process_group(device) as (own, processes):
+    with interruptions() as interrupted, session.process_group(device, hardware.on) as (own, processes):
         with session.preserve_threads():
             run, folder = session.run_training(config, None, path, hardware, own, processes, interrupted)
         if interrupted():

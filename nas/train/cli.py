@@ -99,7 +99,8 @@ def _recipe_changes(options: argparse.Namespace) -> dict[str, Any]:
 NOTHING_DONE = 1
 _EPILOG = (
     "On several GPUs: `torchrun --nproc-per-node N -m nas.train ...` trains each network on all of them,"
-    " --parallel as many networks at a time. docs/training.md describes the folder of a run and its columns."
+    " --parallel as many networks at a time, --on ray those of a cluster. docs/training.md describes the"
+    " folder of a run and its columns."
 )
 
 
@@ -108,10 +109,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     kept = TrainFolder.open(options.resume) if options.resume else None
     config = _resumed(kept.request, options) if kept else _new(options)
-    with interruptions() as interrupted, process_group(options.device) as (device, processes):
+    hardware = hardware_of(options)
+    with interruptions() as interrupted, process_group(options.device, options.on) as (device, processes):
         if kept and kept.finished:
             return _report_finished(kept, processes)
-        hardware = hardware_of(options)
         training, folder = run_training(config, kept, options.out, hardware, device, processes, interrupted)
         if not processes.is_main:
             return INTERRUPTED if interrupted() else DONE

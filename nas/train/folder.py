@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nas.arguments import checked_arguments
 from nas.cells import original
 from nas.files import read_whole
+from nas.remote import Remote, located
 from nas.runs import CHECKPOINTS, SHOWN, Folder
 from nas.train.config import MOST_PROCESSES, TrainConfig
 from search_spaces import RequestError
@@ -39,6 +40,7 @@ class TrainFolder(Folder[TrainConfig]):
         summary: Path of the table of means and standard deviations over seeds.
         curves: Path of the table with one row per epoch.
         threads: Number of threads of torch in the last training; None before the first.
+        store: Folder or URL of the checkpoints, if they are not in the folder of the run.
     """
 
     request_class = TrainConfig
@@ -56,9 +58,20 @@ class TrainFolder(Folder[TrainConfig]):
         if self.threads is not None and not 1 <= self.threads <= MOST_PROCESSES:
             raise RequestError(f"threads is {self.threads}, expected 1 to {MOST_PROCESSES}")
 
+        self.store: str | None = self.fact("checkpoints", str | None, None)
+
     def facts(self) -> dict[str, Any]:
-        """The number of threads."""
-        return {"threads": self.threads}
+        """The number of threads, and where the checkpoints are, if they are elsewhere."""
+        return {"threads": self.threads, **({"checkpoints": self.store} if self.store else {})}
+
+    @property
+    def checkpoints(self) -> Path | Remote:
+        """The folder of the checkpoints.
+
+        Raises:
+            RequestError: It is at a URL that cannot be used.
+        """
+        return located(self.store) if self.store else self.path / CHECKPOINTS
 
     @contextmanager
     def locked(self, processes: Processes | None = None) -> Iterator[None]:
@@ -78,9 +91,23 @@ class TrainFolder(Folder[TrainConfig]):
                 raise RequestError(failure)
             yield
 
-    def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint of a job."""
-        return self.path / CHECKPOINTS / f"{name}.pt"
+    def keep_checkpoints(self, store: str | None) -> None:
+        """Keep the checkpoints in a folder or at a URL, before the first is written; None changes nothing.
+
+        Raises:
+            RequestError: Those of the run are elsewhere already.
+        """
+        if store is None or (given := str(located(store).absolute())) == self.store:
+            return
+        if self.store or self.status != "running" or self.threads is not None:
+            raise RequestError(
+                f"--checkpoints {store}: those of {self.path} are in {self.checkpoints}; leave it out"
+            )
+        self.store = given
+
+    def checkpoint(self, name: str) -> Path | Remote:
+        """The checkpoint of a job."""
+        return self.checkpoints / f"{name}.pt"
 
     @property
     def finished(self) -> bool:

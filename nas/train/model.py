@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.files import check_regular, write_whole
+from nas.files import check_regular, reason, write_whole
+from nas.remote import Remote
 from nas.schema import built
 from nas.train.config import Recipe
 from nas.train.data import Data, Normalization
@@ -73,7 +74,7 @@ _DAMAGED = (OSError, RuntimeError, EOFError, LookupError, ValueError, TypeError,
             ArithmeticError, AssertionError, pickle.UnpicklingError, zipfile.BadZipFile)  # fmt: skip
 
 
-def damaged_checkpoint(path: Path, error: Exception) -> RequestError:
+def damaged_checkpoint(path: Path | Remote, error: Exception) -> RequestError:
     """The error for a damaged checkpoint."""
     why = shortened(" ".join(str(error).split()), 120)
     return RequestError(
@@ -123,7 +124,7 @@ class Checkpoint:
     best: dict[str, Tensor] | None = None
     training: dict[str, Any] | None = None
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | Remote) -> None:
         """Write the checkpoint to a file.
 
         Raises:
@@ -131,21 +132,28 @@ class Checkpoint:
         """
         buffer = io.BytesIO()
         torch.save({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, buffer)
-        write_whole(path, buffer.getvalue())
+        if isinstance(path, Remote):
+            path.write_whole(buffer.getvalue())
+        else:
+            write_whole(path, buffer.getvalue())
 
     @classmethod
-    def load(cls, path: Path) -> Checkpoint:
+    def load(cls, path: Path | Remote) -> Checkpoint:
         """Read a file written by `save`, onto the CPU.
 
         Raises:
             RequestError: The file is damaged, or contains other objects than tensors and plain values.
         """
+        file = path if isinstance(path, Path) else _copy_of(path)
         try:
-            check_regular(path)
-            with zipfile.ZipFile(path) as archive:  # torch does not check the checksums
+            if isinstance(file, Path):
+                check_regular(file)
+            with zipfile.ZipFile(file) as archive:  # torch does not check the checksums
                 if part := archive.testzip():
                     raise ValueError(f"the checksum of {part} is wrong")
-            checkpoint = built(cls, torch.load(path, map_location="cpu", weights_only=True))
+            if isinstance(file, io.BytesIO):
+                file.seek(0)
+            checkpoint = built(cls, torch.load(file, map_location="cpu", weights_only=True))
             checkpoint._check_values()
         except _DAMAGED as error:
             raise damaged_checkpoint(path, error) from None
@@ -185,7 +193,7 @@ class Checkpoint:
             if state.epoch != len(outcome.epochs) or state.step < 0 or state.loss.ndim:
                 raise ValueError(f"epoch {state.epoch}, step {state.step} after {len(outcome.epochs)} epochs")
 
-    def check(self, path: Path, job: Job, recipe: Recipe, data: Data) -> None:
+    def check(self, path: Path | Remote, job: Job, recipe: Recipe, data: Data) -> None:
         """Check that the checkpoint is of this job, recipe and data set.
 
         Raises:
@@ -215,7 +223,7 @@ class Checkpoint:
         """The state of the job."""
         return JobState.of_values(self.outcome)
 
-    def classifier(self, path: Path, best: bool = False) -> Classifier:
+    def classifier(self, path: Path | Remote, best: bool = False) -> Classifier:
         """The module in evaluation mode, with the last weights or those with the best validation accuracy.
 
         Args:
@@ -234,6 +242,18 @@ class Checkpoint:
         classifier = Classifier(parse(self.arch), normalization, tuple(self.classes), self.side)
         classifier.load_state_dict(weights)
         return classifier.eval()
+
+
+def _copy_of(remote: Remote) -> io.BytesIO:
+    """A remote file in memory.
+
+    Raises:
+        RequestError: It cannot be read.
+    """
+    try:
+        return io.BytesIO(remote.read_bytes())
+    except OSError as error:
+        raise RequestError(f"cannot read {remote}: {reason(error)}") from None
 
 
 def _check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:

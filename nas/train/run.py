@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from nas.columns import column
 from nas.figures import plain
 from nas.files import as_png, write_whole
-from nas.runs import CHECKPOINTS, writing
+from nas.remote import Remote
+from nas.runs import Paced, writing
+from nas.tasks import Again, Here, Launcher, Lost, Place
 from nas.train import job
 from nas.train.config import TrainConfig
 from nas.train.data import Data, all_fitted
 from nas.train.folder import TrainFolder
-from nas.train.job import DONE, FAILED, INTERRUPTED, ChanceLevel, Job, JobState, display_name
+from nas.train.job import DONE, FAILED, INTERRUPTED, RUNNING, ChanceLevel, Job, JobState, display_name
 from nas.train.model import Checkpoint
 from nas.train.progress import TensorBoardLogger
-from nas.train.runtime import Execution, OnStep, Report, set_threads, train
+from nas.train.runtime import Execution, OnStep, Report, set_threads
+from nas.train.work import Trainings
 from search_spaces import RequestError
 from search_spaces.errors import shortened
 
@@ -128,8 +132,7 @@ class TrainRun:
         stop: Callable[[], bool] = lambda: False,
         report: Report = lambda job, outcome: None,
         on_step: OnStep = lambda job, epochs: None,
-        devices: list[torch.device] | None = None,
-        workers: int | None = None,
+        launcher: Launcher | None = None,
     ) -> None:
         """Train all unfinished jobs; if there are none, nothing is written.
 
@@ -137,19 +140,20 @@ class TrainRun:
             folder: Folder of the run.
             stop: Polled after each step; the progress is saved.
             report: Called with the state of a job after each epoch and at its end.
-            on_step: Called after each step; about once per second if jobs run in parallel.
-            devices: Train one job on each of these at a time; a device may be given several times.
-            workers: Processes that read images, per device.
+            on_step: Called after each step; about once per second if jobs run in other processes.
+            launcher: What runs the jobs; this process by default.
 
         Raises:
             RequestError: The folder is damaged, of another training, in use by another command, or cannot be
-                written.
+                written; or a machine lacks something.
         """
         finished = folder.finished
         with nullcontext() if finished else folder.locked(self._execution.processes):
             self._restore(folder)
             if not finished:
-                self._train(folder, stop, report, on_step, devices, workers)
+                processes = self._execution.processes
+                here = Here(Place(str(self._execution.device)), processes.any)
+                self._train(folder, stop, report, on_step, launcher or here)
 
     def _train(
         self,
@@ -157,37 +161,67 @@ class TrainRun:
         stop: Callable[[], bool],
         report: Report,
         on_step: OnStep,
-        devices: list[torch.device] | None,
-        workers: int | None,
+        launcher: Launcher,
     ) -> None:
-        self.set_threads(folder, len(devices or (self._execution.device,)))
+        self.set_threads(folder, launcher.at_a_time)
         if self._execution.processes.is_main:
-            with writing(folder.path):
-                (folder.path / CHECKPOINTS).mkdir(exist_ok=True)
+            if isinstance(folder.checkpoints, Path):
+                with writing(folder.checkpoints):
+                    folder.checkpoints.mkdir(parents=True, exist_ok=True)
             folder.save_state("running")
         board = TensorBoardLogger(folder.path / "tensorboard") if self._execution.processes.is_main else None
 
+        tables = Paced(partial(self._save_tables, folder))
+
         def note(one: Job, outcome: JobState) -> None:
             self.outcomes[one] = outcome
-            self._save_tables(folder)
+            tables.later()
             if board and outcome.epochs:
                 board.add(one, outcome.epochs[-1])
             report(one, outcome)
 
-        remaining = [one for one, outcome in self.outcomes.items() if outcome.status != DONE]
-        if devices:
-            from nas.train.parallel import train_in_parallel
+        def on_said(one: Job, value: object) -> None:
+            if isinstance(value, JobState):
+                note(one, value)
+            elif isinstance(value, Again):
+                print(
+                    f"note: row {one.row} seed {one.seed}: {value.reason}; it is tried again", file=sys.stderr
+                )
+            else:
+                assert isinstance(value, float)
+                on_step(one, value)
 
-            train_in_parallel(
-                remaining, self.config, folder, self._execution, devices, workers, stop, note, on_step
-            )
-        else:
-            data = self._data.to(self._execution.device)
-            for one in remaining:
-                if self._execution.processes.any(stop()):
-                    break
-                path = folder.checkpoint(one.name)
-                note(one, train(one, data, self.config.values, path, self._execution, stop, note, on_step))
+        remaining = [one for one, outcome in self.outcomes.items() if outcome.status != DONE]
+        try:
+            with self._work(folder, launcher) as work:
+                for one, outcome in launcher.run(work, remaining, stop, on_said):
+                    if isinstance(outcome, Lost):
+                        outcome = self.outcomes[one].with_status(FAILED, outcome.reason)
+                    note(one, outcome)
+        except RequestError as error:
+            raise RequestError(f"{error}; then run {folder.resume}") from None
+        finally:
+            self._conclude(folder)
+
+    @contextmanager
+    def _work(self, folder: TrainFolder, launcher: Launcher) -> Iterator[Trainings]:
+        """The work for a launcher, during a block."""
+        data = self._data if isinstance(launcher, Here) else None
+        work = Trainings(self.config, folder.checkpoints, self._execution, data=data)
+        if not launcher.elsewhere:
+            yield work
+            return
+        shared = work.shared()
+        try:
+            yield shared
+        finally:
+            shared.end_sharing()
+
+    def _conclude(self, folder: TrainFolder) -> None:
+        """Write the tables, the plot and the state of a run that ended, in whatever way."""
+        for one, outcome in self.outcomes.items():
+            if outcome.status == RUNNING:
+                self.outcomes[one] = outcome.with_status(INTERRUPTED)
         ended = all(outcome.status in (DONE, FAILED) for outcome in self.outcomes.values())
         if self._execution.processes.is_main:
             self._save_tables(folder)
@@ -210,7 +244,9 @@ class TrainRun:
                     f"{folder.trained} is of another network: row {one.row} is {row['arch']}, now"
                     f" {one.architecture}; start a new run"
                 )
-            if path.exists():
+            # A finished one of a store is in the tables: to fetch thousands of them takes long.
+            known = isinstance(path, Remote) and row is not None and row["status"] == DONE
+            if not known and path.exists():
                 checkpoint = Checkpoint.load(path)
                 checkpoint.check(path, one, self.config.values, self._data)
                 outcome = checkpoint.job_state()

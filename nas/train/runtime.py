@@ -19,6 +19,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
+from nas.remote import Remote
 from nas.train.config import Recipe
 from nas.train.data import Data
 from nas.train.distributed import ALONE, Processes
@@ -206,7 +207,7 @@ def train(
     job: Job,
     data: Data,
     recipe: Recipe,
-    path: Path,
+    path: Path | Remote,
     execution: Execution,
     stop: Callable[[], bool],
     report: Report,
@@ -266,7 +267,7 @@ class _JobRunner:
         job: Job,
         data: Data,
         recipe: Recipe,
-        path: Path,
+        path: Path | Remote,
         execution: Execution,
         checkpoint: Checkpoint | None,
     ) -> None:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.options import check, documented, option
+from nas.remote import located
+from nas.tasks import Here, Launcher, Place, checked_engine
+from nas.tasks import Processes as LocalProcesses
 from nas.train.config import MOST_PROCESSES, TrainConfig
 from nas.train.folder import TrainFolder
 from nas.values import Range
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from nas.train.data import Data
     from nas.train.distributed import Processes
     from nas.train.run import TrainRun
+    from nas.train.runtime import Execution
 
 
 _PROCESSES = Range(1, MOST_PROCESSES)
@@ -40,6 +44,14 @@ class Hardware:
     device: str | None = option("cpu, cuda, cuda:1, ...", default=None, usual="cuda if there is one")
     parallel: int | None = option(
         "train N networks at a time", default=None, range=_PROCESSES, const=0, usual="one per GPU"
+    )
+    on: str | None = option(
+        "train on a cluster: ray, or ray:HOST:PORT, as many networks at a time as it has room for",
+        default=None,
+        metavar="ENGINE",
+    )
+    checkpoints: str | None = option(
+        "folder or URL for checkpoints, as s3://bucket/run", default=None, usual="in that of the run"
     )
     threads: int | None = option(
         "threads of torch on a CPU",
@@ -61,21 +73,38 @@ class Hardware:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.checkpoints is not None:
+            located(self.checkpoints)
+        if self.on is None:
+            return
+        checked_engine(self.on)
+        if self.parallel is not None:
+            raise RequestError(
+                "--on trains as many networks at a time as there is room for; leave out --parallel"
+            )
+        if self.device not in (None, "cpu", "cuda"):
+            raise RequestError(f"--device {shown(self.device)}: with --on expected cpu or cuda")
 
 
 @contextmanager
-def process_group(device: str | None) -> Iterator[tuple[torch.device, Processes]]:
+def process_group(device: str | None, on: str | None = None) -> Iterator[tuple[torch.device, Processes]]:
     """The device of this process and the process group of torchrun, joined for the duration of a block.
 
+    Args:
+        device: Name of the device.
+        on: The engine whose workers train, if this process does not.
+
     Raises:
-        RequestError: The device does not exist.
+        RequestError: The device does not exist, or an engine is combined with torchrun.
     """
     import torch
 
     from nas.train.distributed import Processes
 
-    own = choose_device(device)
+    own = torch.device("cpu") if on else choose_device(device)
     processes = Processes.join(own)
+    if on and processes.count > 1:
+        raise RequestError(f"--on {on} starts its own processes; leave out torchrun")
     try:
         yield own, processes
     finally:
@@ -121,21 +150,23 @@ def run_training(
     from nas.train.data import resolution_note
     from nas.train.progress import progress_display
     from nas.train.run import TrainRun
-    from nas.train.runtime import Execution
 
-    with resumed.locked(processes) if resumed else nullcontext():
-        devices = parallel_devices(hardware.parallel, device, processes)
-        # Networks trained in parallel have their own processes, which read the images.
-        data = load_data(replace(config, cache="disk") if devices else config, hardware, processes)
-        minutes, threads = hardware.checkpoint_minutes, hardware.threads
-        execution = Execution(device, processes, hardware.compile, minutes, threads)
+    with ExitStack() as held:
+        held.enter_context(resumed.locked(processes) if resumed else nullcontext())
+        before = resumed.threads if resumed else None
+        launcher = held.enter_context(launched(hardware, device, processes, before))
+        # Other processes read the images themselves.
+        apart = not isinstance(launcher, Here)
+        data = load_data(replace(config, cache="disk") if apart else config, hardware, processes)
+        execution = execution_of(hardware, launcher, processes, before)
         training = TrainRun(config, data, execution)
         if processes.is_main and (note := resolution_note(config, data)):
             print(f"note: {note}", file=sys.stderr)
         folder = resumed or _create_folder(config, out, processes)
         folder.request = config  # --data may have changed
+        folder.keep_checkpoints(hardware.checkpoints)
         with progress_display(config.values.epochs, quiet=not processes.is_main) as progress:
-            training.run(folder, interrupted, progress.report, progress.on_step, devices, hardware.workers)
+            training.run(folder, interrupted, progress.report, progress.on_step, launcher)
     if training.unsaved:
         raise RequestError(f"{training.unsaved}; correct this, then run {folder.resume}")
     return training, folder
@@ -195,6 +226,55 @@ def choose_device(name: str | None) -> torch.device:
         found = torch.device("cuda", index)
         torch.cuda.set_device(found)
     return found
+
+
+@contextmanager
+def launched(
+    hardware: Hardware, device: torch.device, processes: Processes, threads: int | None
+) -> Iterator[Launcher]:
+    """What runs the trainings, during a block: this process, processes of this machine, or a cluster.
+
+    Args:
+        hardware: Hardware settings.
+        device: The device of this process.
+        processes: The process group.
+        threads: Threads of torch in an earlier part of the run.
+
+    Raises:
+        RequestError: --parallel is combined with torchrun, or has no number on a CPU; or no cluster answers.
+    """
+    from nas.tasks import Need, connected
+
+    if hardware.on is not None:
+        need = Need(hardware.device, hardware.threads or threads or 1, hardware.workers)
+        with connected(hardware.on, need) as launcher:
+            yield launcher
+        return
+    devices = parallel_devices(hardware.parallel, device, processes)
+    if devices is None:
+        yield Here(Place(str(device)), processes.any)
+        return
+    readers = hardware.workers or max((os.cpu_count() or 1) // len(devices), 1)
+    yield LocalProcesses(tuple(Place(str(one), readers) for one in devices))
+
+
+def execution_of(
+    hardware: Hardware, launcher: Launcher, processes: Processes, threads: int | None
+) -> Execution:
+    """The execution settings of trainings by a launcher.
+
+    Args:
+        threads: Threads of torch in an earlier part of the run; clusters keep them, or have one.
+    """
+    import torch
+
+    from nas.train.runtime import Execution
+
+    own = hardware.threads
+    if launcher.elsewhere and launcher.device == "cpu":
+        own = own or threads or 1
+    minutes = hardware.checkpoint_minutes
+    return Execution(torch.device(launcher.device), processes, hardware.compile, minutes, own)
 
 
 def parallel_devices(

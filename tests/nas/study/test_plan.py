@@ -30,3 +30,9 @@ def test_a_plan_has_fitting_units() -> None:
     plan = Plan(1, 1, 2, 9000.0, 60 * 1e12 * 20)
     assert str(plan) == "1 network, 1 training of 2 epochs: about 2.5 h of steps"
     assert plan.at([20, 1]) == "1.2e+15 operations: 60 s at 20, 20 min at 1 TFLOP/s"
+
+
+def test_a_plan_for_several_devices_waits_for_the_last_training() -> None:
+    plan = Plan(3, 3, 1, 0.0, operations=400e12, longest=200e12)
+    assert plan.operations_in_turn(1) == 400e12 and plan.operations_in_turn(2) == 300e12
+    assert plan.at([10], 2) == "4.0e+14 operations on 2 devices: 30 s at 10 TFLOP/s"

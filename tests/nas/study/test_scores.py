@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
 from nas import proxies
-from nas.proxies import Subject
-from nas.study.scores import scored
+from nas.study.scores import Measuring, of_data, scored
 from nas.train.data import Data, fitted
-from search_spaces import MLP, Architecture
+from search_spaces import MLP
 from tests.nas.train.conftest import data, images
 
 __all__ = ["data", "images"]
@@ -21,15 +22,13 @@ def test_scores_are_written_after_each_network(data: Data, tmp_path: Path) -> No
     names = proxies.names()
     answers = iter([False, True])
 
-    def subject(network: Architecture, seed: int) -> Subject:
-        return Subject.of_data(network, data, 8, seed)
-
-    first = scored(networks, subject, names, (0,), tmp_path / "scores.csv", lambda: next(answers))
+    how = Measuring(partial(of_data, data, 8), names, (0,))
+    first = scored(networks, how, tmp_path / "scores.csv", lambda: next(answers))
     assert len(first) == 1
-    whole = scored(networks, subject, names, (0,), tmp_path / "scores.csv")
+    whole = scored(networks, how, tmp_path / "scores.csv")
     assert whole["arch"].tolist() == list(map(str, networks))
     again, other, both = (
-        scored(networks, subject, names, seeds, tmp_path / f"{len(seeds)}{seeds[0]}.csv")[list(names)]
+        scored(networks, replace(how, seeds=seeds), tmp_path / f"{len(seeds)}{seeds[0]}.csv")[list(names)]
         for seeds in ((0,), (1,), (0, 1))
     )
     pd.testing.assert_frame_equal(whole[list(names)], again)

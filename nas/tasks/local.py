@@ -1,0 +1,224 @@
+"""Launchers of this machine: this process, or a process for each place."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Generic
+
+from nas.signals import interruptions
+from nas.tasks.interface import Again, Attempts, Lost, OnSaid, Place, R, T, Work
+from search_spaces import RequestError
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Event
+
+_POLL_SECONDS = 0.2
+"""Interval of polling `stop`."""
+TICK_SECONDS = 1.0
+"""Interval of ticks."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """The launcher that does one task after another in this process.
+
+    Attributes:
+        place: Its place.
+        agreed: Whether all processes stop that do the same tasks together, from whether this one is to.
+    """
+
+    place: Place
+    agreed: Callable[[bool], bool] = bool
+    at_a_time: int = 1
+    elsewhere: bool = False
+
+    @property
+    def device(self) -> str:
+        """The device."""
+        return self.place.device
+
+    def run(
+        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_said: OnSaid[T]
+    ) -> Iterator[tuple[T, R | Lost]]:
+        """Do tasks; see `nas.tasks.interface.Launcher.run`."""
+        do = work.prepared(self.place)
+        for task in tasks:
+            if self.agreed(stop()):
+                break
+            yield task, do(task, _Aloud(task, stop, on_said))
+
+
+@dataclass(frozen=True)
+class _Aloud(Generic[T]):
+    """The post within this process: nothing is sent."""
+
+    task: T
+    stop: Callable[[], bool]
+    on_said: OnSaid[T]
+
+    def report(self, value: object) -> None:
+        self.on_said(self.task, value)
+
+    tick = report
+
+
+@dataclass
+class _Worker(Generic[T]):
+    """A process that does one task after another.
+
+    Attributes:
+        place: Its place.
+        process: The process.
+        connection: This end of the pipe to it.
+        task: Its current task; None without one.
+    """
+
+    place: Place
+    process: BaseProcess
+    connection: Connection
+    task: T | None = None
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The launcher with a process for each of several places.
+
+    Attributes:
+        places: The places; one may be given several times.
+    """
+
+    places: tuple[Place, ...]
+    elsewhere: bool = False
+
+    @property
+    def device(self) -> str:
+        """The device of the first place."""
+        return self.places[0].device
+
+    @property
+    def at_a_time(self) -> int:
+        """Number of places."""
+        return len(self.places)
+
+    def run(
+        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_said: OnSaid[T]
+    ) -> Iterator[tuple[T, R | Lost]]:
+        """Do tasks; see `nas.tasks.interface.Launcher.run`."""
+        # The fork server has imported the modules, and has not initialised CUDA.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__, type(work).__module__])
+        stopping = context.Event()
+        waiting, attempts = deque(tasks), Attempts[T]()
+        busy: list[_Worker[T]] = []
+
+        def start(place: Place) -> None:
+            connection, remote = context.Pipe()
+            process = context.Process(target=_run_worker, args=(remote, work, place, stopping))
+            process.start()
+            remote.close()
+            busy.append(_Worker(place, process, connection))
+            _send_next(busy[-1], waiting)
+
+        for place in self.places[: len(tasks)]:
+            start(place)
+        try:
+            while busy:
+                if stop():
+                    stopping.set()
+                    waiting.clear()
+                for connection in wait([worker.connection for worker in busy], timeout=_POLL_SECONDS):
+                    worker = next(worker for worker in busy if worker.connection is connection)
+                    try:
+                        kind, value = worker.connection.recv()
+                    except (EOFError, ConnectionError):
+                        worker.process.join()
+                        busy.remove(worker)
+                        if worker.task is not None:
+                            code = worker.process.exitcode or 0
+                            reason = f"its process ended with exit code {code}"
+                            # A positive code is an error of ours, which would occur again.
+                            if stopping.is_set() or code >= 0 or not attempts.again(worker.task):
+                                yield worker.task, Lost(reason)
+                            else:
+                                on_said(worker.task, Again(reason))
+                                waiting.appendleft(worker.task)
+                        if waiting:
+                            start(worker.place)
+                        continue
+                    if kind == "refused":
+                        raise RequestError(value)
+                    assert worker.task is not None
+                    task = worker.task
+                    if kind == "done":
+                        _send_next(worker, waiting)
+                        yield task, value
+                    else:
+                        if kind == "report":
+                            attempts.progressed(task)
+                        on_said(task, value)
+        finally:
+            stopping.set()
+            for worker in busy:
+                worker.connection.close()
+
+
+def _send_next(worker: _Worker[T], waiting: deque[T]) -> None:
+    """Send the next task to a worker, or None, which ends it."""
+    worker.task = waiting.popleft() if waiting else None
+    worker.connection.send(worker.task)
+
+
+class Thinned:
+    """Passes about one tick a second on, and each that is a whole number.
+
+    Args:
+        send: What passes it on.
+    """
+
+    def __init__(self, send: Callable[[object], None]) -> None:
+        self._send, self._sent = send, 0.0
+
+    def __call__(self, value: object) -> None:
+        """Pass a tick on, or drop it."""
+        now = time.monotonic()
+        whole = isinstance(value, float) and value.is_integer()
+        if whole or now - self._sent > TICK_SECONDS:
+            self._sent = now
+            self._send(value)
+
+
+class _Pipe:
+    """The post of a worker process."""
+
+    def __init__(self, connection: Connection, stop: Callable[[], bool]) -> None:
+        self._connection, self.stop = connection, stop
+        self.tick = Thinned(lambda value: connection.send(("tick", value)))
+
+    def report(self, value: object) -> None:
+        self._connection.send(("report", value))
+
+
+def _run_worker(connection: Connection, work: Work[T, R], place: Place, stopping: Event) -> None:
+    """Do the tasks received, until None arrives or the parent process ends."""
+    parent = os.getppid()
+    with interruptions() as interrupted:
+
+        def stop() -> bool:
+            return stopping.is_set() or interrupted() or os.getppid() != parent
+
+        try:
+            do = work.prepared(place)
+            post = _Pipe(connection, stop)
+            while (task := connection.recv()) is not None:
+                connection.send(("done", do(task, post)))
+        except RequestError as error:
+            connection.send(("refused", str(error)))
+        except (EOFError, BrokenPipeError):  # the parent has gone
+            pass
