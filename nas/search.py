@@ -47,6 +47,7 @@ def search(
     storage: str | None = None,
     study: str | None = None,
     workers: int = 1,
+    on: str | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Search a space for the architectures of the largest NN-Mass, or best other score, inside budgets.
@@ -79,6 +80,7 @@ def search(
         storage: URL of a storage of Optuna for the study, which others with the same request may join.
         study: Name of the study in the storage; by default that of the request.
         workers: Number of processes that run trials, with a storage.
+        on: "ray" or "ray:HOST:PORT": a cluster that measures the scores known to be needed.
         options: Further options of `nas search`, by name.
 
     Returns:
@@ -105,6 +107,7 @@ def search(
     from nas.optimize.run import Run
     from nas.optimize.sharing import Sharing
     from nas.query import as_fields
+    from nas.tasks import Cluster
     from nas.values import MOST_ROWS
     from nas.verify import verify
     from search_spaces.errors import checked_path, checked_whole
@@ -129,7 +132,7 @@ def search(
     always = {"space": space, "across_widths": across_widths, "seed": seed, "warm_start": warm_start}
     request = Request.of({**given, **always, **options})
     sharing = Sharing(storage, study, workers)
-    run = Run(request, request.problem(), sharing=sharing if storage is not None else None)
+    run = Run(request, request.problem(), sharing=sharing if storage is not None else None, on=Cluster(on).on)
     folder = None if out is None else run.create_folder(Path(out))
     with folder.locked() if folder else nullcontext():
         run.prove(top)

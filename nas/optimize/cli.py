@@ -22,6 +22,7 @@ from nas.optimize.sharing import Sharing
 from nas.options import add_options, given
 from nas.query import DEFAULT_SCORE, Query, with_space
 from nas.signals import INTERRUPTED, interruptions
+from nas.tasks import Cluster, cluster_of
 from nas.values import MOST_ROWS, at_least
 from nas.verify import FvcoreVerifier
 from search_spaces import RequestError, Space
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verifier = stack.enter_context(FvcoreVerifier())  # imports torch during the proof
         from nas.optimize.run import Run
 
-        run = Run(request, request.problem(), folder, sharing)
+        run = Run(request, request.problem(), folder, sharing, cluster_of(options))
         if folder is None:
             stack.enter_context(run.create_folder(options.out).locked())
         elif folder.changes:
@@ -107,6 +108,7 @@ def _parser() -> Parser:
     )
     add_options(parser, Request)
     add_options(parser, Sharing)
+    add_options(parser, Cluster)
     add = parser.add_argument
     add("--choices", action="store_true", help="show the choices of the space, and stop")
     add("--top", type=at_least(1, MOST_ROWS), default=10, help="rows to verify and show (10)")

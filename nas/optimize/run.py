@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +68,7 @@ class Run:
         problem: Problem,
         folder: RunFolder | None = None,
         sharing: Sharing | None = None,
+        on: str | None = None,
     ) -> None:
         """A run that begins, or goes on.
 
@@ -76,14 +77,18 @@ class Run:
             problem: The problem of the request.
             folder: The folder of a run that goes on.
             sharing: The storage of its study; by default it is in the folder.
+            on: The engine of a cluster that measures scores; this process by default.
 
         Raises:
             RequestError: The study is damaged, or cannot be reached.
         """
-        self.request, self.folder, self._sharing = request, folder, sharing
+        self.request, self.folder, self._sharing, self._on = request, folder, sharing, on
         self.problem = problem
         self.space, self.goal, self.tables = problem.space, problem.goal, problem.tables
         self.scores = Scores.of(request)
+        if on is not None and (self.scores is None or sharing is not None):
+            why = "the score is no measured one" if sharing is None else "--workers measure already"
+            raise RequestError(f"--on {on} measures scores: {why}; leave it out")
         self.width, self.evidence = request.kept_width, request.evidence
         self.seconds: dict[str, float] = dict(folder.seconds) if folder else {}
         self.finished = folder is not None and folder.holds(request)
@@ -172,7 +177,9 @@ class Run:
         Raises:
             RequestError: All trials are done, and no network inside the bounds was proven or found.
         """
-        study = self._study
+        study, first = self._study, self._first()
+        if self._on is not None and not self.finished:
+            self._measure_ahead(self._on, first, stop)
         self._score_references(stop)
         start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
 
@@ -181,7 +188,7 @@ class Run:
             if self.scores:
                 self._save_sometimes()
 
-        study.run(self.request.trials, stop, after_trial, self._save_sometimes, self._first())
+        study.run(self.request.trials, stop, after_trial, self._save_sometimes, first)
         whole = time.perf_counter() - start - (self.seconds.get("saving", 0.0) - saving)
         self.add_seconds("sampling", whole - study.scoring)
         self.add_seconds("scoring", study.scoring)
@@ -192,6 +199,41 @@ class Run:
         if self.found.empty:
             self.save("nothing found")
             raise RequestError(f"none of {self.trials:,} trials has {self._unmet()}")
+
+    def _measure_ahead(self, on: str, first: Population | None, stop: Callable[[], bool]) -> None:
+        """Measure on a cluster what will be needed whatever the values are.
+
+        Raises:
+            RequestError: The cluster cannot be used.
+        """
+        import torch
+
+        from nas.cli import progress
+        from nas.optimize.study import Study
+        from nas.tasks import Need, connected
+
+        study, scores, named = self._study, self.scores, self._named()
+        assert isinstance(study, Study) and scores is not None
+        rows = study.foreseen(self.request.trials, first)
+        population = np.array(rows, np.uint16).reshape(len(rows), len(self.space.choices))
+        inside = self.goal.meets(self.tables.score(population))
+        wanted = [named[row["name"]] for row in self._inside()]
+        options = self.tables.canonical(population[inside])
+        wanted += [self.space.of_options(row) for row in options]
+        # As many threads as this process has: the values are those that it would measure.
+        threads = torch.get_num_threads()
+        count = len(dict.fromkeys(wanted))
+        with (
+            connected(on, Need("cpu", threads)) as launcher,
+            self.measured("scoring"),
+            progress("measuring", count) as advance,
+        ):
+            scores.measure_on(launcher, wanted, threads, stop, advance)
+
+    def _inside(self) -> list[dict[Hashable, Any]]:
+        """The references that meet the bounds, as rows."""
+        rows = self.compared.to_dict("records")
+        return [row for row in rows if all(bound.meets(row[bound.figure]) for bound in self.goal.bounds)]
 
     def _first(self) -> Population | None:
         """A uniform random sample for the first trials, at most half of them, if nothing is proven."""
@@ -207,8 +249,8 @@ class Run:
             return
         named = self._named()
         with self.measured("scoring"):
-            for row in self.compared.to_dict("records"):
-                if not stop() and all(bound.meets(row[bound.figure]) for bound in self.goal.bounds):
+            for row in self._inside():
+                if not stop():
                     self.scores.measure(named[row["name"]])
 
     def _unmet(self) -> str:

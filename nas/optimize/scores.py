@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from nas import proxies
 from nas.optimize.request import Request
 from nas.proxies import Proxy, Subject
 from nas.tables import FIGURES
+from nas.tasks import Launcher, Lost, Place, Post
 from search_spaces import Architecture, RequestError
 
 
@@ -63,6 +65,27 @@ class Scores:
             self.known[spec] = self.worst if math.isnan(value) else value
         return self.known[spec]
 
+    def measure_on(
+        self,
+        launcher: Launcher,
+        architectures: Iterable[Architecture],
+        threads: int,
+        stop: Callable[[], bool],
+        on_network: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Measure the networks that are not known yet, by the workers of a launcher.
+
+        Raises:
+            RequestError: A worker lacks something, or lost a network.
+        """
+        unknown = [one for one in dict.fromkeys(architectures) if str(one) not in self.known]
+        work = _Measuring(replace(self, known={}), threads)
+        for network, value in launcher.run(work, unknown, stop, lambda network, said: None):
+            if isinstance(value, Lost):
+                raise RequestError(f"{self.proxy.name} of {network} was not measured: {value.reason}")
+            self.known[str(network)] = value
+            on_network()
+
     def sentence(self) -> str | None:
         """How the scores were measured, in words; None for a closed form."""
         if self.proxy.closed_form:
@@ -77,3 +100,25 @@ class Scores:
         if self.proxy.closed_form:
             return Subject.bare(architecture)
         return Subject.of_noise(architecture, self.batch, self.seed)
+
+
+class _Measuring:
+    """The work of measuring a score: the task of a network returns its value."""
+
+    def __init__(self, scores: Scores, threads: int) -> None:
+        self._name, self._batch, self._seed = scores.proxy.name, scores.batch, scores.seed
+        self._threads = threads
+
+    def check(self) -> None:
+        """Nothing is needed."""
+
+    def prepared(self, place: Place) -> Callable[[Architecture, Post], float]:
+        """Set the number of threads."""
+        import torch
+
+        torch.set_num_threads(self._threads)
+
+        def value(network: Architecture, post: Post) -> float:
+            return Scores(proxies.get(self._name), self._batch, self._seed).measure(network)
+
+        return value

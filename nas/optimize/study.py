@@ -116,6 +116,8 @@ def _line(log: dict[str, Any]) -> str:
 BLOCK = 200
 """Trials per block."""
 _BLOCK_ATTRIBUTE = "block"
+_BLIND = ("random", "qmc")
+"""Samplers whose proposals do not depend on values."""
 REQUEST_ATTRIBUTE = "asked"
 """Attribute of a study that keeps what search it is of."""
 _NAME = "search"
@@ -237,6 +239,29 @@ class Study:
                 if len(self.rows) - before < count:
                     break
                 on_block()
+
+    def foreseen(self, trials: int, first: Population | None = None) -> list[tuple[int, ...]]:
+        """The rows of all trials, if the sampler does not look at values, else those of the first trials.
+
+        Args:
+            trials: Total number of trials.
+            first: Networks of the first trials.
+        """
+        given = [tuple(map(int, row)) for row in (first if first is not None else ())]
+        if self._sampler not in _BLIND:
+            return given
+        rows: list[tuple[int, ...]] = []
+        with quiet():
+            study = optuna.create_study(directions=self._trials.directions)
+            for row in given:
+                study.enqueue_trial(self._trials.values(row))
+            while len(rows) < trials:
+                if len(rows) % BLOCK == 0:
+                    study.sampler = make(MAKERS[self._sampler], self._seed, len(rows) // BLOCK)
+                trial = study.ask()
+                rows.append(self._trials.suggest(trial))
+                study.tell(trial, [0.0] * len(self._trials.directions))
+        return rows
 
     @staticmethod
     def _study_id(storage: BaseStorage) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import platform
 import signal
 import socket
@@ -338,23 +339,26 @@ def _taken(desk: Any) -> list[tuple[tuple[int, int], str, object]]:
     import ray
 
     try:
-        found: list[tuple[tuple[int, int], str, object]] = ray.get(desk.take.remote())
-        return found
+        found: list[tuple[tuple[int, int], str, bytes]] = ray.get(desk.take.remote())
     except ray.exceptions.RayError:
         return []
+    return [(key, kind, pickle.loads(value)) for key, kind, value in found]
 
 
 class _Desk:
-    """The actor between workers and launcher: messages one way, the wish to stop the other way."""
+    """The actor between workers and launcher: messages one way, the wish to stop the other way.
+
+    Messages stay bytes here: their classes would import torch, which takes half a gigabyte.
+    """
 
     def __init__(self) -> None:
-        self._said: list[tuple[tuple[int, int], str, object]] = []
+        self._said: list[tuple[tuple[int, int], str, bytes]] = []
         self._ended = False
 
-    def tell(self, key: tuple[int, int], kind: str, value: object) -> None:
+    def tell(self, key: tuple[int, int], kind: str, value: bytes) -> None:
         self._said.append((key, kind, value))
 
-    def take(self) -> list[tuple[tuple[int, int], str, object]]:
+    def take(self) -> list[tuple[tuple[int, int], str, bytes]]:
         said, self._said = self._said, []
         return said
 
@@ -376,7 +380,7 @@ class _Mail:
         self.tick = Thinned(lambda value: self._tell("tick", value))
 
     def _tell(self, kind: str, value: object) -> None:
-        self._told = self._desk.tell.remote(self._key, kind, value)
+        self._told = self._desk.tell.remote(self._key, kind, pickle.dumps(value))
 
     def report(self, value: object) -> None:
         self._tell("report", value)

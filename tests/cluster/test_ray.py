@@ -13,6 +13,7 @@ from nas.train.folder import TrainFolder
 from nas.train.model import Checkpoint
 from tests.cluster.conftest import Nodes
 from tests.conftest import Begin, Command
+from tests.nas.tabular.files import macros, nasbench_macro
 from tests.nas.train.conftest import SMALL, images, same
 
 __all__ = ["images"]
@@ -85,6 +86,26 @@ def test_a_study_and_its_scores(nodes: Nodes, command: Command, images: Path, tm
         pd.testing.assert_frame_equal(*(table.drop(columns=timed) for table in tables))
 
 
+def test_measured_scores_of_searches_and_tables(nodes: Nodes, command: Command, tmp_path: Path) -> None:
+    published = nasbench_macro(tmp_path / "macro.json", macros(40))
+    search = ["nas.search", "--space", "mlp", "--params", "20K", "--score", "synflow", "--trials", "12"]
+    judge = ["nas.tabular", "nasbench-macro", "--data", str(published), "--measure", "naswot"]
+    judge += ["--image-size", "8", "--score-batch", "4", "--resamples", "20", "--sample", "40"]
+    for words, file in (
+        ([*search, "--sampler", "random"], "candidates.csv"),
+        ([*search, "--sampler", "tpe"], "candidates.csv"),
+        (judge, "scores.csv"),
+    ):
+        found = []
+        for number, where in enumerate(([], ["--on", nodes.on])):
+            out = f"{words[0]}-{words[-1]}-{number}"
+            done = command(*words, *where, "--out", out)
+            assert done.returncode == 0, done.stderr
+            table = pd.read_csv(tmp_path / out / file)
+            found.append(table[[name for name in table if not name.endswith("_seconds")]])
+        pd.testing.assert_frame_equal(*found)
+
+
 def test_a_node_of_another_version_is_named(
     nodes: Nodes, command: Command, images: Path, tmp_path: Path
 ) -> None:
@@ -93,7 +114,7 @@ def test_a_node_of_another_version_is_named(
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: zero-cost-nas\nVersion: 9.9\n")
     node = nodes.add(env_vars={"PYTHONPATH": str(other.parent)})
-    words = ["--arch", "mlp:w8_d6_t0", "--dataset", "folder", "--data", str(images)]
+    words = ["--arch", "mlp:w8_d6_t0", "--dataset", "folder", "--data", str(images), "--batch-size", "12"]
     try:
         done = command("nas.train", *words, "--on", nodes.on, "--out", "run")
     finally:
