@@ -302,7 +302,7 @@ def known(name: str) -> Column | None:
     for beginning, rule in _BEGINNINGS.items():
         if name.startswith(beginning) and (of := known(name.removeprefix(beginning))):
             return rule(of)
-    if score := proxies.find(name):
+    if score := proxies.named(name):
         return Column(score.title, score.axis, format=score.number_format)
     if match := _UNIT.fullmatch(name):
         return Column(name, match["of"].replace("_", " "), "MiB" if match["unit"] == "mb" else match["unit"])

@@ -66,6 +66,18 @@ class Goal:
         return replace(self, optimise=((score, MAXIMIZE if more_is_better else MINIMIZE), *self.optimise[1:]))
 
     @property
+    def axes(self) -> tuple[str, str]:
+        """What plots of the goal show across and up: its first cost, or FLOPs, and its first objective.
+
+        >>> Goal((("nn_mass", MAXIMIZE),), (parse_budget("params", "3M"),)).axes
+        ('params', 'nn_mass')
+        """
+        score = self.optimise[0][0]
+        named = [bound.figure for bound in self.bounds] + [figure for figure, _ in self.optimise]
+        across = (figure for figure in (*named, "flops", "params") if figure in COSTS and figure != score)
+        return next(across), score
+
+    @property
     def order(self) -> list[tuple[str, bool]]:
         """The columns that ranking sorts by, and whether each ascends; ties go to the cheaper network."""
         aims = [(figure, direction == MINIMIZE) for figure, direction in self.optimise]

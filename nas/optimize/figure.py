@@ -23,7 +23,6 @@ _MARGIN = 1.6
 
 
 def plotted(
-    score: str,
     goal: Goal,
     tried: Mapping[str, Column],
     found: pd.DataFrame,
@@ -32,18 +31,14 @@ def plotted(
 ) -> bytes:
     """A PNG of all trials, the candidates and the references.
 
-    The horizontal axis is the first cost in the goal; FLOPs if there is none.
-
     Args:
-        score: Name of the score, the vertical axis.
-        goal: The goal of the search.
+        goal: The goal of the search, which names the axes.
         tried: Costs of all trials, and perhaps their scores; then trials outside the bounds are plotted, too.
         found: The candidates.
         marked: The candidates to mark: the first ones, or the front.
         compared: The references.
     """
-    named = [bound.figure for bound in goal.bounds] + [figure for figure, _ in goal.optimise]
-    cost = next(figure for figure in (*named, "flops", "params") if figure in COSTS and figure != score)
+    cost, score = goal.axes
     end = _end(cost, goal, compared)
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()

@@ -319,7 +319,7 @@ class Run:
 
                 best = self.best(len(self.found) if self._of_front else top)
                 tried = self.tables.score(self._population)
-                image = plotted(self.goal.optimise[0][0], self.goal, tried, self.found, best, self.compared)
+                image = plotted(self.goal, tried, self.found, best, self.compared)
                 self.folder.save(self.folder.figure, image)
 
     def finish(self, verified: pd.DataFrame) -> None:
@@ -428,6 +428,7 @@ class Run:
     def _facts(self, status: Status) -> dict[str, Any]:
         return {
             "goal": str(self.goal),
+            "axes": self.goal.axes,
             "base_width": self.width.as_json() if self.width else None,
             "space_size": self.space.size,
             "trials_done": self.trials,

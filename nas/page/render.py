@@ -159,7 +159,7 @@ def _judged(judged: Judged, run: int) -> dict[str, Any]:
 def _logarithmic(score: str) -> bool:
     from nas import proxies
 
-    found = proxies.find(score)
+    found = proxies.named(score)
     return bool(found and found.logarithmic)
 
 

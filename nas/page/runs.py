@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from nas.bounds import COSTS
 from nas.columns import column, is_median
 from nas.files import read_csv, read_whole
 from nas.page.data import CANDIDATE, REFERENCE, Axes, Judged, Listing, Picture, Run
@@ -62,12 +61,12 @@ def _search(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
     if state.get("status") != "finished":
         notes = (*notes, f"The search is not finished: its status is {state.get('status')}.")
     networks = _with_roles(candidates, references)
-    x, y = searched_axes(state)
+    axes = _axes(state)
     return Run(
         "",
         "",
         _goal(state),
-        _first(candidates, y),
+        _first(candidates, axes.y),
         certainty=tuple(
             filter(
                 None,
@@ -82,23 +81,16 @@ def _search(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         notes=notes,
         space=state_text(state, "request", "space"),
         networks=networks,
-        axes=Axes(x, y),
+        axes=axes,
     )
 
 
-def searched_axes(state: Mapping[str, Any]) -> tuple[str, str]:
-    """The cost and the score that the figures of a search show: the first cost of its goal, or FLOPs."""
-    request = state.get("request")
-    values = request if isinstance(request, dict) else {}
-    score = str(values.get("score") or "nn_mass").rpartition("/")[2].removesuffix(".json")
-    budgets = values.get("budgets")
-    named = [
-        *(budgets if isinstance(budgets, dict) else ()),
-        values.get("pareto"),
-        values.get("minimize"),
-        "flops",
-    ]
-    return next(name for name in named if name in COSTS and name != score), score
+def _axes(state: Mapping[str, Any]) -> Axes:
+    """The axes of the figure of a search, which its run.json names; earlier versions did not write them."""
+    match state.get("axes"):
+        case [str(across), str(up)]:
+            return Axes(across, up)
+    return Axes("flops", "nn_mass")
 
 
 def _goal(state: Mapping[str, Any]) -> str:
@@ -195,16 +187,13 @@ def _judged(networks: pd.DataFrame, correlations: pd.DataFrame, state: Mapping[s
     from nas import proxies
     from nas.study.report import axis, caveat
 
-    known = [
-        str(name)
-        for name in correlations.get("score", ())
-        if str(name) in networks and proxies.find(str(name))
-    ]
-    numbers = [name for name in known if is_numeric_dtype(networks[name])]
+    scores = map(str, correlations.get("score", ()))
+    there = [name for name in scores if name in networks and proxies.named(name)]
+    numbers = [name for name in there if is_numeric_dtype(networks[name])]
     points = pd.DataFrame({name: axis(name, networks) for name in numbers})
-    there = {"arch", "top1", "top1_std", "seeds"} <= set(networks)
+    known = {"arch", "top1", "top1_std", "seeds"} <= set(networks)
     images = state.get("test_images")
-    why = caveat(networks, images if isinstance(images, int) else None) if there else ""
+    why = caveat(networks, images if isinstance(images, int) else None) if known else ""
     points = points.assign(arch=networks["arch"], top1=networks.get("top1"))
     return Judged(correlations, points if "top1" in networks else None, why)
 

@@ -8,9 +8,22 @@ from nas.proxies.registry import (
     get,
     is_fitted,
     measure,
+    named,
     names,
     register,
     shipped,
 )
 
-__all__ = ["BATCH", "Proxy", "Subject", "find", "get", "is_fitted", "measure", "names", "register", "shipped"]
+__all__ = [
+    "BATCH",
+    "Proxy",
+    "Subject",
+    "find",
+    "get",
+    "is_fitted",
+    "measure",
+    "named",
+    "names",
+    "register",
+    "shipped",
+]

@@ -345,16 +345,19 @@ def is_fitted(name: str) -> bool:
 
 
 def find(name: str) -> Proxy | None:
-    """The proxy of that name, or None; imports no more modules than needed to find it.
-
-    Args:
-        name: The name of a proxy or of a fitted score of this package, or the path of a fitted score's file.
+    """The proxy of that name, or None; as `named`, and for a path the score of that file.
 
     Raises:
         RequestError: It is the path of a file that cannot be used.
     """
-    if name.endswith(SUFFIX):
-        return _loaded(Path(name))
+    return _loaded(Path(name)) if name.endswith(SUFFIX) else named(name)
+
+
+def named(name: str) -> Proxy | None:
+    """The proxy of that name, or the fitted score of this package, or None; it opens no other file.
+
+    Imports no more modules than needed to find it.
+    """
     if name not in _fitted and name in shipped():
         file = files("nas.fitted") / _SHIPPED / f"{name}{SUFFIX}"
         _fitted[name] = _of_fitted(FittedScore.parsed(file.read_bytes(), file.name))

@@ -138,7 +138,8 @@ def test_text_of_a_run_stays_text(run: Path, tmp_path: Path) -> None:
         table.loc[0, "arch"] = HOSTILE
         if "name" in table:
             table["name"] = HOSTILE
-        table.assign(**{HOSTILE: HOSTILE, "found": HOSTILE}).to_csv(run / name, index=False)
+        further = {HOSTILE: HOSTILE, "found": HOSTILE, "/dev/zero.json": HOSTILE}  # no name opens a file
+        table.assign(**further).to_csv(run / name, index=False)
     state = json.loads((run / "run.json").read_text())
     hostile = {
         **state,
