@@ -1,10 +1,12 @@
-"""Data-parallel training of one network, by one process or by those of torchrun."""
+"""Data-parallel training of one network, by one process or by those of torchrun on one or more nodes."""
 
 from __future__ import annotations
 
 import os
+import platform
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,11 +26,15 @@ class Processes:
 
     Attributes:
         rank: Number of this process; the main process, 0, writes files and messages.
-        count: Number of processes.
+        count: Number of processes, on all nodes.
+        here: Number of processes on this node.
+        rank_here: Number of this process on its node.
     """
 
     rank: int = 0
     count: int = 1
+    here: int = 1
+    rank_here: int = 0
 
     @classmethod
     def join(cls, device: torch.device) -> Processes:
@@ -40,7 +46,9 @@ class Processes:
             return cls()
         if not dist.is_initialized():
             dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-        return cls(dist.get_rank(), dist.get_world_size())
+        rank, count = dist.get_rank(), dist.get_world_size()
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", count))
+        return cls(rank, count, here, int(os.environ.get("LOCAL_RANK", rank)))
 
     @property
     def is_main(self) -> bool:
@@ -57,6 +65,40 @@ class Processes:
         whole = len(indices) // batch * batch
         parts: Tensor = indices[:whole].view(-1, batch)[:, self.rank * each : (self.rank + 1) * each]
         return parts.reshape(-1)
+
+    @property
+    def is_first_here(self) -> bool:
+        """Whether this is the first process of its node, which downloads data."""
+        return self.rank_here == 0
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Raise a `RequestError` of a block in all processes, which else would wait for the one it hit.
+
+        The message names the process, unless it is the main one.
+        """
+        failure = ""
+        try:
+            yield
+        except RequestError as error:
+            if self.count == 1:
+                raise
+            failure = str(error) if self.is_main else f"process {self.rank} on {platform.node()}: {error}"
+        if self.count > 1:
+            failures: list[str] = [""] * self.count
+            dist.all_gather_object(failures, failure)
+            for one in filter(None, failures):
+                raise RequestError(one)
+
+    def check_equal(self, value: object, what: str) -> None:
+        """Check that a value is that of the main process, in all processes.
+
+        Raises:
+            RequestError: It differs in one; raised in all.
+        """
+        with self.together():
+            if self.broadcast(value) != value:
+                raise RequestError(f"{what} differs from that of the main process; give all nodes the same")
 
     def check(self, batch: int, images: int) -> None:
         """Check that the images fill a batch, and that a batch divides evenly among the processes.

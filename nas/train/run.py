@@ -235,6 +235,8 @@ class TrainRun:
 
     def _restore(self, folder: TrainFolder) -> None:
         """Restore the state of each job from the folder; rows of finished jobs stay unchanged."""
+        there = [folder.checkpoint(one.name).exists() for one in self.outcomes]
+        self._execution.processes.check_equal(there, f"what is in {folder.path}")
         rows, epochs = folder.rows(), folder.epochs()
         for one in self.outcomes:
             key, path = (one.row, one.seed), folder.checkpoint(one.name)

@@ -61,7 +61,7 @@ def set_threads(
         data: The data set; its images are not read.
         recipe: The recipe of the training.
         device: The device of the training.
-        processes: The process group; each process uses an equal part of the cores.
+        processes: The process group; each process uses an equal part of its node's cores.
         at_a_time: Number of networks trained in parallel, each with an equal part of the cores.
         before: The number of threads of an earlier part of the run.
 
@@ -71,7 +71,7 @@ def set_threads(
     number: int = requested or torch.get_num_threads()
     if not requested and device.type == "cpu":
         if processes.is_main:
-            most = max(torch.get_num_threads() // (processes.count * at_a_time), 1)
+            most = max(torch.get_num_threads() // (processes.here * at_a_time), 1)
             number = _choose_threads(networks, data, recipe, processes.count, most, before)
         number = processes.broadcast(number)
     torch.set_num_threads(number)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -187,19 +188,27 @@ def _create_folder(config: TrainConfig, out: Path | None, processes: Processes) 
 
 
 def load_data(config: TrainConfig, hardware: Hardware, processes: Processes) -> Data:
-    """Load the data set; only the main process downloads it, before the others load it.
+    """Load the data set in each process.
+
+    The main process downloads it first, then the first process of each other node what its disk lacks.
 
     Raises:
-        RequestError: The data set is missing or incomplete, or too small for a batch.
+        RequestError: The data set is missing or incomplete on a node, or too small for a batch, or nodes have
+            different ones.
     """
     from nas.train.data import load_for
 
-    workers = hardware.workers or max(min(16, os.cpu_count() or 1) // processes.count, 1)
-    if hardware.download and processes.is_main:
-        load_for(config, download=True, workers=workers)
-    processes.broadcast(None)
+    workers = hardware.workers or max(min(16, os.cpu_count() or 1) // processes.here, 1)
+    for downloads in (processes.is_main, processes.is_first_here and not processes.is_main):
+        with processes.together():
+            if hardware.download and downloads:
+                load_for(config, download=True, workers=workers)
     check = partial(processes.check, config.values.batch_size)
-    return load_for(config, workers=workers, quiet=not processes.is_main, check=check)
+    with processes.together():
+        data = load_for(config, workers=workers, quiet=not processes.is_main, check=check)
+    labels = [zlib.crc32(images.labels.numpy().tobytes()) for images in (data.train, data.test)]
+    processes.check_equal((data.classes, labels), f"the data set in {config.data}")
+    return data
 
 
 def choose_device(name: str | None) -> torch.device:
