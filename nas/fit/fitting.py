@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.fit.design import Level, bases, columns, levels, scales
+from nas.fit.design import Level, columns, levels, scales
 from nas.fit.optimism import optimism
 from nas.fit.table import Trained
 from nas.fitted.link import Link
@@ -115,7 +115,7 @@ def _with_or_without_costs(trained: Trained, aim: Aim, seed: int) -> tuple[Train
 
 def solved(trained: Trained, aim: Aim, chosen: Choice) -> FittedScore:
     """A score of given terms and link, without its quality."""
-    basis = bases(trained.choices)
+    basis = trained.bases
     sums = chosen.link.sum(trained.target)
     coefficients, intercept = _ridge(_design(trained, chosen.level), sums[:, None], chosen.strength)
     coefficients = _of_terms(trained, chosen.level, coefficients)
@@ -156,13 +156,13 @@ def _check(trained: Trained, aim: Aim) -> None:
         raise RequestError(
             f"{source}: {aim.target} is {y[0]:g} for every network; a fit needs different values"
         )
-    if not bases(trained.choices):
+    if not trained.bases:
         raise RequestError(f"{source}: all networks have the same choices; a fit needs different ones")
 
 
 def _design(trained: Trained, level: Level) -> Values:
     """The values of all terms of a level, each times its scale, and of costs if they are known."""
-    basis = bases(trained.choices)
+    basis = trained.bases
     values = np.hstack([values for _, values in columns(level, basis, trained.choices)])
     scaled = values * scales(level, basis)
     return np.hstack([scaled, values @ trained.costs.terms(level, basis)]) if trained.costs else scaled
@@ -170,7 +170,7 @@ def _design(trained: Trained, level: Level) -> Values:
 
 def _of_terms(trained: Trained, level: Level, coefficients: Values) -> Values:
     """Coefficients of the terms of a level from those of the columns of `_design`."""
-    basis = bases(trained.choices)
+    basis = trained.bases
     scale = scales(level, basis)[:, None]
     found = coefficients[: len(scale)] * scale
     if trained.costs:
@@ -204,7 +204,7 @@ def choose(trained: Trained, aim: Aim, seed: int = 0) -> Choice:
     links = _links(y, aim.more_is_better)
     sums = np.column_stack([link.sum(y) for link in links])
     best: Choice | None = None
-    for level in levels(trained.space, tuple(bases(trained.choices))):
+    for level in levels(trained.space, tuple(trained.bases)):
         x = _design(trained, level)
         before = math.inf if best is None else _WORTH * best.rmse
         for strength in _STRENGTHS:

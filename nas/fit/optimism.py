@@ -7,7 +7,7 @@ of the networks; each chooses the best networks of the space under caps of FLOPs
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from nas.exact.graph import Graph
 from nas.exact.problem import Problem, proven_best
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
-from nas.query import MAXIMIZE, MINIMIZE, Goal
+from nas.query import MAXIMIZE, MINIMIZE, Direction, Goal
 from nas.tables import StageTables
 from search_spaces import Space
 
@@ -45,29 +45,30 @@ def optimism(
     """
     generator = np.random.default_rng(seed)
     caps = np.quantile(flops, _QUANTILES).tolist()
-    excess = []
+    excess: list[float] = []
     for _ in range(SPLITS):
         order = generator.permutation(len(flops))
         halves = [fit(order[start::2]) for start in (0, 1)]
         for chooser, judge in (halves, halves[::-1]):
-            excess += [excess_of(space, chooser, judge, cap) for cap in caps]
+            excess += excesses(space, chooser, judge, caps)
     found = [one for one in excess if math.isfinite(one)]
     return max(0.0, float(np.median(found)) / math.sqrt(2)) if found else 0.0
 
 
-def excess_of(space: Space, chooser: FittedScore, judge: FittedScore, cap: float) -> float:
-    """How much better the chooser thinks of the networks it chooses under a cap than the judge does.
+def excesses(
+    space: Space, chooser: FittedScore, judge: FittedScore, caps: Sequence[float]
+) -> Iterator[float]:
+    """How much better a score thinks of the networks it chooses under each cap than another score does.
 
-    nan if no network meets the cap.
+    Caps of FLOPs that no network meets are left out.
     """
-    goal = Goal(
-        ((chooser.name, MAXIMIZE if chooser.more_is_better else MINIMIZE),), (Bound("flops", most=cap),)
-    )
     tables = StageTables.of(space, [FittedSum(chooser)])
-    best = proven_best(Problem(space, goal, tables, Graph.of(tables)), _CHOSEN)
-    networks = [space.of_options(row) for row in best.population[:_CHOSEN].tolist()]
-    if not networks:
-        return math.nan
-    judged = [FittedSum(judge).of(network) for network in networks]
-    difference = float(np.mean(np.array(best.values[: len(judged)]) - judged))
-    return difference if chooser.more_is_better else -difference
+    graph, judged_by = Graph.of(tables), FittedSum(judge)
+    direction: Direction = MAXIMIZE if chooser.more_is_better else MINIMIZE
+    for cap in caps:
+        goal = Goal(((chooser.name, direction),), (Bound("flops", most=cap),))
+        best = proven_best(Problem(space, goal, tables, graph), _CHOSEN)
+        judged = [judged_by.of(space.of_options(row)) for row in best.population[:_CHOSEN].tolist()]
+        if judged:
+            difference = float(np.mean(np.array(best.values[: len(judged)]) - judged))
+            yield difference if chooser.more_is_better else -difference

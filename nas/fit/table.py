@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 import search_spaces
 from nas.fit.costs import StageCosts
-from nas.fit.design import effects
+from nas.fit.design import bases, effects
+from nas.fitted.terms import Basis
 from nas.tabular import benchmark
 from nas.tabular.readers import trained
 from search_spaces import RequestError, Space
@@ -48,6 +50,11 @@ class Trained:
     error: float = 0.0
     chain: Chain = ()
     costs: StageCosts | None = None
+
+    @cached_property
+    def bases(self) -> dict[str, Basis]:
+        """A basis of each choice that varies."""
+        return bases(self.choices)
 
     def take(self, rows: NDArray[np.intp]) -> Self:
         """Some of the networks."""

@@ -100,10 +100,13 @@ class FittedSum:
     def _units(self, known: Mapping[str, Any], before: Collection[str], first: bool) -> Any:
         """The terms that the choices `known`, and not those read before alone, determine."""
         total = self.score.intercept if first else 0.0
+        functions: dict[str, list[Any]] = {}
         for term in self.score.interactions:
             choices = set(term.choices)
             if choices <= known.keys() and not choices <= set(before):
-                functions = [self.score.basis_of[name].columns(known[name]) for name in term.choices]
-                for coefficient, factors in zip(term.coefficients, product(*functions), strict=True):
+                for name in choices - functions.keys():
+                    functions[name] = self.score.basis_of[name].columns(known[name])
+                factors_of = product(*(functions[name] for name in term.choices))
+                for coefficient, factors in zip(term.coefficients, factors_of, strict=True):
                     total = total + math.prod(factors, start=coefficient)
         return np.rint(np.ldexp(total, self.score.bits)).astype(np.int64)

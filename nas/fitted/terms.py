@@ -50,6 +50,8 @@ class Basis(Stored):
 
     def columns(self, values: Any) -> list[Any]:
         """The functions of a value or of a column of values, each as `of` gives it."""
+        if np.ndim(values) == 0:
+            return list(self.of(values.item() if isinstance(values, np.generic | np.ndarray) else values))
         different, inverse = np.unique(values, return_inverse=True)
         found = np.array([self.of(value) for value in different.tolist()]).reshape(len(different), -1)
         return [function[inverse].reshape(np.shape(values)) for function in found.T]

@@ -42,20 +42,42 @@ def table(tmp_path: Path, name: str = "mbconv", count: int = 60, noise: float = 
     return file
 
 
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of networks of mbconv."""
+    return table(tmp_path_factory.mktemp("fit"))
+
+
+@pytest.fixture(scope="module")
+def once(file: Path) -> FittedScore:
+    """A fit to it."""
+    score: FittedScore = nas.fit(file)
+    return score
+
+
+def of_sum(truth: FittedSum, count: int) -> Trained:
+    """Networks whose values are exactly those of a sum."""
+    archs = list(map(search_spaces.parse, networks(search_spaces.get("mbconv"), count)))
+    values = pd.DataFrame({"top1": [truth.of(arch) for arch in archs]})
+    return Trained.of(Published(archs, values), "top1", None, "a test")  # type: ignore[arg-type]  # all are chains
+
+
 @pytest.mark.parametrize("level", [1, 4])
 def test_a_fit_recovers_a_sum(level: int) -> None:
     space = search_spaces.get("mbconv")
     truth = FittedSum(replace(made(space, level, 1), more_is_better=True))
-    archs = list(map(search_spaces.parse, networks(space, 500)))
-    values = pd.DataFrame({"arch": list(map(str, archs)), "top1": [truth.of(arch) for arch in archs]})
-    published = Published(archs, values[["top1"]])  # type: ignore[arg-type]  # all are chains
-    trained = Trained.of(published, "top1", None, "a test")
-    score = fit(trained, AIM)
-    assert score.quality is not None and score.quality.r2 > 0.99
+    trained = of_sum(truth, 500)
+    score = solved(trained, AIM, choose(trained, AIM))
     others = list(map(search_spaces.parse, networks(space, 50, seed=9)))
     predicted = [FittedSum(score).of(arch) for arch in others]
     true = [truth.of(arch) for arch in others]
     assert np.corrcoef(predicted, true)[0, 1] > 0.99
+
+
+def test_the_quality_of_a_fit_to_a_sum_is_high() -> None:
+    truth = FittedSum(replace(made(search_spaces.get("mbconv"), 1, 1), more_is_better=True))
+    score = fit(of_sum(truth, 200), AIM)
+    assert score.quality is not None and score.quality.r2 > 0.99
 
 
 @pytest.mark.parametrize("name", search_spaces.names())
@@ -74,35 +96,30 @@ def test_few_networks_give_smooth_terms(tmp_path: Path) -> None:
     assert score.optimism > 0
 
 
-def test_repeated_networks_are_averaged(tmp_path: Path) -> None:
-    file = table(tmp_path)
+def test_repeated_networks_are_averaged(file: Path, once: FittedScore, tmp_path: Path) -> None:
     rows = pd.read_csv(file)
     pd.concat([rows.assign(top1=rows["top1"] - 1), rows.assign(top1=rows["top1"] + 1)]).to_csv(
         tmp_path / "twice.csv", index=False
     )
-    once, twice = nas.fit(file), nas.fit(tmp_path / "twice.csv")
-    assert replace(once, source="") == replace(twice, source="")
+    assert replace(once, source="") == replace(nas.fit(tmp_path / "twice.csv"), source="")
 
 
-def test_a_fit_repeats_itself(tmp_path: Path) -> None:
-    file = table(tmp_path)
-    assert nas.fit(file, seed=3).written() == nas.fit(file, seed=3).written()
-    assert nas.fit(file, seed=3) != nas.fit(file, seed=4)
+def test_a_fit_repeats_itself(file: Path, once: FittedScore) -> None:
+    assert nas.fit(file, seed=0).written() == once.written()
+    assert nas.fit(file, seed=4) != once
 
 
-def test_a_calibration_moves_the_scale(tmp_path: Path) -> None:
-    file = table(tmp_path)
-    plain, moved = nas.fit(file), nas.fit(file, calibration=(0.5, 10.0, 1.0))
+def test_a_calibration_moves_the_scale(file: Path, once: FittedScore) -> None:
+    moved = nas.fit(file, calibration=(0.5, 10.0, 1.0))
     network = search_spaces.parse("mbconv:d1-2-2-3-3-4-1")
-    assert FittedSum(moved).of(network) == pytest.approx(0.5 * FittedSum(plain).of(network) + 10, abs=0.2)
-    assert moved.intervals[0].half > 1.6 > plain.intervals[0].half
+    assert FittedSum(moved).of(network) == pytest.approx(0.5 * FittedSum(once).of(network) + 10, abs=0.2)
+    assert moved.intervals[0].half > 1.6 > once.intervals[0].half
 
 
 def test_other_columns_have_a_unit_and_a_direction(tmp_path: Path) -> None:
-    file = tmp_path / "speed.csv"
-    rows = pd.read_csv(table(tmp_path)).rename(columns={"top1": "latency_phone"})
-    rows.to_csv(file, index=False)
-    score = nas.fit(file, target="latency_phone", out=tmp_path / "phone.json")
+    rows = pd.read_csv(table(tmp_path, count=24)).rename(columns={"top1": "latency_phone"})
+    rows.to_csv(tmp_path / "speed.csv", index=False)
+    score = nas.fit(tmp_path / "speed.csv", target="latency_phone", out=tmp_path / "phone.json")
     assert (score.unit, score.more_is_better, score.name) == ("ms", False, "phone")
     assert isinstance(score, FittedScore) and StageTables.of(search_spaces.get("mbconv"), [FittedSum(score)])
 
@@ -113,15 +130,14 @@ def test_a_target_of_which_less_is_better_has_no_link_with_a_pole() -> None:
     assert "reciprocal" in {link.kind for link in _links(y, more_is_better=True)}
 
 
-@pytest.mark.parametrize("name", ["mbconv", "mobilenet"])
-def test_costs_of_stages_help_the_fit_of_a_latency(name: str) -> None:
-    space = search_spaces.get(name)
+def test_costs_of_stages_help_the_fit_of_a_latency() -> None:
+    space = search_spaces.get("mbconv")
     archs = list(map(search_spaces.parse, networks(space, 100)))
     flops = np.array([float(arch.figures().flops) for arch in archs])
     values = pd.DataFrame({"cpu_ms": 1 + flops / np.median(flops)})
 
     published = Published(archs[:40], values[:40])  # type: ignore[arg-type]  # all are chains
-    trained = Trained.of(published, "cpu_ms", name, "a test")
+    trained = Trained.of(published, "cpu_ms", "mbconv", "a test")
     aim = Aim("x", "cpu_ms", "ms", more_is_better=False)
 
     def error(trained: Trained) -> float:
