@@ -103,7 +103,7 @@ def _further(
     """The values of proxies for each architecture, without those that are among its costs already."""
     from nas import proxies
     from nas.proxies import Subject
-    from nas.proxies.registry import BATCH
+    from nas.proxies.subject import BATCH
     from nas.tables import FIGURES
 
     found = [proxies.get(name) for name in dict.fromkeys(scores) if proxies.get(name).name not in FIGURES]

@@ -16,7 +16,7 @@ from nas.exact.problem import Problem
 from nas.optimize.evidence import evidence, smaller_images
 from nas.optimize.width import KeptWidth, kept_width
 from nas.options import checked_values, documented, option, words
-from nas.proxies.registry import BATCH
+from nas.proxies.subject import BATCH
 from nas.query import DEFAULT_SCORE, Goal, Query
 from nas.schema import Stored
 from nas.values import MOST_IMAGES, MOST_ROWS, MOST_SEED, Range

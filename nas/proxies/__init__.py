@@ -1,9 +1,7 @@
 """Zero-cost proxies: scores that rank networks without training, in one registry with one signature."""
 
 from nas.proxies.registry import (
-    BATCH,
     Proxy,
-    Subject,
     find,
     get,
     is_fitted,
@@ -13,6 +11,7 @@ from nas.proxies.registry import (
     register,
     shipped,
 )
+from nas.proxies.subject import BATCH, Subject
 
 __all__ = [
     "BATCH",

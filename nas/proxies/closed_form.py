@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.proxies.registry import Subject, register, register_stages
+from nas.proxies.registry import register, register_stages
+from nas.proxies.subject import Subject
 from nas.values import quantity
 from search_spaces.blocks import DenseCell, Residual
 from search_spaces.layers import Part, Repeat

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.proxies.layers import weighted
-from nas.proxies.registry import Subject, register
+from nas.proxies.registry import register
+from nas.proxies.subject import Subject
 
 
 @register("grad_norm", "network", "images", "labels", "gradients", axis="gradient norm", logarithmic=True)

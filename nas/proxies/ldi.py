@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.proxies.layers import observed, weighted
-from nas.proxies.registry import Subject, register
+from nas.proxies.registry import register
+from nas.proxies.subject import Subject
 
 
 @register("ldi", "network", "images", axis="LDI")

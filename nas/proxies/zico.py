@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from nas.proxies.layers import weighted
-from nas.proxies.registry import Subject, register
+from nas.proxies.registry import register
+from nas.proxies.subject import Subject
 from search_spaces import RequestError
 
 _LEAST = 4

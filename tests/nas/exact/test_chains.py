@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chisquare
 
-from nas.exact import halves, pareto
+from nas.exact import buckets, halves, pareto
 from nas.exact.feasible_set import CountTable, Enumerated, FeasibleSet
 from nas.exact.graph import Graph, Limit
 from nas.exact.optimum import Optimum, best
@@ -106,14 +106,12 @@ def test_the_bound_holds_with_little_room(query: tuple[StageTables, list[Band]],
 def small_parts(patch: pytest.MonkeyPatch) -> None:
     """Make a join work in many small parts, with frequent collisions of keys."""
     few = {
-        "_QUERIES_PER_BLOCK": 2,
-        "_QUERIES_AT_ONCE": 3,
-        "_MATCHES_AT_ONCE": 5,
-        "_LEAST_BITS": 2,
-        "_MOST_BITS": 3,
+        halves: {"_QUERIES_PER_BLOCK": 2, "_QUERIES_AT_ONCE": 3},
+        buckets: {"_MATCHES_AT_ONCE": 5, "_LEAST_BITS": 2, "_MOST_BITS": 3},
     }
-    for name, value in few.items():
-        patch.setattr(halves, name, value)
+    for module, values in few.items():
+        for name, value in values.items():
+            patch.setattr(module, name, value)
 
 
 @given(bounded())

@@ -14,18 +14,9 @@ import torch
 import search_spaces
 from nas.train.cli import main
 from nas.train.config import GENERATED, RECIPES, TrainConfig
-from nas.train.data import (
-    BANDS,
-    TEST,
-    TRAIN,
-    Data,
-    all_fitted,
-    fitted,
-    generated,
-    load,
-    resolution_note,
-)
+from nas.train.data import Data, all_fitted, fitted, load, resolution_note
 from nas.train.loop import Training
+from nas.train.points import BANDS, TEST, TRAIN, generated
 from search_spaces import MLP, MobileNet, RequestError, ResNet
 from tests.conftest import refused
 from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL, write_images
