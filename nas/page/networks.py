@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -20,7 +22,6 @@ MOST = 2000
 """Networks that a page holds of a run, at most, besides references."""
 _COSTS = ("nn_mass", "flops", "macs", "params")
 _OWN = ("arch", "name", "role", "run")
-_FIRST = ("rank", *_COSTS)
 _HIDDEN = ("_seconds", "_outside")
 _MOST_FIELDS = 40
 _MOST_TEXT = 1000
@@ -32,7 +33,7 @@ def networks_of(runs: Sequence[Run]) -> Networks:
     table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=[*_OWN])
     table = _without_repeated_references(table)
     made = [parsed(spec) for spec in table["arch"]]
-    book = StageBook()
+    book, scores = StageBook(), [run.axes.y for run in runs]
     stages_of = tuple(book.add(one) if isinstance(one, ChainArchitecture) else None for one in made)
     for name in _COSTS:
         sums = pd.Series(
@@ -50,7 +51,7 @@ def networks_of(runs: Sequence[Run]) -> Networks:
         runs=tuple(table["run"].astype(int)),
         roles=tuple(table["role"]),
         spaces=tuple(_space(one, spec) for one, spec in zip(made, table["arch"], strict=True)),
-        fields=tuple(_field(table, name) for name in _shown(table)),
+        fields=_distinct([_field(table, name) for name in _shown(table, scores)]),
         stages=tuple(book.stages),
         stages_of=stages_of,
         commands=tuple("" if one is None else command(one) for one in made),
@@ -75,8 +76,19 @@ def _without_repeated_references(table: pd.DataFrame) -> pd.DataFrame:
     return table[~(repeated & table.duplicated(["arch", "role"]))].reset_index(drop=True)
 
 
-def _shown(table: pd.DataFrame) -> list[str]:
-    """The columns of networks that a page has, costs first."""
+def _distinct(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Columns whose headings differ: of several with one heading each has its label."""
+    often = Counter(field.title for field in fields)
+    return tuple(replace(one, title=_long_title(one)) if often[one.title] > 1 else one for one in fields)
+
+
+def _long_title(field: Field) -> str:
+    half = field.key.endswith("_half")
+    return f"± {column(field.key.removesuffix('_half')).label()}" if half else field.label
+
+
+def _shown(table: pd.DataFrame, scores: Sequence[str]) -> list[str]:
+    """The columns of networks that a page has: rank, scores and costs first."""
     names = [
         str(name)
         for name in table.columns
@@ -85,7 +97,8 @@ def _shown(table: pd.DataFrame) -> list[str]:
         and not is_quartile(str(name))
         and table[name].notna().any()
     ]
-    ordered = [*(name for name in _FIRST if name in names), *(name for name in names if name not in _FIRST)]
+    first = [name for name in dict.fromkeys(("rank", *scores, *_COSTS)) if name in names]
+    ordered = [*first, *(name for name in names if name not in first)]
     return ordered[:_MOST_FIELDS]
 
 

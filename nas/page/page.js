@@ -109,7 +109,7 @@
     const x = fields.get(state.x), y = fields.get(state.y), front = fields.get("front"), rank = fields.get("rank");
     return shownIds().filter((id) => networks.spaces[id] === space && x?.values[id] != null && y?.values[id] != null).map((id) => ({
       id, x: x.values[id], y: y.values[id], run: networks.runs[id], role: networks.roles[id], label: networks.labels[id],
-      front: front?.values[id] === "yes", first: networks.roles[id] === "candidate" && rank?.values[id] <= 10,
+      front: front?.values[id] === "yes", first: networks.roles[id] === "candidate" && rank?.values[id] != null && rank.values[id] <= 10 && !front,
       tip: `${networks.labels[id]}\n${y.title}: ${y.shown[id]}\n${x.title}: ${x.shown[id]}${rank && rank.values[id] ? `\nrank: ${rank.shown[id]}` : ""}`,
     }));
   }
@@ -338,7 +338,7 @@
       clearTimeout(waiting);
       waiting = setTimeout(() => state.views.forEach(({ view, space }) => view.data("points", points(space)).runAsync()), 120);
     });
-    const legend = [...(fields.has("rank") ? ["Large points: the first ten"] : []), ...(fields.has("front") ? ["line: the exact front"] : []), ...(networks.roles.includes("reference") ? ["diamonds: references"] : [])];
+    const legend = [...(fields.has("front") ? ["large points: the exact front"] : fields.has("rank") ? ["large points: the first ten"] : []), ...(networks.roles.includes("reference") ? ["diamonds: references"] : [])];
     byId("legend").textContent = `${[...legend, "point at one for its spec, click to select it"].join("; ").replace(/^./, (first) => first.toUpperCase())}.`;
     tabulate();
     choose(usual(), false);
@@ -353,7 +353,8 @@
     const draw = () => {
       byId("curve-plots").replaceChildren();
       for (const { run, columns: of, titles } of curves) {
-        const name = (i) => `${String(of.arch?.[i] ?? "").split(":").pop()}${of.seed?.[i] ? ` seed ${of.seed[i]}` : ""}`;
+        const several = new Set(of.seed).size > 1;
+        const name = (i) => `${String(of.arch?.[i] ?? "").split(":").pop()}${several ? `, seed ${of.seed[i]}` : ""}`;
         const rows = (of.number ?? []).map((number, i) => ({ epoch: number, value: of[select.value]?.[i] ?? null, name: name(i) })).filter((one) => one.value !== null);
         const names = new Set(rows.map((one) => one.name));
         const box = make("div", { class: "plot" });

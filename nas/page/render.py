@@ -66,7 +66,7 @@ def html(page: Page) -> str:
 def _first_command(page: Page, run: int) -> str:
     """The command that trains the first network of a run that is chosen from; empty if there is none."""
     networks = page.networks
-    if page.runs[run].kind not in ("search", "table"):
+    if page.runs[run].kind not in ("search", "table") or any(one.key == "front" for one in networks.fields):
         return ""
     return next((networks.commands[row] for row, of in enumerate(networks.runs) if of == run), "")
 

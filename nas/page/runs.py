@@ -73,7 +73,7 @@ def _search(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
                 (
                     state_text(state, "proof", "sentence"),
                     state_text(state, "evidence"),
-                    *predictions(candidates, objective=True),
+                    *predictions(candidates, objective=False),
                     state_text(state, "scores"),
                 ),
             )
@@ -99,17 +99,27 @@ def _goal(state: Mapping[str, Any]) -> str:
 
 
 def _first(table: pd.DataFrame, score: str) -> str:
-    """The first row in a sentence."""
-    row = table.iloc[0]
-    shown = f"{score}_expected" if f"{score}_expected" in table else score
-    value = f"{column(score).title} {column(shown).written(row[shown])}, " if shown in row else ""
-    return f"{shortest(str(row['arch']))}: {value}{costs_of(row)}."
+    """The first row in a sentence; of a front its two ends."""
+    front = table[table["front"].eq(True)] if "front" in table else table.head(0)
+    if len(front) < 2:
+        return f"{_row(table.iloc[0], score)}."
+    ends = " to ".join(_row(front.iloc[place], score) for place in (0, -1))
+    return f"{len(front):,} networks on the front, from {ends}."
+
+
+def _row(row: pd.Series[Any], score: str) -> str:
+    """A network with the value of its score and its costs, in words."""
+    name = f"{score}_expected" if f"{score}_expected" in row else score
+    title, _, unit = column(score).label().partition(", ")
+    unit = f" {unit}" if unit not in ("", "%") else unit
+    value = f"{title} {column(name).written(row[name])}{unit}, " if name in row else ""
+    return f"{shortest(str(row['arch']))}: {value}{costs_of(row)}"
 
 
 def _training(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
     """A training: networks with their accuracies, and curves."""
     summary = tables.get("summary", tables.get("trained"))
-    curves = tables.get("curves")
+    curves = _with_networks(tables.get("curves"), summary)
     order = state.get("order")
     values: Mapping[str, Any] = order if isinstance(order, dict) else {}
     asked = values.get("archs")
@@ -130,14 +140,30 @@ def _training(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         "",
         request,
         _most_accurate(networks, accuracy),
-        certainty=_of_seeds(networks),
+        certainty=(*_of_seeds(networks), *_warnings(tables.get("trained"))),
         notes=(*notes, *cut),
-        repeat=f"nas train {' '.join(map(_quoted, networks['arch'].head(5)))} --dataset {_quoted(dataset)}",
+        repeat=f"nas train {' '.join(map(_quoted, networks['arch'].head(5)))} --dataset {_quoted(dataset)}"
+        f" --recipe {_quoted(recipe)}",
         space=_family(networks),
         networks=networks.drop(columns="row", errors="ignore").assign(role=CANDIDATE),
         axes=Axes("flops", accuracy),
         curves=curves,
     )
+
+
+def _warnings(trained: pd.DataFrame | None) -> tuple[str, ...]:
+    """What the training warned of."""
+    from nas.train.folder import warnings_of
+
+    known = trained is not None and {"row", "seed", "warning"} <= set(trained)
+    return tuple(warnings_of(trained)) if known and trained is not None else ()
+
+
+def _with_networks(curves: pd.DataFrame | None, summary: pd.DataFrame | None) -> pd.DataFrame | None:
+    """Curves with the network of each of their rows."""
+    if curves is None or summary is None or not ("row" in curves and {"row", "arch"} <= set(summary)):
+        return curves
+    return curves.assign(arch=curves["row"].map(dict(zip(summary["row"], summary["arch"], strict=True))))
 
 
 def _of_seeds(networks: pd.DataFrame) -> tuple[str, ...]:
@@ -176,7 +202,7 @@ def _study(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         space=space or _family(networks),
         networks=networks.assign(role=CANDIDATE),
         axes=Axes("nn_mass", "top1"),
-        curves=tables.get("curves"),
+        curves=_with_networks(tables.get("curves"), tables.get("summary")),
         judged=judged,
         listings=_listings(tables, ("rules", "standing", "pairs")),
     )
