@@ -18,6 +18,7 @@ BENCHMARKS = (
     "end_to_end",
     "latency",
     "cluster",
+    "storage",
 )
 """Modules of this package; each is imported only when it runs, because they need different packages."""
 

@@ -94,10 +94,10 @@ class Pulse:
 
     def __init__(self, link: Link) -> None:
         self._link, self._trials, self._ended = link, dict[int, FrozenTrial](), Event()
-        self._thread = Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._ended = Event()
+        Thread(target=self._run, args=(self._ended,), daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -113,8 +113,8 @@ class Pulse:
         finally:
             self._trials.pop(trial.number, None)
 
-    def _run(self) -> None:
-        while not self._ended.wait(self._link.heartbeat):
+    def _run(self, ended: Event) -> None:
+        while not ended.wait(self._link.heartbeat):
             for trial in list(self._trials.values()):
                 with suppress(RequestError):  # the worker meets it itself
                     self._link.beat(trial)
@@ -150,6 +150,7 @@ class Worker:
         self._maker, self._seed, self._index, self._token = _AMONG_OTHERS[sampler], seed, index, token
         with quiet():
             self._mirror = Mirror(trials)
+            self._mirror.update(ledger.everything())
         self._pulse = Pulse(link)
         self._current = MAKERS["random"]()
         self._begun: list[int] = []
@@ -166,7 +167,6 @@ class Worker:
         """
         pause, longest = _PAUSES
         with quiet(), self._pulse:
-            self._mirror.update(self._ledger.everything())
             while not self._stop():
                 self._read()
                 on_read()
