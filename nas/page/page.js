@@ -188,7 +188,7 @@
     const dot = runs.length > 1 ? [make("span", { class: "dot", title: runs[networks.runs[id]].name })] : [];
     if (dot.length) dot[0].style.background = runColour(networks.runs[id]);
     const cells = columns.map((field) => make("td", { class: field.text ? null : "number" }, field.shown[id]));
-    const line = make("tr", { class: reference ? "reference" : null, "data-id": id, "aria-selected": id === state.chosen, onclick: (event) => {
+    const line = make("tr", { class: reference ? "reference" : null, "data-id": id, "aria-current": id === state.chosen, onclick: (event) => {
       if (!event.target.closest(".copy")) choose(id, false);
     } }, make("td", {}, ...dot, name), ...cells);
     const buttons = make("td", {}, make("button", { type: "button", class: "copy", "aria-label": `Copy the spec of ${networks.labels[id]}`, onclick: (e) => copyButton(e.target, networks.specs[id], "Spec") }, "spec"));
@@ -219,7 +219,7 @@
     describe();
     markChosen();
     const lines = [...byId("rows").tBodies[0].rows];
-    for (const line of lines) line.setAttribute("aria-selected", String(Number(line.dataset.id) === id));
+    for (const line of lines) line.setAttribute("aria-current", String(Number(line.dataset.id) === id));
     if (fromPlot) {
       const box = byId("rows").parentElement, line = lines.find((one) => Number(one.dataset.id) === id);
       if (line) box.scrollTop = line.offsetTop - box.clientHeight / 2;
@@ -338,7 +338,7 @@
       clearTimeout(waiting);
       waiting = setTimeout(() => state.views.forEach(({ view, space }) => view.data("points", points(space)).runAsync()), 120);
     });
-    const legend = [...(fields.has("front") ? ["large points: the exact front"] : fields.has("rank") ? ["large points: the first ten"] : []), ...(networks.roles.includes("reference") ? ["diamonds: references"] : [])];
+    const legend = [...(fields.has("front") ? ["large points: the exact front"] : fields.has("rank") ? ["large points: the first ten"] : []), ...(networks.roles.includes("reference") ? ["diamonds: references"] : []), ...(runs.length > 1 ? ["colours: the runs above"] : [])];
     byId("legend").textContent = `${[...legend, "point at one for its spec, click to select it"].join("; ").replace(/^./, (first) => first.toUpperCase())}.`;
     tabulate();
     choose(usual(), false);

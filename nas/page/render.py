@@ -66,9 +66,12 @@ def html(page: Page) -> str:
 def _first_command(page: Page, run: int) -> str:
     """The command that trains the first network of a run that is chosen from; empty if there is none."""
     networks = page.networks
-    if page.runs[run].kind not in ("search", "table") or any(one.key == "front" for one in networks.fields):
+    rows = [row for row, of in enumerate(networks.runs) if of == run]
+    front = next((one.values for one in networks.fields if one.key == "front"), None)
+    is_front = front is not None and any(front[row] for row in rows)
+    if page.runs[run].kind not in ("search", "table") or is_front or not rows:
         return ""
-    return next((networks.commands[row] for row, of in enumerate(networks.runs) if of == run), "")
+    return networks.commands[rows[0]]
 
 
 def write(page: Page, path: Path) -> None:

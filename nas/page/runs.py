@@ -15,7 +15,7 @@ from nas.columns import column, is_median
 from nas.files import read_csv, read_whole
 from nas.page.data import CANDIDATE, REFERENCE, Axes, Judged, Listing, Picture, Run
 from nas.page.networks import MOST
-from nas.page.text import costs_of, counted, shortest, state_text, state_texts
+from nas.page.text import costs_of, counted, own_command, shortest, state_text, state_texts
 from nas.read import opened, read
 from nas.show import predictions
 from search_spaces import RequestError
@@ -45,7 +45,7 @@ def run_of(path: Path) -> Run:
         name=str(path),
         versions=state_texts(state, "versions"),
         machine=state_text(state, "machine"),
-        repeat=run.repeat or state_text(state, "command"),
+        repeat=run.repeat or own_command(state_text(state, "command")),
     )
 
 

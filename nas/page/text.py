@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +31,19 @@ def state_texts(state: Mapping[str, Any], key: str) -> dict[str, str]:
     if not isinstance(values, dict):
         return {}
     return {str(name): value for name, value in values.items() if isinstance(value, str)}
+
+
+def own_command(text: str) -> str:
+    """A command of this package from a file; empty for anything else that a shell would run.
+
+    >>> own_command("python -m nas.search --space mlp"), own_command("python -m nas.search; reboot")
+    ('python -m nas.search --space mlp', '')
+    """
+    try:
+        whole = text.isprintable() and shlex.join(shlex.split(text)) == text
+    except ValueError:
+        return ""
+    return text if whole and text.startswith("python -m nas.") else ""
 
 
 def counted(number: int, what: str) -> str:

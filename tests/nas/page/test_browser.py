@@ -185,7 +185,7 @@ def test_a_row_is_selected_by_key_and_drawn_beside_a_reference(opened: Opened) -
     page.keyboard.press("Enter")
     name = opened.texts("#rows .pick")[3]
     assert opened.texts("#chosen-name") == [name]
-    assert page.locator('#rows tr[aria-selected="true"]').count() == 1
+    assert page.locator('#rows tr[aria-current="true"]').count() == 1
     page.select_option("#beside", label="nn_mass_a")
     assert opened.texts("#drawings .drawing-name") == [name, "nn_mass_a"]
     assert len(opened.texts("#stages tbody tr")) == 10  # stem, seven stages, head, and their sum

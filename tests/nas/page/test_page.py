@@ -18,7 +18,7 @@ from nas.page.cli import main, report
 from nas.page.networks import MOST
 from nas.stages import stage_table
 from search_spaces import parse
-from tests.conftest import REPOSITORY, refused
+from tests.conftest import REPOSITORY, Command, refused
 
 RESULTS = REPOSITORY / "results"
 HOSTILE = "<script>alert(1)</script>\"'&</style>--><img src=x onerror=alert(1)>"
@@ -120,6 +120,13 @@ def test_a_page_is_the_same_each_time_and_loads_nothing(found: Path, tmp_path: P
 )
 def test_every_kind_of_run_has_a_page(name: str, text: str, tmp_path: Path) -> None:
     assert text in page(tmp_path, RESULTS / name).text
+
+
+def test_a_search_writes_its_page_if_asked(tmp_path: Path, command: Command) -> None:
+    words = ["--space", "mlp", "--params", "9K", "--trials", "5", "--top", "1", "--format", "csv"]
+    done = command("nas.search", *words, "--report", "--out", "found")
+    assert len(done.stdout.splitlines()) == 2 and "Page: found/report.html" in done.stderr
+    assert "Proven: row 1" in Document(tmp_path / "found" / "report.html").text
 
 
 def test_runs_of_different_spaces_are_shown_side_by_side(
