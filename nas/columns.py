@@ -107,6 +107,9 @@ SEARCH: Mapping[str, Column] = {
     "rank": Column("rank", meaning="place in the order of the goal, from 1; empty if not known"),
     "name": Column("name", text=True, meaning="name of a reference, or `like`"),
     "arch": Column("arch", "architecture", text=True, meaning="spec of the network"),
+    "resolution": Column(
+        "px", "resolution", "pixels", meaning="side of the images, in pixels; with `--resolutions`"
+    ),
     "macs": Column("MACs", format=quantity, meaning="multiply-adds of convolutions and linear layers"),
     "peak_memory": Column(
         "peak B",
@@ -225,7 +228,6 @@ _MEASUREMENTS: Mapping[str, Column] = {
     "points": Column("points", "points of top-1 accuracy", format=TWO_DECIMALS),
     "printed": Column("printed", "published cost", text=True),
     "kept_width": Column("kept width", "largest width at which MobileNetV2 meets the budget"),
-    "resolution": Column("resolution", unit="pixels"),
     "baseline": Column("baseline", "recipe of the baseline"),
     "baseline_top1": Column("baseline top-1", "top-1 accuracy of MobileNetV2 at equal FLOPs", "%", PERCENT),
     "octaves": Column("octaves", "doublings of FLOPs beyond the baseline's networks", format=TWO_DECIMALS),

@@ -15,17 +15,25 @@ from numpy.typing import NDArray
 import search_spaces
 from nas import proxies
 from nas.bounds import COSTS, Bound, Written, as_text, checked_cost, in_bytes, in_unit, parse_budget
-from nas.options import check, documented, option
+from nas.fitted.score import SUFFIX, FittedScore
+from nas.options import check, checked_values, documented, option
 from nas.tables import PEAK
+from nas.values import Range
 from search_spaces import Architecture, RequestError, Space
 from search_spaces.architecture import Value
 from search_spaces.cost import Column
-from search_spaces.errors import checked_kind
+from search_spaces.errors import checked_kind, did_you_mean, shown
+from search_spaces.space import RESOLUTION
 
 ELEMENT_BYTES = (1, 2, 4, 8)
 """Bytes that an element of a tensor may have."""
 DEFAULT_SCORE = "nn_mass"
 """The score of a query that names none."""
+
+_LARGEST_SIDE = 4096
+"""The largest resolution of every family, in pixels."""
+_MOST_SIDES = 32
+"""Most resolutions of a search."""
 
 Direction: TypeAlias = Literal["maximize", "minimize"]
 MAXIMIZE: Final = "maximize"
@@ -61,19 +69,28 @@ class Goal:
             meets &= bound.meets(figures[bound.figure])
         return meets
 
+    @property
+    def tabulated_bytes(self) -> int | None:
+        """Bytes per element, if peak memory is limited; otherwise None."""
+        return self.element_bytes if any(bound.figure == PEAK for bound in self.bounds) else None
+
     def scored_by(self, score: str, more_is_better: bool) -> Goal:
         """The goal with another score as the first objective."""
         return replace(self, optimise=((score, MAXIMIZE if more_is_better else MINIMIZE), *self.optimise[1:]))
 
     @property
     def axes(self) -> tuple[str, str]:
-        """What plots of the goal show across and up: its first cost, or FLOPs, and its first objective.
+        """What plots of the goal show across and up.
+
+        Across is the second objective, or the first cost, or FLOPs; up the first objective.
 
         >>> Goal((("nn_mass", MAXIMIZE),), (parse_budget("params", "3M"),)).axes
         ('params', 'nn_mass')
         """
         score = self.optimise[0][0]
-        named = [bound.figure for bound in self.bounds] + [figure for figure, _ in self.optimise]
+        if len(self.optimise) > 1:
+            return self.optimise[1][0], score
+        named = [*(bound.figure for bound in self.bounds), score]
         across = (figure for figure in (*named, "flops", "params") if figure in COSTS and figure != score)
         return next(across), score
 
@@ -96,9 +113,75 @@ def cheapest(cost: str, mass: float, budgets: tuple[Bound, ...]) -> Goal:
     return Goal(((cost, MINIMIZE),), (*budgets, Bound("nn_mass", least=mass)))
 
 
-def front(cost: str, budgets: tuple[Bound, ...]) -> Goal:
-    """The goal of the Pareto front of NN-Mass against a cost."""
-    return Goal((("nn_mass", MAXIMIZE), (cost, MINIMIZE)), budgets)
+def front(cost: str, budgets: tuple[Bound, ...], direction: Direction = MINIMIZE) -> Goal:
+    """The goal of the Pareto front of NN-Mass against a cost, or against a score in its better direction."""
+    return Goal((("nn_mass", MAXIMIZE), (cost, direction)), budgets)
+
+
+def checked_axis(name: str, value: object) -> str:
+    """The name of a cost or fitted score that a front can be against.
+
+    Args:
+        name: Name of the argument, for the message.
+        value: A cost, a fitted score of the package, or the path of a fitted score's file.
+
+    Raises:
+        TypeError: The value is not a string.
+        RequestError: There is no such cost or score.
+    """
+    checked_kind(name, value, str, f"a cost, one of {', '.join(COSTS)}, or a fitted score")
+    text = str(value)
+    if text in COSTS:
+        return text
+    proxy = proxies.get(text) if text.endswith(SUFFIX) else proxies.find(text)
+    if proxy is None or proxy.fitted is None:
+        hint = did_you_mean(text, (*COSTS, *proxies.shipped()))
+        raise RequestError(
+            f"{name} {shown(text)}: expected one of {', '.join((*COSTS, *proxies.shipped()))}, or a file of"
+            f" nas fit{hint}"
+        )
+    return proxy.name
+
+
+def check_fitted(flag: str, score: FittedScore, space: Space) -> None:
+    """Check that a fitted score has values for the networks of a space.
+
+    Raises:
+        RequestError: It is of another family, or of one resolution where the space has others.
+    """
+    score.check_family(space.architecture.family)
+    own = score.constants.get(RESOLUTION)
+    if not score.sees(RESOLUTION) and any(side != own for side in space.resolutions):
+        way = "leave out --resolutions"
+        if score.unit == "%":
+            way += ", or fit it with --resolution-effect"
+        raise RequestError(f"{flag} {score.name} is fitted to networks at {own} pixels alone; {way}")
+
+
+def check_ranks(score: str, space: Space) -> None:
+    """Check that a score compares networks of all resolutions of a space.
+
+    Raises:
+        RequestError: It does not.
+    """
+    fitted = proxies.get(score).fitted
+    if len(space.resolutions) < 2 or (fitted and fitted.sees(RESOLUTION)):
+        return
+    raise RequestError(
+        f"{score} does not compare networks of different resolutions; rank by an accuracy that does, as"
+        f" --score imagenet of mbconv, or give one, as --fix {RESOLUTION}={space.resolutions[-1]}"
+    )
+
+
+def checked_element(element_bytes: object) -> int:
+    """Check a number of bytes per element of a tensor.
+
+    Raises:
+        TypeError: It is not a whole number.
+        RequestError: It is none of `ELEMENT_BYTES`.
+    """
+    checked: int = checked_values(Query, {"element_bytes": element_bytes})["element_bytes"]
+    return checked
 
 
 def _pin(name: object, value: object) -> tuple[str, Value]:
@@ -197,8 +280,16 @@ class Query:
         default=4,
         choices=ELEMENT_BYTES,
     )
+    resolutions: tuple[int, ...] = option(
+        "sides of the images to choose from, in pixels, as 128,160,192,224",
+        default=(),
+        range=Range(1, _LARGEST_SIDE),
+        metavar="PIXELS",
+    )
     pareto: str | None = option(
-        "find the front of NN-Mass, or --score, against this cost", default=None, choices=COSTS
+        "find the front of NN-Mass, or --score, against flops, macs, params or a fitted score",
+        default=None,
+        metavar="COST",
     )
     score: str = option(
         "rank by this score, a sum over stages, such as root_params, or a file of nas fit (list:"
@@ -216,10 +307,33 @@ class Query:
             raise RequestError("--minimize needs --like; give --like as well")
         if self.like is not None and self.score != DEFAULT_SCORE:
             raise RequestError("--like looks for the cheapest networks of an NN-Mass; leave out --score")
-        if self.score == self.pareto:
-            raise RequestError(f"--pareto {self.pareto} against --score {self.score} is no front; choose two")
+        if self.pareto is not None:
+            self._check_front(self.pareto)
+        self._check_resolutions()
         for cost in self.budgets:
             checked_cost("budgets", cost)
+
+    def _check_front(self, pareto: str) -> None:
+        name = checked_axis("--pareto", pareto)
+        if proxies.get(self.score).name == name:
+            raise RequestError(f"--pareto {pareto} against --score {self.score} is no front; choose two")
+
+    def _check_resolutions(self) -> None:
+        if not self.resolutions:
+            return
+        written = ",".join(map(str, self.resolutions))
+        if len(set(self.resolutions)) < len(self.resolutions):
+            raise RequestError(f"--resolutions {written}: one is given twice; give each once")
+        if len(self.resolutions) > _MOST_SIDES:
+            raise RequestError(
+                f"--resolutions gives {len(self.resolutions)} sides, expected at most {_MOST_SIDES}"
+            )
+        if RESOLUTION in self.fix:
+            raise RequestError(
+                f"--resolutions and --fix {RESOLUTION} exclude each other; leave out one of them"
+            )
+        if self.like is not None:
+            raise RequestError("--like keeps the resolution of its network; leave out --resolutions")
 
     def bounds(self) -> tuple[Bound, ...]:
         """The budgets as bounds.
@@ -239,15 +353,19 @@ class Query:
             RequestError: A name or a value of the query is wrong.
         """
         space = (space or search_spaces.get(self.space)).fix(**self.fix)
+        if self.resolutions and not space.resolutions:
+            if RESOLUTION not in space.architecture.constant_names():
+                raise RequestError(f"--resolutions: {space.name} has no images; leave it out")
+            space = space.over(self.resolutions)
         if self.like is None:
             bounds = (*self.bounds(), *self.limits(space))
-            goal = front(self.pareto, bounds) if self.pareto else maximum_mass(bounds)
+            goal = maximum_mass(bounds) if self.pareto is None else self._front(self.pareto, space, bounds)
             goal = replace(goal, element_bytes=self.element_bytes)
             if self.score == DEFAULT_SCORE:
                 return space, goal
             proxy = proxies.get(self.score)
             if proxy.fitted:
-                proxy.fitted.check_family(space.architecture.family)
+                check_fitted("--score", proxy.fitted, space)
             return space, goal.scored_by(proxy.name, proxy.more_is_better)
         example = self.example(space)
         if not self.across_widths:
@@ -255,6 +373,19 @@ class Query:
         bounds = (*self.bounds(), *self.limits(space))
         goal = cheapest(self.minimize or "flops", float(example.figures().nn_mass), bounds)
         return space, replace(goal, element_bytes=self.element_bytes)
+
+    def _front(self, pareto: str, space: Space, bounds: tuple[Bound, ...]) -> Goal:
+        """The goal of a front against a cost or a fitted score.
+
+        Raises:
+            RequestError: The score is of another family or of one resolution.
+        """
+        if pareto in COSTS:
+            return front(pareto, bounds)
+        proxy = proxies.get(pareto)
+        assert proxy.fitted  # as `checked_axis` found
+        check_fitted("--pareto", proxy.fitted, space)
+        return front(proxy.name, bounds, MAXIMIZE if proxy.more_is_better else MINIMIZE)
 
     def limits(self, space: Space) -> tuple[Bound, ...]:
         """The limits of peak memory and of fitted scores as bounds.
@@ -273,7 +404,7 @@ class Query:
                 proxy = proxies.get(name)
                 if proxy.fitted is None:
                     raise RequestError(f"{flag} {name} is not a fitted score; there are {_fitted_names()}")
-                proxy.fitted.check_family(space.architecture.family)
+                check_fitted(flag, proxy.fitted, space)
                 end = in_unit(f"{flag} {name}={value}", value, proxy.fitted.unit)
                 bound = found.get(proxy.name, Bound(proxy.name, -math.inf))
                 found[proxy.name] = replace(bound, most=end) if flag == "--max" else replace(bound, least=end)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
@@ -14,10 +13,11 @@ from numpy.typing import NDArray
 from nas.bounds import COSTS
 from nas.fitted.sum import FittedSum
 from nas.query import MAXIMIZE, MINIMIZE, Goal
-from nas.score import score
-from nas.tables import FIGURES, PEAK, Population, StageTables
+from nas.resolutions import Tables
+from nas.score import peak_of, score
+from nas.tables import FIGURES, PEAK, Population
 from search_spaces import Architecture, Space
-from search_spaces.chain import ChainArchitecture
+from search_spaces.space import RESOLUTION
 
 Scores: TypeAlias = Mapping[str, float]
 """Values by spec of the score that a goal optimises first, if the stage tables do not contain it."""
@@ -28,7 +28,7 @@ Ranks: TypeAlias = "Callable[[pd.DataFrame], pd.Series[int]]"
 
 def candidates(
     space: Space,
-    tables: StageTables,
+    tables: Tables,
     goal: Goal,
     population: Population,
     scores: Scores | None = None,
@@ -54,10 +54,11 @@ def candidates(
 
 
 def figures_of(
-    space: Space, tables: StageTables, goal: Goal, population: Population, scores: Scores | None = None
+    space: Space, tables: Tables, goal: Goal, population: Population, scores: Scores | None = None
 ) -> pd.DataFrame:
-    """A row for each row of a population: arch (spec), the score that is not NN-Mass, if any, nn_mass, flops,
-    macs, params, peak_memory if it is limited, and the used fraction of each budget.
+    """A row for each row of a population: arch (spec), resolution if it is a choice, the score that is not
+    NN-Mass, if any, nn_mass, flops, macs, params, peak_memory if it is limited, and the used fraction of each
+    budget.
     """
     specs = pd.Series([str(space.of_options(row)) for row in population.tolist()], dtype=str)
     columns = tables.score(population)
@@ -68,7 +69,9 @@ def figures_of(
             networks = (space.of_options(row) for row in population.tolist())
             objective = one.name == goal.optimise[0][0]
             values |= one.score.columns(values[one.name], networks, objective, chosen=objective)
-    return _with_shares(pd.DataFrame({"arch": specs, **values, **columns}), goal)
+    sides = [space.resolutions[row[0]] for row in population.tolist()] if space.resolutions else []
+    first = {"arch": specs, RESOLUTION: sides} if space.resolutions else {"arch": specs}
+    return _with_shares(pd.DataFrame({**first, **values, **columns}), goal)
 
 
 def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
@@ -86,11 +89,12 @@ def ranked(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
 
 def references(
     named: Mapping[str, Architecture],
-    tables: StageTables,
+    tables: Tables,
     goal: Goal,
     found: pd.DataFrame,
     scores: Scores | None = None,
     ranks: Ranks | None = None,
+    sides: bool = False,
 ) -> pd.DataFrame:
     """Named architectures with the columns of the candidates, and the ranks they would have.
 
@@ -98,6 +102,7 @@ def references(
         tables: The stage tables of the candidates, which name the scores.
         found: The candidates.
         ranks: Gives the true ranks of rows that meet the bounds; by default they are ranked among `found`.
+        sides: Whether there is a column of resolutions.
 
     Returns:
         name, rank, then as `candidates`. The rank is missing if a bound is not met, if the score or the rank
@@ -107,6 +112,7 @@ def references(
         {
             "name": name,
             "arch": str(reference),
+            **({RESOLUTION: reference.constants().get(RESOLUTION)} if sides else {}),
             **_predicted(tables, goal, reference),
             **score(reference),
             **_peak(tables, reference),
@@ -114,7 +120,14 @@ def references(
         for name, reference in named.items()
     ]
     peak = [] if tables.element_bytes is None else [PEAK]
-    columns = ["name", "arch", *tables.names[len(FIGURES) :], *FIGURES, *peak]
+    columns = [
+        "name",
+        "arch",
+        *([RESOLUTION] if sides else []),
+        *tables.names[len(FIGURES) :],
+        *FIGURES,
+        *peak,
+    ]
     table = pd.DataFrame(rows, columns=None if rows else columns)
     for column, values in _scored(table["arch"], goal, scores).items():
         table.insert(2, column, values)
@@ -126,7 +139,7 @@ def references(
     return sorted_by(_with_shares(table, goal), goal)
 
 
-def _predicted(tables: StageTables, goal: Goal, network: Architecture) -> dict[str, Any]:
+def _predicted(tables: Tables, goal: Goal, network: Architecture) -> dict[str, Any]:
     """The sums over stages of a network that was not chosen by them, with the columns of fitted scores."""
     found: dict[str, Any] = {}
     for one in tables.sums:
@@ -138,12 +151,9 @@ def _predicted(tables: StageTables, goal: Goal, network: Architecture) -> dict[s
     return found
 
 
-def _peak(tables: StageTables, network: Architecture) -> dict[str, float]:
-    """The peak memory of a network, if it has a column; nan where it is not defined."""
-    if tables.element_bytes is None:
-        return {}
-    peak = network.peak_memory(tables.element_bytes) if isinstance(network, ChainArchitecture) else math.nan
-    return {PEAK: peak}
+def _peak(tables: Tables, network: Architecture) -> dict[str, float]:
+    """The peak memory of a network, if it has a column."""
+    return {} if tables.element_bytes is None else {PEAK: peak_of(network, tables.element_bytes)}
 
 
 def _among(found: pd.DataFrame, goal: Goal) -> Ranks:
@@ -170,7 +180,7 @@ def _with_shares(table: pd.DataFrame, goal: Goal) -> pd.DataFrame:
     fractions = {
         f"{bound.figure}_share": bound.fraction(table[bound.figure])
         for bound in goal.bounds
-        if bound.figure in COSTS
+        if bound.figure in (*COSTS, PEAK)
     }
     return table.assign(**fractions)
 

@@ -8,6 +8,7 @@ if __name__ == "__main__":
     run_command("score")
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -19,7 +20,10 @@ from nas.cli import DONE, FLOPS_NOTE, FORMATS, Parser, progress, wrapped
 from nas.latency import LatencyConfig, latency_config
 from nas.networks import Many, One, listed
 from nas.options import add_options
+from nas.query import ELEMENT_BYTES, checked_element
+from nas.tables import PEAK
 from search_spaces import RequestError
+from search_spaces.chain import ChainArchitecture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,29 +33,45 @@ if TYPE_CHECKING:
 
 @overload
 def score(
-    networks: One, *, scores: Sequence[str] = (), score_batch: int | None = None, seed: int = 0
+    networks: One,
+    *,
+    scores: Sequence[str] = (),
+    score_batch: int | None = None,
+    seed: int = 0,
+    element_bytes: int = 4,
 ) -> dict[str, float]: ...
 
 
 @overload
 def score(
-    networks: Many, *, scores: Sequence[str] = (), score_batch: int | None = None, seed: int = 0
+    networks: Many,
+    *,
+    scores: Sequence[str] = (),
+    score_batch: int | None = None,
+    seed: int = 0,
+    element_bytes: int = 4,
 ) -> pd.DataFrame: ...
 
 
 @checked_arguments
 def score(
-    networks: One | Many, *, scores: Sequence[str] = (), score_batch: int | None = None, seed: int = 0
+    networks: One | Many,
+    *,
+    scores: Sequence[str] = (),
+    score_batch: int | None = None,
+    seed: int = 0,
+    element_bytes: int = 4,
 ) -> dict[str, float] | pd.DataFrame:
     """NN-Mass and costs of one architecture or of many.
 
     Args:
         networks: An architecture, "space:spec" or "space:reference"; or a list of these, or a table with a
             column `arch`.
-        scores: Names of further proxies (`nas.proxies.names()`). Proxies that are not closed forms are
-            measured on the initialised network, with Gaussian noise as images and random labels.
+        scores: Names of further proxies (`nas.proxies.names()`), or "peak-memory". Proxies that are not
+            closed forms are measured on the initialised network, on Gaussian noise with random labels.
         score_batch: Number of images for these proxies, 32 by default.
         seed: Seed of the weights and of the noise.
+        element_bytes: Bytes per element of a tensor, for peak memory.
 
     Returns:
         For one architecture a dict: nn_mass (float); flops, macs and params (int) by fvcore's rules, where a
@@ -78,8 +98,13 @@ def score(
     architectures = [
         search_spaces.parse(one) if isinstance(one, str) else one for one in listed("networks", networks)
     ]
-    further = _further(architectures, scores, batch, seed) if scores else [{} for _ in architectures]
-    rows = [{**_figures(one), **more} for one, more in zip(architectures, further, strict=True)]
+    others = [name for name in scores if not _is_peak(name)]
+    further = _further(architectures, others, batch, seed) if others else [{} for _ in architectures]
+    width = checked_element(element_bytes) if len(others) < len(scores) else None
+    rows = [
+        {**_figures(one), **({} if width is None else {PEAK: peak_of(one, width)}), **more}
+        for one, more in zip(architectures, further, strict=True)
+    ]
     if isinstance(networks, search_spaces.Architecture | str):
         return rows[0]
     import pandas as pd
@@ -95,6 +120,17 @@ def _figures(architecture: Architecture) -> dict[str, float]:
         "macs": int(figures.macs),
         "params": int(figures.params),
     }
+
+
+def _is_peak(name: str) -> bool:
+    return name.replace("-", "_") == PEAK
+
+
+def peak_of(architecture: Architecture, element_bytes: int) -> float:
+    """Peak memory of an architecture, in bytes; nan where it is not defined."""
+    if not isinstance(architecture, ChainArchitecture):
+        return math.nan
+    return architecture.peak_memory(element_bytes)
 
 
 def _further(
@@ -143,7 +179,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="extend",
         metavar="SCORE",
         default=[],
-        help="further scores, such as depth, zen or imagenet, or files of nas fit",
+        help="further scores, such as depth, zen or imagenet, files of nas fit, or peak-memory",
+    )
+    parser.add_argument(
+        "--element-bytes",
+        type=int,
+        choices=ELEMENT_BYTES,
+        default=4,
+        help="bytes per element of a tensor, for --scores peak-memory (4)",
     )
     parser.add_argument("--format", choices=FORMATS, default="table")
     stages = parser.add_mutually_exclusive_group()
@@ -166,7 +209,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _show_stages(named, options)
         return DONE
     rows = [
-        {"name": name, "arch": str(one), **score(one, scores=options.scores), **_beside(one, options.scores)}
+        {
+            "name": name,
+            "arch": str(one),
+            **score(one, scores=options.scores, element_bytes=options.element_bytes),
+            **_beside(one, options.scores),
+        }
         for name, one in named
     ]
     table = pd.DataFrame(rows)
@@ -241,8 +289,8 @@ def _beside(architecture: Architecture, scores: Sequence[str]) -> dict[str, Any]
 
     found: dict[str, Any] = {}
     for name in scores:
-        proxy = proxies.get(name)
-        if proxy.fitted:
+        proxy = None if _is_peak(name) else proxies.get(name)
+        if proxy and proxy.fitted:
             value = proxy.measure(Subject.bare(architecture))
             columns = proxy.fitted.columns([value], [architecture], objective=False, chosen=False)
             found |= {column: values[0] for column, values in columns.items()}

@@ -60,6 +60,9 @@ class Sum(Protocol):
     def of(self, architecture: Architecture) -> float:
         """The score of an architecture; nan where it has none."""
 
+    def at(self, constants: Mapping[str, Any]) -> Sum:
+        """The score of networks with these constants."""
+
     def carried(self, read: Collection[str]) -> set[str]:
         """The choices among those read so far that later stages need."""
 
@@ -112,6 +115,10 @@ class StageSum:
         """
         operators = sorted((name, int(count)) for name, count in stage.operators.items())
         return self._of((int(stage.mass_units), int(stage.params), *operators))
+
+    def at(self, constants: Mapping[str, Any]) -> StageSum:
+        """The same: the figures of stages follow from the constants."""
+        return self
 
     def carried(self, read: Collection[str]) -> set[str]:
         """None: a term depends on one stage."""

@@ -17,6 +17,7 @@ from typing import Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nas.fitted.sum import FittedSum
 from nas.sums import Cells, Sum
 from search_spaces import Space
 from search_spaces.chain import Values
@@ -104,6 +105,8 @@ class StageTables:
         Raises:
             ValueError: A term of a score is not finite, or its sums are too large.
         """
+        constants = space.architecture(**space.constants).constants()
+        sums = [one.at(constants) for one in sums]
         tables = tuple(_tabulate(space, sums, element_bytes is not None))
         for place, one in enumerate(sums, len(FIGURES)):
             one.check(sum(int(np.abs(table.figures[:, place]).max()) for table in tables))
@@ -138,8 +141,14 @@ class StageTables:
         if name in FIGURES:
             low, high = (None if end is None else int(self.in_units(name, end)) for end in ends)
             return low, high
+        ends = ends[::-1] if self.falls(name) else ends
         low, high = self._sum(name).units_within(least, most)
         return (None if ends[0] is None else low), (None if ends[1] is None else high)
+
+    def falls(self, name: str) -> bool:
+        """Whether the sums of a column fall as its values grow."""
+        one = self._sum(name) if name not in FIGURES else None
+        return isinstance(one, FittedSum) and one.sign < 0
 
     def _sum(self, name: str) -> Sum:
         return self.sums[self.names.index(name) - len(FIGURES)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from numbers import Integral, Real
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from search_spaces.architecture import Architecture, Value
 from search_spaces.chain import Chain, ChainArchitecture
@@ -23,6 +23,9 @@ from search_spaces.errors import (
 )
 
 Options: TypeAlias = tuple[Value, ...]
+
+RESOLUTION: Final = "resolution"
+"""The field of architectures that is the side of their images, in pixels."""
 
 
 class Scaled(NamedTuple):
@@ -53,6 +56,8 @@ class Space:
             one of them does not exceed the budget.
         base_widths: Base widths that a search may keep, where they are not all combinations of options.
         constants: Values of fields that a search does not vary, if they differ from the defaults.
+
+    The resolution of images, a constant of architectures, is a choice of the spaces that `over` makes.
     """
 
     name: str
@@ -80,7 +85,15 @@ class Space:
             RequestError: A choice is missing or unknown, or its value is not allowed.
             TypeError: `choices` is not a mapping.
         """
-        return self.architecture.of_choices(choices, **self.constants)
+        constants = self.architecture.constant_names()
+        lifted = {name: value for name, value in choices.items() if name in constants}
+        own = {name: value for name, value in choices.items() if name not in lifted} if lifted else choices
+        return self.architecture.of_choices(own, **{**self.constants, **lifted})
+
+    def choices_of(self, architecture: Architecture) -> dict[str, Value]:
+        """Values of the choices of the space for an architecture; the inverse of `of_choices`."""
+        values = {**architecture.constants(), **architecture.choices()}
+        return {name: values[name] for name in self.choices}
 
     def of_options(self, numbers: Iterable[int]) -> Architecture:
         """Make the architecture given by the index of an option, from 0, for each choice in order.
@@ -135,21 +148,65 @@ class Space:
         8640
         """
         choices, constants = dict(self.choices), dict(self.constants)
+        names = self.architecture.constant_names()
         for name, value in values.items():
             if name in choices:
                 choices[name] = (self._option(name, value),)
-            elif name in self.architecture.constant_names():
+            if name in names:
                 constants[name] = self.architecture(**{name: value}).constants()[name]
-            else:
-                known = (*choices, *self.architecture.constant_names())
+            elif name not in choices:
+                known = (*choices, *names)
                 hint = did_you_mean(name, known)
                 raise RequestError(
                     f"{self.name} has no choice {shown(name)}{hint}; it has {', '.join(known)}"
                 )
-        references = {
-            name: dataclasses.replace(reference, **constants) for name, reference in self.references.items()
-        }
-        return dataclasses.replace(self, choices=choices, constants=constants, references=references)
+        return dataclasses.replace(
+            self, choices=choices, constants=constants, references=self._references(constants)
+        )
+
+    def over(self, resolutions: Iterable[int]) -> Space:
+        """A copy with the resolution of images as the first choice, which belongs to the base width.
+
+        References get the largest resolution.
+
+        Raises:
+            RequestError: The architectures have no resolution, or cannot have one of these.
+
+        >>> import search_spaces
+        >>> small = search_spaces.get("mobilenet").fix(width_mult=1).over((128, 224))
+        >>> small.size, str(small.of_options([0] * 16))
+        (17280, 'mobilenet:w1.0_d1-2-2-2-2-2-1_r128')
+        """
+        if RESOLUTION not in self.architecture.constant_names():
+            raise RequestError(f"{self.name} has no resolution; leave out resolutions")
+        sides = tuple(
+            sorted(int(self.fix(**{RESOLUTION: side}).constants[RESOLUTION]) for side in resolutions)
+        )
+        if not sides or len(set(sides)) < len(sides):
+            raise RequestError(
+                f"resolutions are {listed(map(str, sides))}, expected one or more different ones"
+            )
+        return dataclasses.replace(
+            self,
+            choices={RESOLUTION: tuple(sides), **self.choices},
+            base=(RESOLUTION, *self.base),
+            references=self._references({RESOLUTION: sides[-1]}),
+        )
+
+    def at(self, resolution: Value) -> Space:
+        """A copy with one of its resolutions as a constant, which is no choice any more."""
+        fixed = self.fix(**{RESOLUTION: resolution})
+        choices = {name: options for name, options in self.choices.items() if name != RESOLUTION}
+        base = tuple(name for name in self.base if name != RESOLUTION)
+        return dataclasses.replace(fixed, choices=choices, base=base)
+
+    @property
+    def resolutions(self) -> tuple[Value, ...]:
+        """The resolutions, if they are a choice of the space; otherwise none."""
+        return self.choices.get(RESOLUTION, ())
+
+    def _references(self, constants: Mapping[str, Value]) -> dict[str, Architecture]:
+        return {name: dataclasses.replace(each, **constants) for name, each in self.references.items()}
 
     def scaled_baselines(self) -> Iterator[Scaled]:
         """Every baseline at every base width; a pinned choice keeps its option, a word that of the baseline.
@@ -162,15 +219,24 @@ class Space:
         """
         pinned = {name: self.choices[name][0] for name in self.base if len(self.choices[name]) == 1}
         for name in self.baselines:
-            choices = self.references[name].choices()
+            choices = self.choices_of(self.references[name])
             if any(isinstance(word, str) and choices[choice] != word for choice, word in pinned.items()):
                 continue
             seen: list[Mapping[str, Value]] = []
-            for width in self.base_widths or self._combinations(choices):
+            for width in self._widths(choices):
                 base = {**width, **pinned}
                 if base not in seen:
                     seen.append(base)
                     yield Scaled(name, base, self.of_choices({**choices, **base}))
+
+    def _widths(self, choices: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
+        """The base widths of a baseline, at every resolution."""
+        if not self.base_widths:
+            yield from self._combinations(choices)
+        for side in self.resolutions if self.base_widths else ():
+            yield from ({RESOLUTION: side, **width} for width in self.base_widths)
+        if not self.resolutions:
+            yield from self.base_widths
 
     def _combinations(self, choices: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
         """All options of the numbers among the base choices, with the words of `choices`."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nas.bounds import Written
-    from nas.exact.problem import Problem, Proven
+    from nas.exact.problem import Proven
+    from nas.exact.resolutions import AnyProblem
     from search_spaces import Architecture, Space
     from search_spaces.architecture import Value
 
@@ -63,7 +64,7 @@ def best(
     >>> best("mobilenet", flops="400M", score="root_params")["arch"].item()
     'mobilenet:w0.95_d2-2-3-5-3-5-2'
     """
-    from nas.exact.problem import proven_best
+    from nas.exact.resolutions import proven_best
     from nas.query import as_fields
     from nas.values import MOST_ROWS
     from search_spaces.errors import checked_whole
@@ -89,6 +90,9 @@ def front(
 ) -> pd.DataFrame:
     """The Pareto front of NN-Mass, or of another score, against a cost; of equal networks it contains one.
 
+    Args:
+        cost: "flops", "macs", "params", or a fitted score, as "latency-zcu102" or the path of its file.
+
     Returns:
         As `best`, the best score first; `attrs["gap"]` is the largest fraction of the score by which the
         front could be too low at any cost.
@@ -101,11 +105,10 @@ def front(
     >>> len(table), table["nn_mass"].is_monotonic_decreasing, table["params"].is_monotonic_decreasing
     (147, True, True)
     """
-    from nas.bounds import checked_cost
-    from nas.exact.problem import proven_front
-    from nas.query import as_fields
+    from nas.exact.resolutions import proven_front
+    from nas.query import as_fields, checked_axis
 
-    checked_cost("cost", cost)
+    checked_axis("cost", cost)
     problem = _problem(space, as_fields(flops, macs, params, fix=fix, pareto=cost, score=score, **options))
     _check_score(problem)
     return _ranked(problem, proven_front(problem))
@@ -149,7 +152,7 @@ def estimate(
     **options: Any,
 ) -> tuple[int, float]:
     """`count`, and the largest fraction of a budget by which its sums were rounded: 0 if it is exact."""
-    from nas.exact.problem import inside_of
+    from nas.exact.resolutions import inside_of
     from nas.query import as_fields
 
     values = as_fields(flops, macs, params, fix=fix, **options)
@@ -191,7 +194,7 @@ def sample(
     """
     import numpy as np
 
-    from nas.exact.problem import inside_of
+    from nas.exact.resolutions import sampled
     from nas.query import as_fields
     from nas.ranking import figures_of
     from nas.values import MOST_DRAWN, MOST_SEED
@@ -200,17 +203,17 @@ def sample(
 
     n, seed = checked_whole("n", n, 0, MOST_DRAWN), checked_whole("seed", seed, 0, MOST_SEED)
     problem = _problem(space, as_fields(flops, macs, params, fix=fix, **options))
-    paths = inside_of(problem).sample(n, np.random.default_rng(seed))
-    if len(paths) < n:
+    networks = sampled(problem, n, np.random.default_rng(seed))
+    if len(networks) < n:
         raise RequestError(
             f"no network was found with {' and '.join(map(str, problem.goal.bounds))}; widen the budgets"
         )
-    return figures_of(problem.space, problem.tables, problem.goal, problem.graph.population(paths))
+    return figures_of(problem.space, problem.tables, problem.goal, networks)
 
 
-def _problem(space: str | Space, values: Mapping[str, Any], feasible: bool = True) -> Problem:
+def _problem(space: str | Space, values: Mapping[str, Any], feasible: bool = True) -> AnyProblem:
     """The problem of a space, and of further values of a query."""
-    from nas.exact.problem import Problem
+    from nas.exact.resolutions import problem_of
     from nas.options import checked_values
     from nas.query import Query
     from search_spaces import Space
@@ -219,15 +222,17 @@ def _problem(space: str | Space, values: Mapping[str, Any], feasible: bool = Tru
     checked_kind("space", space, (str, Space), "the name of a space or a search_spaces.Space")
     name = space if isinstance(space, str) else space.name
     query = Query(**checked_values(Query, {"space": name, **values}))
-    return Problem.of(query, None if isinstance(space, str) else space, feasible)
+    return problem_of(query, None if isinstance(space, str) else space, feasible)
 
 
-def _check_score(problem: Problem) -> None:
-    """Check that the objectives of a problem are sums over stages.
+def _check_score(problem: AnyProblem) -> None:
+    """Check that the objectives of a problem are sums over stages, and compare its resolutions.
 
     Raises:
         RequestError: One is not.
     """
+    from nas.bounds import COSTS
+    from nas.query import check_ranks
     from search_spaces import RequestError
 
     for figure, _ in problem.goal.optimise:
@@ -236,9 +241,11 @@ def _check_score(problem: Problem) -> None:
                 f"--score {figure} is no sum over stages, so that nothing can be proven; nas search --score"
                 f" {figure} explores"
             )
+    if problem.goal.optimise[0][0] not in COSTS:
+        check_ranks(problem.goal.optimise[0][0], problem.space)
 
 
-def _ranked(problem: Problem, proven: Proven) -> pd.DataFrame:
+def _ranked(problem: AnyProblem, proven: Proven) -> pd.DataFrame:
     from nas.ranking import figures_of, ranked
     from search_spaces import RequestError
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas import exact
-from nas.bounds import COSTS
 from nas.cli import BUDGETS_NOTE, DONE, FORMATS, Parser, wrapped
 from nas.options import add_options, given
 from nas.query import Query, with_space
@@ -61,9 +60,11 @@ def _parser() -> Parser:
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--top", type=at_least(1, MOST_ROWS), metavar="K", help="the K best (10)")
     kind.add_argument(
-        "--pareto", choices=COSTS, help="the Pareto front of NN-Mass, or --score, against this cost"
+        "--pareto",
+        metavar="COST",
+        help="the Pareto front of NN-Mass, or --score, against flops, macs, params or a fitted score",
     )
-    kind.add_argument("--front", dest="pareto", choices=COSTS, help=argparse.SUPPRESS)  # its earlier name
+    kind.add_argument("--front", dest="pareto", help=argparse.SUPPRESS)  # its earlier name
     kind.add_argument("--count", action="store_true", help="the number of networks inside the budgets")
     kind.add_argument(
         "--sample", type=at_least(1, MOST_DRAWN), metavar="N", help="a uniform random sample of N networks"

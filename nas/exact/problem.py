@@ -17,6 +17,7 @@ from nas.exact.optimum import Optimum, best
 from nas.exact.pareto import Fraction, Front, cheapest_first, front, staircase
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
+from nas.fitted.sum import FittedSum
 from nas.query import MAXIMIZE, Goal, Query
 from nas.sums import Sum
 from nas.tables import FIGURES, PEAK, Population, StageTables
@@ -43,7 +44,7 @@ def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> Paths | None:
     """
     bounds = [bound for bound in bounds if bound.figure != PEAK]
     for bound in bounds:
-        least, largest = graph.extent(bound.figure)
+        least, largest = sorted(graph.extent(bound.figure))
         if bound.most < least:
             raise RequestError(
                 f"{bound}: the smallest network of {name} has {bound.written(least)} {bound.figure}"
@@ -137,7 +138,7 @@ class Problem:
             RequestError: No network meets the bounds.
         """
         caps = [bound for bound in goal.bounds if bound.figure == PEAK]
-        tables = StageTables.of(space, _sums(goal), goal.element_bytes if caps else None)
+        tables = StageTables.of(space, sums_of(goal), goal.tabulated_bytes)
         whole = Graph.of(tables)
         graph = whole.below(min(cap.most for cap in caps)) if caps else whole
         if graph is None:
@@ -161,11 +162,16 @@ def _too_large(space: Space, graph: Graph, cap: Bound) -> RequestError:
     )
 
 
-def _sums(goal: Goal) -> list[Sum]:
-    """The sums over stages that a goal names, without the columns of every table."""
+def sums_of(goal: Goal) -> list[Sum]:
+    """The sums over stages that a goal names, without the columns of every table.
+
+    A front looks for the least sums of its second objective, so those of one to maximise fall as it grows.
+    """
     names = [*(figure for figure, _ in goal.optimise), *(bound.figure for bound in goal.bounds)]
     found = (proxies.find(name) for name in dict.fromkeys(names) if name not in FIGURES)
-    return [proxy.stage_sum for proxy in found if proxy and proxy.stage_sum]
+    sums = [proxy.stage_sum for proxy in found if proxy and proxy.stage_sum]
+    falling = [figure for figure, direction in goal.optimise[1:] if direction == MAXIMIZE]
+    return [one.falling() if isinstance(one, FittedSum) and one.name in falling else one for one in sums]
 
 
 @dataclass(frozen=True)
@@ -252,7 +258,7 @@ def objective_of(problem: Problem) -> Objective:
     """The first objective of a problem, with its rules for ties."""
     tables, ((figure, direction), *_) = problem.tables, problem.goal.optimise
     ties = [
-        (tables.column(name), -1 if ascends else 1)
+        (tables.column(name), -1 if ascends or tables.falls(name) else 1)
         for name, ascends in problem.goal.order[1:]
         if name in tables.names
     ]

@@ -24,6 +24,7 @@ def fit(
     unit: str | None = None,
     less_is_better: bool | None = None,
     calibration: tuple[float, float, float] | None = None,
+    resolution_effect: str | Path | None = None,
     seed: int = 0,
 ) -> FittedScore:
     """Fit a score to trained networks, like the command `nas fit`.
@@ -39,6 +40,8 @@ def fit(
         unit: Unit of the target; by default that of the column.
         less_is_better: Whether smaller values of the target are better; by default as the column's name says.
         calibration: Slope, offset and standard error of a further scale, which the score predicts instead.
+        resolution_effect: What the resolution of images does to an accuracy: "tfslim", or the path of a table
+            of networks at several resolutions; by default the score is of one resolution.
         seed: Seed of the folds and splits.
 
     Returns:
@@ -49,7 +52,6 @@ def fit(
         TypeError: An argument has a wrong type.
     """
     from nas.files import write_whole
-    from nas.fit.fitting import fit as fit_score
     from nas.fit.request import FitRequest
     from nas.fitted.score import SUFFIX
     from nas.runs import writing
@@ -71,10 +73,12 @@ def fit(
         unit=unit,
         less_is_better=less_is_better,
         calibration=None if calibration is None else ",".join(map(str, calibration)),
+        resolution_effect=None if resolution_effect is None else str(resolution_effect),
         seed=seed,
     )
-    aim = request.aim(name or (file.stem if file else target))
-    score = fit_score(request.trained(), aim, seed)
+    named = name or (file.stem if file else target)
+    request.aim(named)  # its errors come before the networks are read
+    score = request.fitted(named, request.trained())
     if file is not None:
         with writing(file):
             write_whole(file, score.written())

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from nas.cli import DONE, Parser, wrapped
 from nas.files import write_whole
-from nas.fit.fitting import fit
 from nas.fit.request import FitRequest
 from nas.fitted.score import SUFFIX, FittedScore
 from nas.options import add_options, given
@@ -24,11 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.out or Path(f"{request.target}{SUFFIX}")
     if out.suffix != SUFFIX:
         raise RequestError(f"--out {out}: expected a file that ends with {SUFFIX}; write {out}{SUFFIX}")
-    aim = request.aim(out.stem)
+    request.aim(out.stem)  # its errors come before the networks are read
     trained = request.trained()
     for note in trained.notes:
         print(wrapped(note))
-    score = fit(trained, aim, request.seed)
+    score = request.fitted(out.stem, trained)
     with writing(out):
         write_whole(out, score.written())
     print(wrapped(sentence(score)))
@@ -47,7 +46,8 @@ def sentence(score: FittedScore) -> str:
         f"Fitted {score.name}: {score.target} of {score.networks:,} networks, by {score.terms}, {score.link}."
         f" On held-out networks ({found.folds} folds): R² {found.r2:.4f}, error {found.rmse:.3g}{unit}, rank"
         f" correlation {found.rho:.3f}{within}; 90% intervals contain {100 * found.coverage:.1f}%. Networks"
-        f" chosen as the best under a budget are worse than predicted by {score.optimism:.3g}{unit}.{caution}"
+        " chosen as the best under a budget are worse than predicted by"
+        f" {score.optimism_text()}{unit}.{caution}"
     )
 
 

@@ -24,7 +24,7 @@ _FEW = 2
 """Most choices of a base width of which there are pairs with all other choices."""
 _SMALLER = 0.15
 """Expected size of the coefficient of a term that has one more choice or degree, as a fraction."""
-_DIGITS = 10
+_DIGITS = 6
 """Significant digits of stored coefficients of polynomials."""
 
 

@@ -29,7 +29,7 @@ _ABOVE = (0.25, 0.5, 1.0, 2.0)
 """Ceilings of a saturating target above its largest value, in standard deviations."""
 _WORTH = 0.99
 """A further level is used if it reduces the error to less than this fraction."""
-_DIGITS = 7
+_DIGITS = 5
 """Significant digits of stored coefficients."""
 _BITS = 34
 """Bits of sums below their largest value."""
@@ -100,7 +100,7 @@ def fit(trained: Trained, aim: Aim, seed: int = 0) -> FittedScore:
         score,
         intervals=_widened(_intervals(predicted, trained.target), trained.error),
         quality=_quality(predicted, trained.target, trained.flops, seed),
-        optimism=_rounded(optimism(trained.space, of_some, trained.flops, seed)),
+        optimism=optimism(trained.space, of_some, trained.flops, seed),
     )
 
 
@@ -138,7 +138,7 @@ def solved(trained: Trained, aim: Aim, chosen: Choice) -> FittedScore:
         bases=tuple(used),
         interactions=tuple(interactions),
         intervals=(),
-        optimism=0.0,
+        optimism=(),
         networks=len(trained.target),
         terms=chosen.level.name,
         quality=None,

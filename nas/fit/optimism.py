@@ -6,7 +6,6 @@ of the networks; each chooses the best networks of the space under caps of FLOPs
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from nas.bounds import Bound
 from nas.exact.graph import Graph
 from nas.exact.problem import Problem, proven_best
-from nas.fitted.score import FittedScore
+from nas.fitted.score import Excess, FittedScore
 from nas.fitted.sum import FittedSum
 from nas.query import MAXIMIZE, MINIMIZE, Direction, Goal
 from nas.tables import StageTables
@@ -23,7 +22,7 @@ from search_spaces import Space
 
 SPLITS = 3
 """Random splits into halves."""
-_QUANTILES = (0.2, 0.4, 0.6, 0.8)
+_QUANTILES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 """Caps, as quantiles of the FLOPs of the networks."""
 _CHOSEN = 10
 """Networks chosen under a cap."""
@@ -31,11 +30,12 @@ _CHOSEN = 10
 
 def optimism(
     space: Space, fit: Callable[[NDArray[np.intp]], FittedScore], flops: NDArray[np.float64], seed: int = 0
-) -> float:
-    """The median overestimation of chosen networks, in units of the target; at least 0.
+) -> tuple[Excess, ...]:
+    """The median overestimation of the networks chosen under each cap, by their predicted value; at least 0.
 
-    The halves have half the networks, so their errors are larger than those of the fit to all by a factor of
-    the root of 2, if they are independent; the result is divided by it.
+    It is larger under small caps, where few of the networks are as good as those chosen. The halves have half
+    the networks, so that their noise is larger than that of the fit to all; errors of terms that both lack do
+    not show. So the figures are neither reduced nor raised.
 
     Args:
         space: The space to choose from.
@@ -45,30 +45,39 @@ def optimism(
     """
     generator = np.random.default_rng(seed)
     caps = np.quantile(flops, _QUANTILES).tolist()
-    excess: list[float] = []
+    found: dict[float, list[tuple[float, float]]] = {cap: [] for cap in caps}
     for _ in range(SPLITS):
         order = generator.permutation(len(flops))
         halves = [fit(order[start::2]) for start in (0, 1)]
         for chooser, judge in (halves, halves[::-1]):
-            excess += excesses(space, chooser, judge, caps)
-    found = [one for one in excess if math.isfinite(one)]
-    return max(0.0, float(np.median(found)) / math.sqrt(2)) if found else 0.0
+            for cap, pairs in zip(caps, excesses(space, chooser, judge, caps), strict=True):
+                found[cap] += pairs
+    medians = [np.median(pairs, axis=0).tolist() for pairs in found.values() if pairs]
+    by_value = {_rounded(value): max(0.0, _rounded(excess)) for value, excess in medians}
+    return tuple(Excess(value, excess) for value, excess in sorted(by_value.items()))
 
 
 def excesses(
     space: Space, chooser: FittedScore, judge: FittedScore, caps: Sequence[float]
-) -> Iterator[float]:
-    """How much better a score thinks of the networks it chooses under each cap than another score does.
+) -> Iterator[list[tuple[float, float]]]:
+    """What the chooser thinks of the networks it chooses under each cap, and how much better than the judge.
 
-    Caps of FLOPs that no network meets are left out.
+    Yields:
+        The mean predicted value and the mean excess; empty if no network meets the cap.
     """
     tables = StageTables.of(space, [FittedSum(chooser)])
-    graph, judged_by = Graph.of(tables), FittedSum(judge)
+    graph = Graph.of(tables)
     direction: Direction = MAXIMIZE if chooser.more_is_better else MINIMIZE
     for cap in caps:
         goal = Goal(((chooser.name, direction),), (Bound("flops", most=cap),))
         best = proven_best(Problem(space, goal, tables, graph), _CHOSEN)
-        judged = [judged_by.of(space.of_options(row)) for row in best.population[:_CHOSEN].tolist()]
-        if judged:
-            difference = float(np.mean(np.array(best.values[: len(judged)]) - judged))
-            yield difference if chooser.more_is_better else -difference
+        networks = [space.of_options(row) for row in best.population[:_CHOSEN].tolist()]
+        predicted = np.array(best.values[: len(networks)])
+        over = predicted - [FittedSum(judge).of(network) for network in networks]
+        sign = 1 if chooser.more_is_better else -1
+        there = len(networks) > 0 and np.isfinite(over).all()
+        yield [(float(predicted.mean()), sign * float(over.mean()))] if there else []
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.5g}")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas.columns import column, is_median
-from nas.fit.fitting import Aim
+from nas.fit.fitting import Aim, fit
+from nas.fit.resolution import effect
 from nas.fit.table import Trained
-from nas.fitted.score import check_name
+from nas.fitted.resolution import ResolutionEffect
+from nas.fitted.score import FittedScore, check_name
 from nas.options import check, documented, option
 from nas.values import MOST_SEED, Range
 from search_spaces import RequestError
+from search_spaces.space import RESOLUTION
 from search_spaces.spec import read_number
 
 _LESS_IS_BETTER = re.compile(r"latency_\w+|\w+_(ms|seconds|loss|mb)|loss|flops|macs|params|seconds")
@@ -47,6 +50,12 @@ class FitRequest:
         default=None,
         metavar="SLOPE,OFFSET,ERROR",
     )
+    resolution_effect: str | None = option(
+        "what the resolution of images does to an accuracy: tfslim, or a table of networks at several"
+        " resolutions",
+        default=None,
+        metavar="NAME|TABLE",
+    )
     seed: int = option("seed of the folds and splits", default=0, range=Range(0, MOST_SEED))
 
     def __post_init__(self) -> None:
@@ -63,6 +72,22 @@ class FitRequest:
         if is_median(self.target):
             trained = trained.with_costs()
         return trained.calibrated(*self._calibration(self.calibration)) if self.calibration else trained
+
+    def fitted(self, name: str, trained: Trained) -> FittedScore:
+        """The score of that name, fitted to the networks.
+
+        Raises:
+            RequestError: The name is not allowed, or a fit is not possible.
+        """
+        aim = self.aim(name)
+        return replace(fit(trained, aim, self.seed), resolution=self._effect(trained, aim))
+
+    def _effect(self, trained: Trained, aim: Aim) -> ResolutionEffect | None:
+        if self.resolution_effect is None:
+            return None
+        if aim.unit != "%" or RESOLUTION not in trained.constants:
+            raise RequestError("--resolution-effect is of accuracies in percent, of networks for images")
+        return effect(self.resolution_effect, self.target, int(trained.constants[RESOLUTION]))
 
     @staticmethod
     def _calibration(text: str) -> tuple[float, float, float]:

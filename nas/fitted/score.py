@@ -20,11 +20,13 @@ import numpy as np
 
 from nas.files import read_whole, reason
 from nas.fitted.link import Link
+from nas.fitted.resolution import ResolutionEffect
 from nas.fitted.terms import Basis, Interaction
 from nas.schema import Stored
 from search_spaces import Architecture, RequestError
 from search_spaces.chain import ChainArchitecture
 from search_spaces.errors import listed, shown
+from search_spaces.space import RESOLUTION
 
 FORMAT = 1
 """Version of the files."""
@@ -34,6 +36,16 @@ _LARGEST = 1 << 24
 """Bytes of the largest file."""
 _RESERVED = frozenset(("arch", "flops", "found", "front", "macs", "name", "nn_mass", "params", "rank"))
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,39}")
+
+
+def side_of(network: Architecture) -> int | None:
+    """Side of the images of a network, in pixels; None if it has no images."""
+    side = network.constants().get(RESOLUTION)
+    return None if side is None else int(side)
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def check_name(name: str) -> None:
@@ -80,6 +92,14 @@ class Interval(Stored):
 
 
 @dataclass(frozen=True)
+class Excess(Stored):
+    """The median overestimation of the networks chosen as the best under a cap, by their predicted value."""
+
+    value: float
+    excess: float
+
+
+@dataclass(frozen=True)
 class FittedScore(Stored):
     """A score fitted to trained networks.
 
@@ -96,13 +116,15 @@ class FittedScore(Stored):
         bases: The functions of each choice.
         interactions: The terms.
         intervals: Half-widths of 90% intervals by predicted value, between which they are interpolated.
-        optimism: Median overestimation of the networks that are chosen as the best under a budget.
+        optimism: Overestimation of the networks that are chosen as the best under a budget, by predicted
+            value, between which it is interpolated.
         networks: Number of networks of the fit.
         terms: Which terms, in words.
         quality: Quality on held-out networks; None if it was not measured.
         constants: Values of choices and constants that the networks of the fit have in common.
         source: Where the networks come from.
         versions: Versions of Python and packages.
+        resolution: What the resolution of images does to the value; None if the score is of one resolution.
     """
 
     format: int
@@ -117,13 +139,14 @@ class FittedScore(Stored):
     bases: tuple[Basis, ...]
     interactions: tuple[Interaction, ...]
     intervals: tuple[Interval, ...]
-    optimism: float
+    optimism: tuple[Excess, ...]
     networks: int
     terms: str
-    quality: Quality | None
     constants: Mapping[str, Any]
     source: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    quality: Quality | None = None
+    resolution: ResolutionEffect | None = None
 
     def __post_init__(self) -> None:
         if self.format != FORMAT:
@@ -137,6 +160,14 @@ class FittedScore(Stored):
                 raise RequestError(f"its terms of {listed(term.choices)} have no basis")
             if math.prod(known[name] for name in term.choices) != len(term.coefficients):
                 raise RequestError(f"its terms of {listed(term.choices)} have a wrong number of coefficients")
+
+    @classmethod
+    def upgraded(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The values of any version, converted to this version; the first had one number for the optimism."""
+        found = super().upgraded(values)
+        if isinstance(one := found.get("optimism"), float):
+            return {**found, "optimism": [{"value": 0.0, "excess": one}]}
+        return found
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -176,7 +207,10 @@ class FittedScore(Stored):
 
     def written(self) -> str:
         """The content of its file, one line per field."""
-        lines = (f"{json.dumps(name)}: {json.dumps(value)}" for name, value in self.as_json().items())
+        values = {name: value for name, value in self.as_json().items() if value is not None}
+        lines = (
+            f"{json.dumps(name)}:{json.dumps(value, separators=(',', ':'))}" for name, value in values.items()
+        )
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @cached_property
@@ -216,14 +250,62 @@ class FittedScore(Stored):
         return (
             f"{text}. On held-out networks: R² {found.r2:.3f}, rank correlation {found.rho:.2f}{within}; ± is"
             f" the half-width of the 90% interval. Values are corrected by"
-            f" {self.optimism:.3g}, the median by which chosen networks are worse than predicted."
+            f" {self.optimism_text()}, the median by which chosen networks are worse than predicted."
+            f"{self._of_resolution()}"
+        )
+
+    def optimism_text(self) -> str:
+        """The range of the optimism, from low to high predicted values."""
+        excesses = [f"{one.excess:.2g}" for one in self.optimism] or ["0"]
+        return " to ".join(dict.fromkeys((excesses[0], excesses[-1])))
+
+    def _of_resolution(self) -> str:
+        """Where the effect of the resolution comes from, in words; empty if there is none."""
+        if (effect := self.resolution) is None:
+            return ""
+        return (
+            f" The effect of the resolution is that of {effect.source}, at {effect.least} to {effect.most}"
+            " pixels, a factor of the error rate; it is not measured on these networks."
         )
 
     def half(self, values: Any) -> Any:
-        """Half-widths of the 90% intervals of predicted values; nan if they were not measured."""
+        """Half-widths of the 90% intervals of predicted values; nan if they were not measured.
+
+        Args:
+            values: Values at the resolution of the fit.
+        """
         if not self.intervals:
             return np.full(np.shape(values), np.nan)
         return np.interp(values, [one.value for one in self.intervals], [one.half for one in self.intervals])
+
+    def sees(self, name: str) -> bool:
+        """Whether the value depends on a choice or constant of this name."""
+        return name in self.basis_of or (name == RESOLUTION and self.resolution is not None)
+
+    def at(self, values: Any, side: float | None) -> Any:
+        """Values at a resolution of networks with these values at the resolution of the fit."""
+        return self.resolution.value(values, side) if self.resolution and side else values
+
+    def at_base(self, values: Any, side: float | None) -> Any:
+        """The inverse of `at`."""
+        return self.resolution.at_base(values, side) if self.resolution and side else values
+
+    def excess(self, values: Any) -> Any:
+        """By how much chosen networks of these predicted values are worse, at the resolution of the fit."""
+        if not self.optimism:
+            return np.zeros(np.shape(values))
+        return np.interp(values, [one.value for one in self.optimism], [one.excess for one in self.optimism])
+
+    def _expected(self, value: float, side: float | None) -> float:
+        """The predicted value of a chosen network at a resolution, without the overestimation."""
+        base = self.at_base(value, side)
+        excess = float(self.excess(base))
+        return float(self.at(base - excess if self.more_is_better else base + excess, side))
+
+    def _half_at(self, value: float, side: float | None) -> float:
+        """The half-width of the 90% interval of a value at a resolution."""
+        half = float(self.half(self.at_base(value, side)))
+        return float(self.resolution.half(half, value, side)) if self.resolution and side else half
 
     def columns(
         self, values: Any, networks: Iterable[Architecture], objective: bool, chosen: bool
@@ -241,11 +323,13 @@ class FittedScore(Stored):
             overestimation of chosen networks; `_half`, half-widths of 90% intervals; `_outside`, where a
             network lies outside the range of the fit, in words.
         """
-        bias = self.optimism if chosen else 0.0
-        expected = np.asarray(values) - (bias if self.more_is_better else -bias)
+        networks = list(networks)
+        sides = [side_of(network) for network in networks]
+        known = list(zip(np.asarray(values, float).tolist(), sides, strict=True))
+        expected = [self._expected(value, side) if chosen else value for value, side in known]
         return {
             **({f"{self.name}_expected": expected} if objective else {}),
-            f"{self.name}_half": self.half(values),
+            f"{self.name}_half": [self._half_at(value, side) for value, side in known],
             f"{self.name}_outside": [self.outside(network) for network in networks],
         }
 
@@ -262,6 +346,8 @@ class FittedScore(Stored):
         found += [
             f"{name}={values[name]} (fitted on {value})"
             for name, value in self.constants.items()
-            if name in values and values[name] != value
+            if name in values and values[name] != value and not self.sees(name)
         ]
+        if (effect := self.resolution) and (side := side_of(architecture)) and not effect.covers(side):
+            found.append(f"{RESOLUTION}={side} (fitted on {effect.least} to {effect.most})")
         return "; ".join(found)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nas.fitted.score import FittedScore
+from nas.fitted.score import FittedScore, side_of
 from nas.sums import MOST_UNITS, Cells
 from search_spaces import Architecture, RequestError
 from search_spaces.chain import ChainArchitecture, effective
+from search_spaces.space import RESOLUTION
 
 _ANY = 1 << 62
 """More units than any sum has."""
@@ -30,9 +31,13 @@ class FittedSum:
 
     Attributes:
         score: The score.
+        side: Resolution of the networks, in pixels; None for that of the fit.
+        sign: 1, or -1 for sums that fall as the value grows.
     """
 
     score: FittedScore
+    side: int | None = None
+    sign: Literal[1, -1] = 1
 
     @property
     def name(self) -> str:
@@ -48,7 +53,15 @@ class FittedSum:
             known.update(chosen)
             total += int(self._units(known, before, first=place == 0))
             before = set(known)
-        return float(self.value(total))
+        return float(replace(self, side=side_of(architecture)).value(total))
+
+    def at(self, constants: Mapping[str, Any]) -> FittedSum:
+        """The score of networks with these constants."""
+        return replace(self, side=constants.get(RESOLUTION))
+
+    def falling(self) -> FittedSum:
+        """The same score, whose sums fall as the value grows."""
+        return replace(self, sign=-1)
 
     def carried(self, read: Collection[str]) -> set[str]:
         """The choices among those read that terms of later stages need."""
@@ -71,23 +84,27 @@ class FittedSum:
 
     def value(self, units: Any) -> Any:
         """The predicted value of a sum in units, or of a column of sums."""
-        return self.score.link.value(np.ldexp(np.asarray(units, float), -self.score.bits))[()]
+        sums = np.ldexp(np.asarray(units, float), -self.score.bits)
+        return self.score.at(self.score.link.value(self.sign * sums)[()], self.side)
 
     def units_of(self, values: Any) -> NDArray[np.int64]:
         """The sums, in units, of predicted values; the inverse of `value`."""
-        sums = np.ldexp(self.score.link.sum(values), self.score.bits)
-        units: NDArray[np.int64] = np.rint(sums).astype(np.int64)
+        sums = np.ldexp(self.score.link.sum(self.score.at_base(values, self.side)), self.score.bits)
+        units: NDArray[np.int64] = self.sign * np.rint(sums).astype(np.int64)
         return units
 
     def units_within(self, least: float, most: float) -> tuple[int, int]:
         """The least and the largest sum, in units, whose values lie in a closed interval."""
+        if self.sign < 0:
+            low, high = replace(self, sign=1).units_within(least, most)
+            return -high, -low
         return self._last(least, -1), self._last(most, 1)
 
     def _last(self, value: float, sign: int) -> int:
         """The last sum, upward for sign 1, downward for -1, whose value does not pass `value`."""
         if math.isinf(value):
             return _ANY if value > 0 else -_ANY
-        total = float(self.score.link.sum(value))
+        total = float(self.score.link.sum(self.score.at_base(value, self.side)))
         if not abs(math.ldexp(total, self.score.bits)) < _ANY:
             return _ANY if total > 0 else -_ANY
         units = round(math.ldexp(total, self.score.bits))
@@ -109,4 +126,4 @@ class FittedSum:
                 factors_of = product(*(functions[name] for name in term.choices))
                 for coefficient, factors in zip(term.coefficients, factors_of, strict=True):
                     total = total + math.prod(factors, start=coefficient)
-        return np.rint(np.ldexp(total, self.score.bits)).astype(np.int64)
+        return self.sign * np.rint(np.ldexp(total, self.score.bits)).astype(np.int64)

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nas.exact.problem import Problem, proven_best
+from nas.exact.resolutions import AnyProblem, problem_of, proven_best
 from nas.query import Goal, Query
-from nas.tables import Population, StageTables, enumerate_all
+from nas.resolutions import Tables
+from nas.tables import Population, enumerate_all
 from search_spaces import Space
 from search_spaces.architecture import Value
 
@@ -39,12 +40,12 @@ class Listing:
 
     space: Space
     goal: Goal
-    tables: StageTables
+    tables: Tables
     networks: Population
     keys: NDArray[np.int64]
 
     @classmethod
-    def of(cls, problem: Problem) -> Self | None:
+    def of(cls, problem: AnyProblem) -> Self | None:
         """The networks of a problem; None for more than `MOST`, or if the goal is not a sum over stages."""
         space, goal, tables = problem.space, problem.goal, problem.tables
         if space.size > MOST or any(figure not in tables.names for figure, _ in goal.optimise):
@@ -108,7 +109,7 @@ class Listing:
         return kept
 
 
-def _order(goal: Goal, tables: StageTables) -> Iterator[tuple[str, bool]]:
+def _order(goal: Goal, tables: Tables) -> Iterator[tuple[str, bool]]:
     """The columns of tables by which a goal sorts, and whether each ascends."""
     return ((name, ascends) for name, ascends in goal.order if name in tables.names)
 
@@ -130,7 +131,7 @@ def first_of_each_width(ranked: pd.DataFrame, space: Space, count: int) -> pd.Da
     taken: Counter[tuple[Value, ...]] = Counter()
     kept = []
     for place, arch in enumerate(ranked["arch"]):
-        choices = space.parse(arch).choices()
+        choices = space.choices_of(space.parse(arch))
         base = tuple(choices[name] for name in space.base)
         taken[base] += 1
         if taken[base] <= count:
@@ -156,7 +157,7 @@ class BestOfWidths(NamedTuple):
 
 
 def best_of_each_width(
-    query: Query, problem: Problem, count: int, rows: int, listing: Listing | None
+    query: Query, problem: AnyProblem, count: int, rows: int, listing: Listing | None
 ) -> BestOfWidths:
     """The `count` best networks of each base width inside the bounds.
 
@@ -179,7 +180,7 @@ def best_of_each_width(
     places = [list(space.choices).index(name) for name in space.base]
     for numbers in product(*options):
         base = {name: space.choices[name][number] for name, number in zip(space.base, numbers, strict=True)}
-        best = proven_best(Problem.of(query, space.fix(**base), feasible=False), count)
+        best = proven_best(problem_of(query, space.fix(**base), feasible=False), count)
         of_width = best.population.astype(np.uint16)
         of_width[:, places] = numbers
         found.append(of_width)
@@ -187,7 +188,7 @@ def best_of_each_width(
     return BestOfWidths(np.concatenate(found), 0.0 if proven else math.inf, complete=proven)
 
 
-def _among_the_best(problem: Problem, count: int, rows: int) -> BestOfWidths:
+def _among_the_best(problem: AnyProblem, count: int, rows: int) -> BestOfWidths:
     """The first of each base width among the best networks; their number grows until there are `rows`."""
     places = [list(problem.space.choices).index(name) for name in problem.space.base]
     searched = rows

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING
 
 from nas import proxies
-from nas.exact.problem import Problem
+from nas.exact.resolutions import problem_of_goal
 from nas.optimize.ledger import Ledger
 from nas.optimize.request import Request
 from nas.optimize.scores import Scores
@@ -184,7 +184,7 @@ def _worker(order: Order, index: int, token: str, stop: Callable[[], bool]) -> W
         if not scores.proxy.closed_form:
             _limit_threads(order.workers)
     space, goal = request.resolve()
-    tables = Problem.of_goal(space, goal, feasible=False).tables
+    tables = problem_of_goal(space, goal, feasible=False).tables
     trials = Trials(space, tables, goal, scores)
     heartbeat, grace = order.timing
     with quiet():

@@ -11,7 +11,7 @@ import pandas as pd
 
 from nas.columns import column, is_fitted
 from nas.exact.feasible_set import ROUGH
-from nas.exact.problem import Problem, inside_of, proven_best, proven_front
+from nas.exact.resolutions import AnyProblem, inside_of, proven_best, proven_front
 from nas.optimize.listing import Listing, best_of_each_width, first_of_each_width
 from nas.optimize.request import Request
 from nas.query import Goal
@@ -47,7 +47,7 @@ class Proof:
         listing: All networks inside the bounds, for a small space.
     """
 
-    problem: Problem
+    problem: AnyProblem
     table: pd.DataFrame
     ranking: pd.DataFrame
     gap: float
@@ -56,7 +56,7 @@ class Proof:
     listing: Listing | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, request: Request, problem: Problem, rows: int = ROWS) -> Proof | None:
+    def of(cls, request: Request, problem: AnyProblem, rows: int = ROWS) -> Proof | None:
         """Solve a problem; None for a score that is not a sum over stages.
 
         Args:
@@ -81,7 +81,7 @@ class Proof:
         return proof._of_each_width(request, rows, request.per_width)
 
     @classmethod
-    def _of_front(cls, problem: Problem) -> Proof:
+    def _of_front(cls, problem: AnyProblem) -> Proof:
         front = proven_front(problem)
         table = _table(problem, front.population).assign(front=front.gap == 0)
         return cls(problem, table, table.head(0), front.gap, complete=bool(front.gap == 0))
@@ -210,7 +210,7 @@ def rounded(count: int) -> str:
     return f"{mantissa}e{int(exponent)}"
 
 
-def _table(problem: Problem, networks: Population) -> pd.DataFrame:
+def _table(problem: AnyProblem, networks: Population) -> pd.DataFrame:
     """The table of proven networks, best first."""
     table = figures_of(problem.space, problem.tables, problem.goal, networks)
     table = ranked(table, problem.goal).drop(columns="front", errors="ignore")

@@ -10,17 +10,17 @@ from functools import cached_property
 from typing import Any, Literal, NamedTuple, Self, get_args
 
 from nas import proxies
-from nas.bounds import exactly
 from nas.columns import of_search
-from nas.exact.problem import Problem
+from nas.exact.resolutions import AnyProblem, problem_of_goal
 from nas.optimize.evidence import evidence, smaller_images
 from nas.optimize.width import KeptWidth, kept_width
 from nas.options import checked_values, documented, option, words
 from nas.proxies.subject import BATCH
-from nas.query import DEFAULT_SCORE, Goal, Query
+from nas.query import DEFAULT_SCORE, Goal, Query, check_ranks
 from nas.schema import Stored
 from nas.values import MOST_IMAGES, MOST_ROWS, MOST_SEED, Range
 from search_spaces import RequestError, Space
+from search_spaces.space import RESOLUTION
 
 DEFAULT_TRIALS = 1000
 Sampler = Literal["nsga2", "tpe", "random", "qmc"]
@@ -134,9 +134,12 @@ class Request(Query, Stored):
         everywhere = self.across_widths or self.like is not None or self.per_width is not None
         keeps_one = proxy.one_width and not everywhere
         width = kept_width(whole, goal.bounds, goal.element_bytes) if keeps_one else None
-        return _Resolved(whole, goal, width)
+        resolved = _Resolved(whole, goal, width)
+        if self.per_width is None:
+            check_ranks(proxy.name, resolved.space)
+        return resolved
 
-    def problem(self) -> Problem:
+    def problem(self) -> AnyProblem:
         """The problem to solve.
 
         Raises:
@@ -144,7 +147,7 @@ class Request(Query, Stored):
         """
         space, goal = self.resolve()
         try:
-            return Problem.of_goal(space, goal)
+            return problem_of_goal(space, goal)
         except RequestError as error:
             raise RequestError(". ".join(filter(None, (self._unmet(error), self.advice)))) from None
 
@@ -154,7 +157,7 @@ class Request(Query, Stored):
         if kept is None:
             return str(error)
         try:
-            Problem.of_goal(whole, goal)
+            problem_of_goal(whole, goal)
         except RequestError as error_of_all:
             return str(error_of_all)
         return f"{error}, at {kept.written}; --across-widths searches all"
@@ -162,7 +165,7 @@ class Request(Query, Stored):
     @property
     def advice(self) -> str | None:
         """Advice on the resolution, if the budget is small and the resolution is not given."""
-        if "resolution" in self.fix:
+        if RESOLUTION in self.fix or self.resolutions:
             return None
         return smaller_images(self._resolved.whole, self.bounds())
 
@@ -187,14 +190,18 @@ class Request(Query, Stored):
     def name(self) -> str:
         """A short name for the run's folder."""
         bounds = [
-            f"{bound.figure}-{exactly(bound.most)}"
+            f"{bound.figure}-{bound.written(bound.most)}"
             if bound.most < math.inf
-            else f"{bound.figure}-from-{exactly(bound.least)}"
-            for bound in self.bounds()
+            else f"{bound.figure}-from-{bound.written(bound.least)}"
+            for bound in self._resolved.goal.bounds
+            if bound.figure != DEFAULT_SCORE
         ]
         score = [proxies.get(self.score).name] if self.score != DEFAULT_SCORE else []
-        aim = [f"pareto-{self.pareto}"] if self.pareto else ["like"] if self.like else []
-        return "-".join([self.space, *score, *aim, *bounds]).replace(",", "")
+        aim = ["like"] if self.like else []
+        if self.pareto is not None:
+            aim = [f"pareto-{self._resolved.goal.optimise[1][0]}"]
+        sides = ["resolutions"] if self.resolutions else []
+        return "-".join([self.space, *score, *aim, *sides, *bounds]).replace(",", "")
 
     @property
     def evidence(self) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nas.exact.feasible_set import ROUGH
-from nas.exact.problem import Problem, inside_of
+from nas.exact.resolutions import AnyProblem, inside_of, sampled
 from nas.optimize.folder import RunFolder
 from nas.optimize.listing import first_of_each_width
 from nas.optimize.proof import ROWS, Count, Proof, rounded
@@ -65,7 +65,7 @@ class Run:
     def __init__(
         self,
         request: Request,
-        problem: Problem,
+        problem: AnyProblem,
         folder: RunFolder | None = None,
         sharing: Sharing | None = None,
         on: str | None = None,
@@ -240,8 +240,7 @@ class Run:
         if self.proof is not None or not self.request.warm_start:
             return None
         most = min(_WARM_START, (self.request.trials + 1) // 2)
-        sample = inside_of(self.problem).sample(most, np.random.default_rng(self.request.seed))
-        return self.problem.graph.population(sample)
+        return sampled(self.problem, most, np.random.default_rng(self.request.seed))
 
     def _score_references(self, stop: Callable[[], bool]) -> None:
         """Measure the scores of references inside the bounds."""
@@ -399,7 +398,9 @@ class Run:
         if proof is None and self.request.per_width is not None:
             self.found = first_of_each_width(self.found, self.space, self.request.per_width)
         ranks = proof.ranks if proof and proof.proven and not self._of_front else None
-        self.compared = references(self._named(), self.tables, self.goal, self.found, known, ranks)
+        self.compared = references(
+            self._named(), self.tables, self.goal, self.found, known, ranks, bool(self.space.resolutions)
+        )
         if self.latency:
             self.found = self.latency.columns(self.found[~self.found["arch"].isin(list(self.latency.slow))])
             self.compared = self.latency.columns(self.compared)
@@ -407,7 +408,7 @@ class Run:
 
     def widths_of(self, table: pd.DataFrame) -> set[tuple[Value, ...]]:
         """The base widths of networks of the space."""
-        networks = (self.space.parse(arch).choices() for arch in table["arch"])
+        networks = (self.space.choices_of(self.space.parse(arch)) for arch in table["arch"])
         return {tuple(choices[name] for name in self.space.base) for choices in networks}
 
     def _named(self) -> dict[str, Architecture]:

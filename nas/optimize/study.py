@@ -28,7 +28,8 @@ from nas.files import read_whole, reason
 from nas.optimize.scores import Scores
 from nas.optimize.trials import Trials, quiet
 from nas.query import Goal
-from nas.tables import Population, StageTables
+from nas.resolutions import Tables
+from nas.tables import Population
 from search_spaces import RequestError, Space
 from search_spaces.errors import shown
 
@@ -134,7 +135,7 @@ class Study:
     def __init__(
         self,
         space: Space,
-        tables: StageTables,
+        tables: Tables,
         goal: Goal,
         sampler: str,
         seed: int,

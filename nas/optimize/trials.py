@@ -17,7 +17,8 @@ from optuna.trial import Trial
 from nas.fitted.sum import FittedSum
 from nas.optimize.scores import Scores
 from nas.query import Goal
-from nas.tables import Population, StageTables
+from nas.resolutions import Tables
+from nas.tables import Population
 from search_spaces import Architecture, Space
 from search_spaces.architecture import Value
 from search_spaces.space import Options
@@ -35,7 +36,7 @@ class Trials:
     """
 
     space: Space
-    tables: StageTables
+    tables: Tables
     goal: Goal
     scores: Scores | None = None
 

@@ -1,4 +1,4 @@
-"""The base width that a search keeps, because NN-Mass compares networks of one base width."""
+"""The base width that a search keeps, because NN-Mass compares networks of one base width and resolution."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.bounds import COSTS, Bound
+from nas.optimize import resolution
+from nas.optimize.resolution import SOURCE
 from nas.tables import PEAK
 from search_spaces import Architecture, Space
 from search_spaces.chain import ChainArchitecture
 from search_spaces.cost import Figures
-from search_spaces.space import Scaled
+from search_spaces.space import RESOLUTION, Scaled
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ class KeptWidth:
 
     def sentence(self) -> str:
         """The width and the reason, in words."""
+        if RESOLUTION in self.chosen.base:
+            best = (
+                f"at which {self.chosen.name} meets the budget with the best accuracy expected from {SOURCE}"
+                if self.fits
+                else f"the smallest of {self.chosen.name}, which exceeds the budget at all"
+            )
+            return f"Base width and resolution: {self.written}, {best}. NN-Mass compares no others."
         reason = (
             f"the largest at which {self.chosen.name} does not exceed the budget"
             if self.fits
@@ -56,14 +65,15 @@ class KeptWidth:
 def kept_width(space: Space, bounds: Sequence[Bound], element_bytes: int = 4) -> KeptWidth | None:
     """The largest base width at which a baseline of the space meets the caps, by FLOPs of the baseline.
 
-    If there is none, the smallest base width.
+    If there is none, the smallest base width. Where the resolution is a choice, it is kept with the width:
+    the pair of the best expected accuracy of the baseline.
 
     Args:
         element_bytes: Bytes per element of a tensor, for a cap of peak memory.
 
     Returns:
-        None without a cap on a cost or peak memory, without a baseline, and if all choices of the base width
-        are pinned.
+        None without a cap on a cost or peak memory, without a baseline, if all choices of the base width are
+        pinned, and if nothing is known of the baseline at one of the resolutions.
 
     >>> import search_spaces
     >>> from nas.bounds import parse_budget
@@ -73,6 +83,8 @@ def kept_width(space: Space, bounds: Sequence[Bound], element_bytes: int = 4) ->
     """
     caps = [bound for bound in bounds if bound.figure in (*COSTS, PEAK) and bound.most < float("inf")]
     if not caps or all(len(space.choices[name]) == 1 for name in space.base):
+        return None
+    if space.resolutions and not resolution.known(space):
         return None
     counted = [(scaled, scaled.network.figures()) for scaled in space.scaled_baselines()]
     by_size = sorted(counted, key=lambda pair: float(pair[1].flops))
@@ -85,6 +97,8 @@ def kept_width(space: Space, bounds: Sequence[Bound], element_bytes: int = 4) ->
     fitting = [
         scaled for scaled, figures in by_size if all(meets(scaled.network, figures, cap) for cap in caps)
     ]
+    if fitting and space.resolutions:
+        return KeptWidth(max(fitting, key=lambda scaled: resolution.accuracy(space, scaled)), fits=True)
     if fitting:
         return KeptWidth(fitting[-1], fits=True)
     return KeptWidth(by_size[0][0], fits=False) if by_size else None

@@ -149,7 +149,7 @@ def qualities(halves: Halves, score: FittedScore, judge: Trees, other: Trees) ->
             "fitted_to": len(first.target),
             **quality(values, second),
             "coverage": float(np.mean(np.abs(values - second.target) <= score.half(values))),
-            "optimism": score.optimism,
+            "optimism": float(np.median([one.excess for one in score.optimism])),
         }
     ]
     for name, model, fitted, rest, population in (

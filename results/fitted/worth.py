@@ -152,7 +152,7 @@ def _row(fits: Fits, rule: str, chosen: Population) -> dict[str, Any]:
         "predicted": predicted[0],
         "predicted_ten": predicted.mean() if len(ten) == TEN else np.nan,
         "half": float(fits.score.half(predicted[0])),
-        "expected": predicted[0] - fits.score.optimism,
+        "expected": predicted[0] - float(fits.score.excess(predicted[0])),
         "ms_promised": scored(fits.fast, fits.space, first)[0],
         "ms_judged": scored(fits.clock, fits.space, first)[0],
         "chosen": len(chosen),

@@ -222,3 +222,13 @@ def test_two_networks_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*given, "--format", "json"]) == 0
     (row,) = (row for row in json.loads(capsys.readouterr().out) if row["stage"] == "stage_7")
     assert row["blocks_of_1"] is None and row["flops_of_1"] is None and row["flops_of_2"] == 23222080
+
+
+def test_peak_memory_is_a_column_in_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["mobilenet:mobilenet_v2", "--scores", "peak-memory", "--element-bytes", "1", "--format", "csv"])
+        == 0
+    )
+    assert capsys.readouterr().out.splitlines()[-1].endswith(",1505280")
+    with pytest.raises(RequestError, match="element_bytes is 3"):
+        nas.score("mobilenet:mobilenet_v2", scores=["peak-memory"], element_bytes=3)
