@@ -192,8 +192,8 @@ def test_samples_of_a_real_space_are_uniform(levels: int) -> None:
         (lambda: exact.best("mlp", flops="abc"), "expected a budget"),
         (lambda: exact.best("mlp", flops="1"), "the smallest network of mlp has"),
         (lambda: exact.best("mlp", minimize="flops"), "give like as well"),
-        (lambda: exact.front("mlp", "latency"), "'latency' is not a cost"),
-        (lambda: exact.front("mlp", ""), "'' is not a cost"),
+        (lambda: exact.front("mlp", "latency"), "cost 'latency': expected one of flops"),
+        (lambda: exact.front("mlp", ""), "cost '': expected one of flops"),
         (lambda: exact.best(None), "space is None, expected the name"),  # type: ignore[arg-type]
         (lambda: exact.best("mlp", like=5), "like is 5, expected a reference"),  # type: ignore[arg-type]
         (lambda: exact.best("mlp", fix="width=8"), "fix is 'width=8'"),  # type: ignore[arg-type]
