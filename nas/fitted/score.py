@@ -326,10 +326,10 @@ class FittedScore(Stored):
         networks = list(networks)
         sides = [side_of(network) for network in networks]
         known = list(zip(np.asarray(values, float).tolist(), sides, strict=True))
-        expected = [self._expected(value, side) if chosen else value for value, side in known]
+        expected = np.array([self._expected(value, side) if chosen else value for value, side in known])
         return {
             **({f"{self.name}_expected": expected} if objective else {}),
-            f"{self.name}_half": [self._half_at(value, side) for value, side in known],
+            f"{self.name}_half": np.array([self._half_at(value, side) for value, side in known]),
             f"{self.name}_outside": [self.outside(network) for network in networks],
         }
 
