@@ -20,6 +20,8 @@ from search_spaces.chain import ChainArchitecture
 
 MOST = 2000
 """Networks that a page holds of a run, at most, besides references."""
+UNKNOWN = "unknown specs"
+"""What a page calls the space of networks whose specs are not valid."""
 _COSTS = ("nn_mass", "flops", "macs", "params")
 _OWN = ("arch", "name", "role", "run")
 _HIDDEN = ("_seconds", "_outside")
@@ -50,7 +52,7 @@ def networks_of(runs: Sequence[Run]) -> Networks:
         labels=tuple(map(_label, table["arch"], table.get("name", pd.Series("", table.index)))),
         runs=tuple(table["run"].astype(int)),
         roles=tuple(table["role"]),
-        spaces=tuple(_space(one, spec) for one, spec in zip(made, table["arch"], strict=True)),
+        spaces=tuple(UNKNOWN if one is None else one.family for one in made),
         fields=_distinct([_field(table, name) for name in _shown(table, scores)]),
         stages=tuple(book.stages),
         stages_of=stages_of,
@@ -144,7 +146,3 @@ def _label(spec: str, name: object) -> str:
     if isinstance(name, str) and name:
         return _cut(name)
     return _cut(str(spec).rpartition(":")[2] or spec)
-
-
-def _space(network: Architecture | None, spec: str) -> str:
-    return network.family if network else _cut(str(spec).partition(":")[0])

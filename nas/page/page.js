@@ -1,7 +1,7 @@
 // The page's behaviour: plots, table, selection, drawings. Text of runs enters by textContent alone.
 "use strict";
 (() => {
-  const { runs, networks, judged, curves } = JSON.parse(document.getElementById("values").textContent);
+  const { plots, runs, networks, judged, curves } = JSON.parse(document.getElementById("values").textContent);
   const byId = (id) => document.getElementById(id);
   const ROWS = 100;
   const count = networks.specs.length;
@@ -103,7 +103,7 @@
     return true;
   };
   const shownIds = () => [...Array(count).keys()].filter(matches);
-  const spaces = [...new Set(networks.spaces)].slice(0, 6);
+  const spaces = [...new Set(networks.spaces)].slice(0, plots);
 
   function points(space) {
     const x = fields.get(state.x), y = fields.get(state.y), front = fields.get("front"), rank = fields.get("rank");

@@ -23,6 +23,8 @@ from search_spaces import RequestError
 MARK = b'<meta name="generator" content="zero-cost-nas report">'
 """What the first bytes of every page contain: a file without it is not ours to replace."""
 _HEAD = 2000
+_PLOTS = 6
+"""Spaces that are plotted, at most."""
 SUFFIX = ".html"
 _UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
@@ -32,10 +34,11 @@ def page_of(runs: Sequence[Run]) -> Page:
     networks = networks_of(runs)
     spaces = list(dict.fromkeys(networks.spaces))
     notes = [f"{run.name}: {note}" if len(runs) > 1 else note for run in runs for note in run.notes]
-    if len(spaces) > 1 and len(spaces) <= 6:
+    if len(spaces) > 1:
+        shown = "side by side" if len(spaces) <= _PLOTS else f"the first {_PLOTS} side by side"
         notes.append(
-            f"The networks are of different spaces ({', '.join(spaces)}), shown side by side: NN-Mass does"
-            " not compare them."
+            f"The networks are of different spaces ({', '.join(spaces)}), shown {shown}: NN-Mass does not"
+            " compare them."
         )
     return Page(tuple(runs), networks, tuple(notes))
 
@@ -132,6 +135,7 @@ def _values(page: Page) -> Mapping[str, Any]:
     """What the script reads."""
     networks = page.networks
     return {
+        "plots": _PLOTS,
         "runs": [{"name": run.name, "kind": run.kind, "x": run.axes.x, "y": run.axes.y} for run in page.runs],
         "networks": vars(networks) | {"fields": [vars(one) for one in networks.fields]},
         "judged": [_judged(run.judged, number) for number, run in enumerate(page.runs) if run.judged],
