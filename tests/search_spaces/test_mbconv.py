@@ -97,7 +97,7 @@ def test_the_reference_computes_what_torchvisions_network_computes() -> None:
 
 @pytest.mark.hypothesis
 def test_weights_are_those_of_torchvisions_class() -> None:
-    @examples(10, 100)
+    @examples(5, 100)
     @given(rows(SPACE), st.sampled_from(["relu", "silu"]))
     def holds(row: tuple[int, ...], activation: str) -> None:
         made = SPACE.fix(activation=activation).of_options(row)

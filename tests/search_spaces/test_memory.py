@@ -12,6 +12,7 @@ from torch import fx, nn
 
 import search_spaces
 from search_spaces.chain import ChainArchitecture
+from search_spaces.counting import SkipInitialisation
 from tests.conftest import examples
 from tests.search_spaces.conformance import architecture, rows, small
 
@@ -41,7 +42,8 @@ class Tracked:
     """
 
     def __init__(self, network: ChainArchitecture) -> None:
-        self.traced = fx.symbolic_trace(network.assemble().eval())
+        with SkipInitialisation():
+            self.traced = fx.symbolic_trace(network.assemble().eval())
         self.traced.graph.eliminate_dead_code()
         sizes = Sizes(self.traced)
         with torch.no_grad():
@@ -51,6 +53,9 @@ class Tracked:
         self.taken: dict[fx.Node, frozenset[int]] = {}
         nodes = [node for node in self.traced.graph.nodes if node.op not in ("get_attr", "output")]
         self.place = {node: number for number, node in enumerate(nodes)}
+        self.last = {
+            node: max((self.place.get(user, 0) for user in node.users), default=-1) for node in nodes
+        }
 
     def peak(self) -> int:
         """The largest sum of elements alive while an operation runs."""
@@ -58,19 +63,15 @@ class Tracked:
 
     def alive(self, node: fx.Node) -> int:
         """Elements alive while an operation runs; the operations before it were asked first."""
-        read = self.needed(self.place[node])
+        here = self.place[node]
+        self.taken = {one: blocks for one, blocks in self.taken.items() if self.last[one] >= here}
+        read = self.needed(here)
         self.taken[node] = self.output(node)
         return sum(self.blocks[block] for block in read | self.taken[node])
 
     def needed(self, since: int) -> frozenset[int]:
         """The blocks that operations from a place on read."""
-        return frozenset().union(
-            *(
-                blocks
-                for one, blocks in self.taken.items()
-                if any(self.place.get(user, 0) >= since for user in one.users)
-            )
-        )
+        return frozenset().union(*(blocks for one, blocks in self.taken.items() if self.last[one] >= since))
 
     def output(self, node: fx.Node) -> frozenset[int]:
         """The blocks that the output of an operation takes."""

@@ -64,7 +64,7 @@ def test_the_graph_contains_every_network_once(tables: StageTables) -> None:
         assert graph.extent(name) == (figures[:, column].min(), figures[:, column].max())
 
 
-@examples(100, 1000)
+@examples(50, 1000)
 @given(bounded(), st.integers(0, 4), st.sampled_from([1, -1]), st.integers(1, 5))
 def test_the_best_equal_brute_force(
     query: tuple[StageTables, list[Band]], column: int, sign: int, k: int
@@ -232,7 +232,7 @@ def test_the_gap_of_a_front_holds_with_little_room(
     assert found.gap > 0 or np.array_equal(found.paths.figures[:, [0, cost]], whole[:, [0, cost]])
 
 
-@examples(40, 400)
+@examples(20, 400)
 @given(bounded())
 def test_the_count_equals_brute_force(query: tuple[StageTables, list[Band]]) -> None:
     tables, bands = query

@@ -73,11 +73,16 @@ def test_answers_equal_enumeration(data: st.DataObject) -> None:
     space = data.draw(small_spaces(300))
     score, limit = made(space, 5, data.draw(st.integers(0, 99))), made(space, 4, 7, "saturating", "limit")
     registry._fitted.update({one.name: registry._of_fitted(one) for one in (score, limit)})
-    rows = np.unique(StageTables.of(space).canonical(enumerate_all(space)), axis=0).tolist()
-    every = pd.DataFrame({"arch": [str(space.of_options(row)) for row in rows]})
-    for one in (score, limit):
-        every[one.name] = [FittedSum(one).of(space.of_options(row)) for row in rows]
-    every["flops"] = [space.of_options(row).figures().flops for row in rows]
+    tables = StageTables.of(space, [FittedSum(score), FittedSum(limit)])
+    rows = np.unique(tables.canonical(enumerate_all(space)), axis=0)
+    every = pd.DataFrame(tables.score(rows))
+    for row, values in zip(rows[:20].tolist(), every.to_dict("records"), strict=False):
+        network = space.of_options(row)
+        assert values["flops"] == network.figures().flops
+        assert (values["made"], values["limit"]) == (
+            FittedSum(score).of(network),
+            FittedSum(limit).of(network),
+        )
     cap = int(every["flops"].quantile(data.draw(st.floats(0, 1)), "nearest"))
     most = float(every["limit"].quantile(data.draw(st.floats(0, 1)), "nearest"))
     inside = every[(every["flops"] <= cap) & (every["limit"] <= most)]
