@@ -35,7 +35,22 @@ WORKERS = (1, 2, 4)
 SIZES = tuple(map(int, os.environ.get("NAS_SIZES", "1000,10000,100000").split(",")))
 _SEED = 200
 """Trials that are created one by one; larger studies repeat them."""
-_TIMED = 5
+_TIMED = 3
+"""Trials that are timed."""
+
+
+class Clock:
+    """Seconds, and those of this process on a processor, since it was made."""
+
+    def __init__(self) -> None:
+        self._begun = time.perf_counter(), time.process_time()
+
+    def columns(self, name: str, count: int = 1) -> dict[str, float]:
+        """Both, divided by a count."""
+        wall, cpu = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
+        return {f"{name}_s": wall / count, f"{name}_cpu_s": cpu / count}
+
+
 _REQUEST = Request("mobilenet", {"flops": "400M"}, sampler="tpe", trials=10**6)
 
 
@@ -142,21 +157,20 @@ def _repeat(url: str, name: str, times: int) -> None:
 
 def growth(url: str) -> pd.DataFrame:
     """Seconds to join a study, and for each further trial, by the number of trials."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for count in SIZES:
         name, trials = filled(url, count), common()
         for sampler in ("random", "tpe"):
-            start = time.perf_counter()
+            clock = Clock()
             link = Link(Address.of(url), name)
             ledger = Ledger(link, trials)
             ledger.read()
             worker = Worker(link, ledger, trials, sampler, 0, 0, new_token(), lambda: False)
             worker.work(ledger.complete)
-            joined = time.perf_counter()
+            times, clock = clock.columns("join"), Clock()
             worker.work(ledger.complete + _TIMED)
-            each = (time.perf_counter() - joined) / _TIMED
-            rows.append({"study": "PostgreSQL", "trials": count, "sampler": sampler,
-                         "join_s": joined - start, "trial_s": each})  # fmt: skip
+            times |= clock.columns("trial", _TIMED)
+            rows.append({"study": "PostgreSQL", "trials": count, "sampler": sampler, **times})
             rows.append(in_journal(count, sampler, trials))
             print(rows[-2:], flush=True)
     return pd.DataFrame(rows)
@@ -179,16 +193,13 @@ def in_journal(count: int, sampler: str, trials: Trials) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as there:
         path = Path(there) / "study.log"
         path.write_text("".join([*head, *(body * -(-count // _SEED))]))
-        start = time.perf_counter()
+        clock = Clock()
         study = Study(trials.space, trials.tables, trials.goal, sampler, 0, Journal.load(path))
-        joined = time.perf_counter()
+        times, clock = clock.columns("join"), Clock()
         study.run(study.trials + _TIMED)
-        each = (time.perf_counter() - joined) / _TIMED
-        written = time.perf_counter()
-        journal.text()
-        size = path.stat().st_size
-    return {"study": "journal", "trials": count, "sampler": sampler, "join_s": joined - start,
-            "trial_s": each, "write_s": time.perf_counter() - written, "megabytes": size / 1e6}  # fmt: skip
+        times |= clock.columns("trial", _TIMED)
+        size = path.stat().st_size / 1e6
+    return {"study": "journal", "trials": count, "sampler": sampler, **times, "megabytes": size}
 
 
 def main() -> None:

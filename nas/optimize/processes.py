@@ -18,7 +18,7 @@ from nas.exact.resolutions import problem_of_goal
 from nas.optimize.ledger import Ledger
 from nas.optimize.request import Request
 from nas.optimize.scores import Scores
-from nas.optimize.storage import Address, Link
+from nas.optimize.storage import Address, Link, UnreachableError
 from nas.optimize.trials import Trials, quiet
 from nas.optimize.worker import Worker
 from nas.signals import interruptions
@@ -138,9 +138,12 @@ def run_workers(
             on_read()
     if failure:
         raise failure
-    if not stop():
+    try:
         ledger.read()
         on_read()
+    except UnreachableError:
+        if not stop():
+            raise
 
 
 def _failure_of(one: _Process) -> Exception | None:

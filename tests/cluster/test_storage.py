@@ -119,7 +119,7 @@ def test_four_workers_survive_a_kill_and_a_server_that_is_away(
 
 
 def test_more_trials_with_the_password_of_the_environment(
-    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url, out = server.create("more"), str(tmp_path / "run")
     few = ("--space", "mlp", "--params", "12K", "--trials", "10", "--top", "1", "--format", "csv")
@@ -127,6 +127,8 @@ def test_more_trials_with_the_password_of_the_environment(
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     assert main(["--resume", out, "--trials", "15", "--top", "1", "--format", "csv"]) == 0
     assert len(complete(url)) == 15
+    capsys.readouterr()
+    assert "leave out what differs" in refused(main, ["--resume", out, "--study", "two"], capsys)
 
 
 def test_requests_that_a_server_refuses(
