@@ -65,7 +65,8 @@ def study(
         flops, macs, params: Budgets of the sample, as in `nas.search`.
         fix: Values of choices to hold fixed in the sample, by name.
         count: Size of the sample, 3 to 10,000; 24 by default.
-        draw: "uniform", "spread" over NN-Mass and parameters (the default), or "pairs" of equal NN-Mass.
+        draw: "uniform", "spread" over NN-Mass and parameters (the default), "pairs" of equal NN-Mass, or
+            "design", the networks that a fit needs.
         draw_seed: Seed of the sample; 0 by default.
         named_seeds: Training seeds of `networks`; `seeds` by default.
         scores: Names of the scores to compare; all by default.

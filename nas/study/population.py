@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+import search_spaces
 from nas.exact import sample
 from nas.study.stats import MASS_TOLERANCE, SIZE_RATIO, base_of
 from search_spaces import RequestError
 from search_spaces.architecture import Value
+from search_spaces.chain import ChainArchitecture
 
-Draw = Literal["uniform", "spread", "pairs"]
+Draw = Literal["uniform", "spread", "pairs", "design"]
 
 MOST_NETWORKS = 10_000
 """Maximum size of a population; up to four times as many networks are sampled."""
@@ -39,7 +41,7 @@ def sampled(
         count: Number of networks; even for "pairs".
         draw: "uniform": a uniform random sample. "spread": a grid of NN-Mass and parameters, so that
             their logarithms are nearly uncorrelated. "pairs": the smallest and the largest network at each of
-            several values of NN-Mass.
+            several values of NN-Mass. "design": those that tell most about all others, for a fit.
         draw_seed: Seed of the sample.
         budgets: Budgets by cost, as text ("400M").
         fix: Values of choices to hold fixed.
@@ -52,7 +54,7 @@ def sampled(
     """
     pool = sample(space, 4 * count + 100 if draw == "uniform" else _POOL, draw_seed, fix=fix, **budgets)
     pool = pool.drop_duplicates("arch")
-    if draw != "uniform":
+    if draw in ("spread", "pairs"):
         pool = pool[pool["nn_mass"] > 0]
     if len(pool) < count:
         raise RequestError(
@@ -60,6 +62,8 @@ def sampled(
         )
     if draw == "uniform":
         chosen = np.arange(count)
+    elif draw == "design":
+        chosen = _designed(space, fix, pool["arch"], count)
     else:
         mass, size = np.log(pool[["nn_mass", "params"]].to_numpy(float)).T
         if draw == "spread":
@@ -67,6 +71,14 @@ def sampled(
         else:
             chosen = _pairs(mass, size, pool["arch"].map(base_of).to_numpy(object), count)
     return pool.iloc[chosen][["arch", "nn_mass", "flops", "macs", "params"]].reset_index(drop=True)
+
+
+def _designed(space: str, fix: Mapping[str, Value], specs: Iterable[str], count: int) -> NDArray[np.int64]:
+    """Indices of the networks whose accuracies tell most about those of all given."""
+    from nas.device.design import designed
+
+    networks = [one for one in map(search_spaces.parse, specs) if isinstance(one, ChainArchitecture)]
+    return np.array(designed(search_spaces.get(space).fix(**fix), networks, count))
 
 
 def _spread(mass: NDArray[np.float64], size: NDArray[np.float64], count: int) -> NDArray[np.int64]:

@@ -33,7 +33,9 @@ class StudyRequest(Stored):
 
     space: str = option(lambda: f"one of {', '.join(search_spaces.names())}", default="")
     draw: Draw = option(
-        "uniform; spread over NN-Mass and parameters; or pairs of equal NN-Mass", default="spread"
+        "uniform; spread over NN-Mass and parameters; pairs of equal NN-Mass; or design: the networks that a"
+        " fit needs, for --then-fit",
+        default="spread",
     )
     draw_seed: int = option("seed of the sample", default=0, range=Range(0, MOST_SEED))
     budgets: Mapping[str, str] = option(

@@ -13,7 +13,7 @@ from nas.study.stats import (
     SIZE_RATIO,
     equal_mass_pairs,
 )
-from search_spaces import RequestError
+from search_spaces import RequestError, get, parse
 
 
 def correlation(table: pd.DataFrame) -> float:
@@ -51,6 +51,15 @@ def test_a_spread_population_decorrelates_mass_and_size() -> None:
         assert spread[figure].max() / spread[figure].min() > 2
     assert sampled("densenet", 24, "spread", 0, {}, fix).equals(spread)
     assert not sampled("densenet", 24, "spread", 1, {}, fix).equals(spread)
+
+
+def test_a_design_has_every_option_of_every_choice() -> None:
+    table = sampled("mbconv", 12, "design", 0, {"flops": "400M"}, {"kernel_1": 5, "se_1": True})
+    assert len(table) == 12 and table["arch"].is_unique and (table["flops"] <= 400e6).all()
+    chosen = [parse(arch).choices() for arch in table["arch"]]
+    assert {one["kernel_1"] for one in chosen} == {5}
+    for name in ("expansion_2", "kernel_4", "depth_6", "se_7"):
+        assert {one[name] for one in chosen} == set(get("mbconv").choices[name])
 
 
 def test_populations_keep_budgets_and_refuse_small_spaces() -> None:
