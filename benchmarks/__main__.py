@@ -19,6 +19,7 @@ BENCHMARKS = (
     "latency",
     "cluster",
     "storage",
+    "simulation",
 )
 """Modules of this package; each is imported only when it runs, because they need different packages."""
 

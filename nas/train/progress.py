@@ -7,7 +7,7 @@ import importlib.util
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -31,6 +31,12 @@ class TensorBoardLogger:
             self._add(job, epoch)
         except (OSError, ValueError):  # a full disk, or a path that is not UTF-8; curves.csv has the data
             self._enabled = False
+
+    def close(self, job: Job) -> None:
+        """End the file of a job: thousands of open files are more than a system allows."""
+        if writer := self._writers.pop(job.name, None):
+            with suppress(OSError, ValueError):
+                writer.close()
 
     def _add(self, job: Job, epoch: Epoch) -> None:
         if not self._enabled or self._added.get(job.name) == epoch.number:

@@ -178,6 +178,8 @@ class TrainRun:
             tables.later()
             if board and outcome.epochs:
                 board.add(one, outcome.epochs[-1])
+                if outcome.status != RUNNING:
+                    board.close(one)
             report(one, outcome)
 
         def on_said(one: Job, value: object) -> None:
