@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from nas.files import reason
 from search_spaces import RequestError
 from search_spaces.errors import shown
 
@@ -43,17 +44,17 @@ class Remote:
         """Whether there is a file.
 
         Raises:
-            OSError: The store cannot be reached.
+            RequestError: The store cannot be reached.
         """
-        return bool(self._tried("exists"))
+        return bool(self._read("exists"))
 
     def read_bytes(self) -> bytes:
         """The content.
 
         Raises:
-            OSError: It cannot be read.
+            RequestError: It cannot be read.
         """
-        return bytes(self._tried("cat_file"))
+        return bytes(self._read("cat_file"))
 
     def write_whole(self, content: bytes) -> None:
         """Replace the content, whole or not at all.
@@ -75,6 +76,12 @@ class Remote:
             OSError: It cannot be removed.
         """
         self._tried("rm_file")
+
+    def _read(self, method: str) -> Any:
+        try:
+            return self._tried(method)
+        except OSError as error:
+            raise RequestError(f"cannot read {self}: {reason(error)}") from None
 
     def _tried(self, method: str, *arguments: Any) -> Any:
         """What a method of the file system returns; all errors of its library are errors of the system."""

@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.2
 """Interval of polling `stop`."""
 _ANSWER_SECONDS = 10.0
 """Longest wait for an answer at an address."""
-_CHECK_SECONDS = 180.0
+_CHECK_SECONDS = 300.0
 """Longest wait for the check of a node, which starts a process there."""
 _LOOK_SECONDS = 10.0
 """Interval of looking how many nodes there are."""
@@ -428,7 +428,6 @@ def _do(
         mail.delivered()
     except RequestError as error:
         return f"node {platform.node()} ({ray.util.get_node_ip_address()}): {error}", None
-    sys.stdout.flush()
     return "", result
 
 

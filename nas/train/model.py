@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.files import check_regular, reason, write_whole
+from nas.files import check_regular, write_whole
 from nas.remote import Remote
 from nas.schema import built
 from nas.train.config import Recipe
@@ -144,7 +144,7 @@ class Checkpoint:
         Raises:
             RequestError: The file is damaged, or contains other objects than tensors and plain values.
         """
-        file = path if isinstance(path, Path) else _copy_of(path)
+        file = path if isinstance(path, Path) else io.BytesIO(path.read_bytes())
         try:
             if isinstance(file, Path):
                 check_regular(file)
@@ -175,7 +175,7 @@ class Checkpoint:
         for name, value in architecture.constants().items():
             if expected.get(name, value) != value:
                 raise ValueError(f"{name} of {self.arch} is {value}, expected {expected[name]}")
-        if channels not in (1, 3) or self.images < 1:
+        if channels not in (1, 2, 3) or self.images < 1:  # two are points
             raise ValueError(f"{channels} channels, {self.images} images")
         with torch.device("meta"):  # needs no memory
             normalization = Normalization(torch.zeros(channels), torch.ones(channels))
@@ -242,18 +242,6 @@ class Checkpoint:
         classifier = Classifier(parse(self.arch), normalization, tuple(self.classes), self.side)
         classifier.load_state_dict(weights)
         return classifier.eval()
-
-
-def _copy_of(remote: Remote) -> io.BytesIO:
-    """A remote file in memory.
-
-    Raises:
-        RequestError: It cannot be read.
-    """
-    try:
-        return io.BytesIO(remote.read_bytes())
-    except OSError as error:
-        raise RequestError(f"cannot read {remote}: {reason(error)}") from None
 
 
 def _check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
