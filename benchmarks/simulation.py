@@ -22,7 +22,7 @@ from nas import exact
 from nas.exact.problem import Problem
 from nas.optimize.request import Request
 from nas.optimize.study import Journal, Study
-from nas.tasks import Launcher, Need, Place, Post, connected
+from nas.tasks import Here, Launcher, Need, Place, Post, connected
 from nas.train.config import RECIPES, TrainConfig
 from nas.train.folder import TrainFolder
 from nas.train.job import DONE, RUNNING, Epoch, Job, JobState
@@ -66,19 +66,20 @@ class Pretended(TrainRun):
 
 def main() -> None:
     """Simulate both; write a table after each."""
-    with three_nodes() as on:
-        save("simulation_networks", pd.DataFrame(networks(on)), "python -m benchmarks simulation")
+    with three_nodes() as on, connected(on, Need("cpu", 1)) as cluster:
+        table = pd.DataFrame([*networks(Here(Place())), *networks(cluster)])
+        save("simulation_networks", table, "python -m benchmarks simulation")
     save("simulation_trials", pd.DataFrame(trials()), "python -m benchmarks simulation")
 
 
-def networks(on: str) -> Iterator[dict[str, object]]:
+def networks(launcher: Launcher) -> Iterator[dict[str, object]]:
     """Time, memory and files of the process that launches trainings, and memory of Ray's head node."""
     archs = tuple(map(str, exact.sample("mobilenet", NETWORKS[-1], seed=0)["arch"]))
     data = noise(128, 32, 10)
     recipe = replace(RECIPES["quick"], epochs=EPOCHS, batch_size=32)
     for count in NETWORKS:
         config = TrainConfig(archs[:count], "cifar10", "data", "quick", recipe)
-        with tempfile.TemporaryDirectory() as path, connected(on, Need("cpu", 1)) as launcher:
+        with tempfile.TemporaryDirectory() as path:
             start, used = time.perf_counter(), time.process_time()
             run = Pretended(config, data, Execution(torch.device("cpu"), threads=1))
             folder = TrainFolder.create(config, Path(path) / "run")
@@ -88,7 +89,8 @@ def networks(on: str) -> Iterator[dict[str, object]]:
             run._save_tables(folder)
             write = time.process_time() - start
             size = sum(file.stat().st_size for file in folder.path.glob("*.*"))
-            row = {
+            row: dict[str, object] = {
+                "launcher": "ray" if launcher.elsewhere else "this process",
                 "networks": count,
                 "epochs": EPOCHS,
                 "seconds": seconds,
@@ -122,7 +124,7 @@ def trials() -> Iterator[dict[str, object]]:
             before, start = study.trials, time.process_time()
             study.run(count)
             seconds = time.process_time() - start
-            row = {
+            row: dict[str, object] = {
                 "sampler": sampler,
                 "trials": count,
                 "trial_ms": 1e3 * seconds / (count - before),

@@ -65,7 +65,8 @@ def engines() -> tuple[str, ...]:
     >>> engines()
     ('ray',)
     """
-    return tuple(sorted(one.name for one in iter_modules(__path__) if one.name not in ("interface", "local")))
+    found = (one.name for one in iter_modules(__path__) if not one.name.startswith("_"))
+    return tuple(sorted(name for name in found if name not in ("interface", "local")))
 
 
 def checked_engine(on: str) -> str:

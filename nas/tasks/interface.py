@@ -132,7 +132,8 @@ class Launcher(Protocol):
             on_said: Called with what workers say.
 
         Yields:
-            Each task that ended, with its result, in the order in which they end.
+            Each task that ended, with its result, in the order in which they end; not those that did not
+            begin, or died, after `stop` has returned True.
 
         Raises:
             RequestError: A worker lacks something, or does not answer.

@@ -140,11 +140,11 @@ class Processes:
                     except (EOFError, ConnectionError):
                         worker.process.join()
                         busy.remove(worker)
-                        if worker.task is not None:
+                        if worker.task is not None and not stopping.is_set():
                             code = worker.process.exitcode or 0
                             reason = f"its process ended with exit code {code}"
                             # A positive code is an error of ours, which would occur again.
-                            if stopping.is_set() or code >= 0 or not attempts.again(worker.task):
+                            if code >= 0 or not attempts.again(worker.task):
                                 yield worker.task, Lost(reason)
                             else:
                                 on_said(worker.task, Again(reason))

@@ -19,13 +19,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Generic
 
+from nas.tasks._ray_worker import Desk, do, nodes, own_node, versions
 from nas.tasks.interface import Again, Attempts, Lost, Need, OnSaid, Place, R, T, Work
-from nas.tasks.local import TICK_SECONDS, Thinned
 from search_spaces import RequestError
 from search_spaces.errors import shown
 
@@ -129,19 +128,19 @@ class OnRay:
         Raises:
             RequestError: No node has it.
         """
-        nodes = _nodes()
+        found = nodes()
         most = {
-            name: max((node["Resources"].get(name, 0) for node in nodes), default=0)
+            name: max((node["Resources"].get(name, 0) for node in found), default=0)
             for name in ("CPU", "GPU")
         }
         device = need.device or ("cuda" if most["GPU"] >= 1 else "cpu")
         if device not in ("cpu", "cuda"):
             raise RequestError(f"--device {device}: Ray chooses the GPU of each task; give cuda or cpu")
         if device == "cuda" and most["GPU"] < 1:
-            raise RequestError(f"--device cuda: none of {len(nodes)} nodes has a GPU; give --device cpu")
+            raise RequestError(f"--device cuda: none of {len(found)} nodes has a GPU; give --device cpu")
         if device == "cpu" and most["CPU"] < need.threads:
             raise RequestError(
-                f"--threads {need.threads}: the largest of {len(nodes)} nodes has {most['CPU']:g} CPUs; give"
+                f"--threads {need.threads}: the largest of {len(found)} nodes has {most['CPU']:g} CPUs; give"
                 f" at most that"
             )
         if device == "cuda":
@@ -156,54 +155,38 @@ class OnRay:
 
         if not tasks:
             return
-        sent, expected = ray.put(work), _versions()
+        sent, expected = ray.put(work), versions()
         self._check_nodes(sent, expected)
-        desk = (
-            ray.remote(num_cpus=0, max_restarts=-1)(_Desk)
-            .options(scheduling_strategy=_on(_own_node()))
-            .remote()
+        own = _on(own_node())
+        desk = ray.remote(num_cpus=0, max_restarts=-1)(Desk).options(scheduling_strategy=own).remote()
+        send = ray.remote(max_retries=0, **self.resources)(do)
+        errand: _Errand[T] = _Errand(
+            lambda *key_and_task: send.remote([sent], expected, self.place, desk, *key_and_task)
         )
-        do = ray.remote(max_retries=0, **self.resources)(_do)
-        waiting, attempts = deque(enumerate(tasks)), Attempts[T]()
-        running: dict[Any, tuple[int, T]] = {}
-        current: dict[int, Any] = {}
-        stopping, looked, window = False, float("-inf"), 0
+        errand.waiting.extend(enumerate(tasks))
+        refusal, looked, window = "", float("-inf"), 0
         try:
-            while running or waiting:
-                if not stopping and stop():
-                    stopping = True
-                    waiting.clear()
+            while errand.running or errand.waiting:
+                if not errand.ending and (refusal or stop()):
+                    errand.end()
                     desk.end.remote()
                 if time.monotonic() - looked > _LOOK_SECONDS:
                     looked, window = time.monotonic(), self._window()
-                while waiting and len(running) < window:
-                    number, task = waiting.popleft()
-                    current[number] = current.get(number, -1) + 1
-                    running[
-                        do.remote([sent], expected, self.place, desk, (number, current[number]), task)
-                    ] = (
-                        number,
-                        task,
-                    )
-                ready, _ = ray.wait(list(running), timeout=_POLL_SECONDS) if running else ([], [])
-                for (number, attempt), kind, value in _taken(desk):
-                    if current.get(number) == attempt:
-                        if kind == "report":
-                            attempts.progressed(tasks[number])
-                        on_said(tasks[number], value)
+                errand.send(window)
+                if not errand.running:
+                    continue
+                ready, _ = ray.wait(list(errand.running), timeout=_POLL_SECONDS)
+                for key, kind, value in _taken(desk):
+                    errand.hear(key, kind, value, on_said)
                 for reference in ready:
-                    number, task = running.pop(reference)
-                    result = self._result(reference)
-                    if isinstance(result, Again):
-                        if not stopping and attempts.again(task):
-                            on_said(task, result)
-                            waiting.appendleft((number, task))
-                            continue
-                        result = Lost(result.reason)
-                    del current[number]
-                    yield task, result
+                    task, kind, value = errand.ended(reference, on_said)
+                    if kind == "done":
+                        yield task, value
+                    refusal = refusal or (value if kind == "refused" else "")
+            if refusal:
+                raise RequestError(refusal)
         finally:
-            for reference in running:
+            for reference in errand.running:
                 with suppress(Exception):
                     ray.cancel(reference, force=True)
             ray.kill(desk)
@@ -215,27 +198,6 @@ class OnRay:
         resource, each = ("GPU", 1) if self.device == "cuda" else ("CPU", self.resources["num_cpus"])
         return max(2 * int(ray.cluster_resources().get(resource, 0) // each), _LEAST_WINDOW)
 
-    def _result(self, reference: Any) -> Any:
-        """The result of a task that ended; `Again` if it died.
-
-        Raises:
-            RequestError: Its worker lacks something.
-        """
-        import ray
-
-        try:
-            refused, result = ray.get(reference)
-        except ray.exceptions.RayTaskError as error:
-            traceback.print_exception(error)
-            return Lost(_line(error.cause if isinstance(getattr(error, "cause", None), Exception) else error))
-        except ray.exceptions.OutOfMemoryError:
-            return Again("its node ran out of memory")
-        except ray.exceptions.RayError as error:
-            return Again(f"its node or its process died ({type(error).__name__})")
-        if refused:
-            raise RequestError(refused)
-        return result
-
     def _check_nodes(self, sent: Any, expected: Mapping[str, str]) -> None:
         """Check each node that tasks can run on.
 
@@ -246,8 +208,6 @@ class OnRay:
 
         # Sent by value, as a function within a function is: the node may lack this package.
         def probe(sent: list[Any], expected: dict[str, str]) -> str:
-            import platform
-            from importlib.metadata import PackageNotFoundError, version
 
             for name, here in expected.items():
                 try:
@@ -269,12 +229,12 @@ class OnRay:
             return ""
 
         resource, least = ("GPU", 1) if self.device == "cuda" else ("CPU", self.resources["num_cpus"])
-        nodes = [node for node in _nodes() if node["Resources"].get(resource, 0) >= least]
+        asked_of = [node for node in nodes() if node["Resources"].get(resource, 0) >= least]
         asked = {
             ray.remote(num_cpus=0, max_retries=0)(probe)
             .options(scheduling_strategy=_on(node["NodeID"]))
             .remote([sent], dict(expected)): node
-            for node in nodes
+            for node in asked_of
         }
         answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=_CHECK_SECONDS)
         for reference in answered:
@@ -292,33 +252,88 @@ class OnRay:
             raise RequestError(f"{node} does not answer within {_CHECK_SECONDS:.0f} s; see `ray status`")
 
 
-def _versions() -> dict[str, str]:
-    """Versions that must be the same on all nodes, by package."""
-    found = {"Python": platform.python_version()}
-    for name in ("zero-cost-nas", "torch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # a checkout that is not installed
-            found[name] = "none"
-    return found
+class _Errand(Generic[T]):
+    """The tasks of a run that have not ended.
+
+    Args:
+        hand_out: Hands out an attempt, given by the numbers of task and attempt, and the task.
+
+    Attributes:
+        waiting: Tasks that are not with Ray, with their numbers.
+        running: Number, task and number of the attempt, by Ray's reference to the result.
+        ending: Whether no further task begins.
+    """
+
+    def __init__(self, hand_out: Callable[[tuple[int, int], T], Any]) -> None:
+        self._hand_out = hand_out
+        self.waiting: deque[tuple[int, T]] = deque()
+        self.running: dict[Any, tuple[int, T]] = {}
+        self.ending = False
+        self._current: dict[int, tuple[int, T]] = {}
+        self._attempts = Attempts[T]()
+
+    def end(self) -> None:
+        """Let no further task begin."""
+        self.ending = True
+        self.waiting.clear()
+
+    def send(self, window: int) -> None:
+        """Hand tasks to Ray until it has so many."""
+        while self.waiting and len(self.running) < window:
+            number, task = self.waiting.popleft()
+            attempt = self._current.get(number, (-1, task))[0] + 1
+            self._current[number] = (attempt, task)
+            self.running[self._hand_out((number, attempt), task)] = (number, task)
+
+    def hear(self, key: tuple[int, int], kind: str, value: object, on_said: OnSaid[T]) -> None:
+        """Pass on what the worker of an attempt said, unless there is a later one."""
+        number, attempt = key
+        current, task = self._current.get(number, (None, None))
+        if task is not None and current == attempt:
+            if kind == "report":
+                self._attempts.progressed(task)
+            on_said(task, value)
+
+    def ended(self, reference: Any, on_said: OnSaid[T]) -> tuple[T, str, Any]:
+        """Take in an attempt that ended.
+
+        Returns:
+            The task; "done" with its result, "refused" with the reason, or "" if it goes on or did not begin.
+        """
+        number, task = self.running.pop(reference)
+        kind, value = _result_of(reference)
+        if kind == "died":
+            if self.ending:
+                return task, "", None
+            if self._attempts.again(task):
+                on_said(task, Again(value))
+                self.waiting.appendleft((number, task))
+                return task, "", None
+            kind, value = "done", Lost(value)
+        del self._current[number]
+        return task, kind, value
 
 
-def _nodes() -> list[dict[str, Any]]:
+def _result_of(reference: Any) -> tuple[str, Any]:
+    """How an attempt ended: done, refused, died, or "" if it did not begin; with its result or reason."""
     import ray
 
-    return [node for node in ray.nodes() if node["Alive"]]
+    try:
+        found: tuple[str, Any] = ray.get(reference)
+        return found
+    except ray.exceptions.RayTaskError as error:
+        traceback.print_exception(error)
+        cause = getattr(error, "cause", None)
+        return "done", Lost(_line(cause if isinstance(cause, Exception) else error))
+    except ray.exceptions.OutOfMemoryError:
+        return "died", "its node ran out of memory"
+    except ray.exceptions.RayError as error:
+        return "died", f"its node or its process died ({type(error).__name__})"
 
 
 def _named(node: Mapping[str, Any]) -> str:
     """A node in words."""
     return f"node {node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-
-
-def _own_node() -> str:
-    import ray
-
-    found: str = ray.get_runtime_context().get_node_id()
-    return found
 
 
 def _on(node: str) -> Any:
@@ -343,97 +358,3 @@ def _taken(desk: Any) -> list[tuple[tuple[int, int], str, object]]:
     except ray.exceptions.RayError:
         return []
     return [(key, kind, pickle.loads(value)) for key, kind, value in found]
-
-
-class _Desk:
-    """The actor between workers and launcher: messages one way, the wish to stop the other way.
-
-    Messages stay bytes here: their classes would import torch, which takes half a gigabyte.
-    """
-
-    def __init__(self) -> None:
-        self._said: list[tuple[tuple[int, int], str, bytes]] = []
-        self._ended = False
-
-    def tell(self, key: tuple[int, int], kind: str, value: bytes) -> None:
-        self._said.append((key, kind, value))
-
-    def take(self) -> list[tuple[tuple[int, int], str, bytes]]:
-        said, self._said = self._said, []
-        return said
-
-    def end(self) -> None:
-        self._ended = True
-
-    def ended(self) -> bool:
-        return self._ended
-
-
-class _Mail:
-    """The post of a worker of Ray."""
-
-    def __init__(self, desk: Any, key: tuple[int, int]) -> None:
-        self._desk, self._key = desk, key
-        self._asked: Any = None
-        self._told: Any = None
-        self._heard, self._stop = time.monotonic(), False
-        self.tick = Thinned(lambda value: self._tell("tick", value))
-
-    def _tell(self, kind: str, value: object) -> None:
-        self._told = self._desk.tell.remote(self._key, kind, pickle.dumps(value))
-
-    def report(self, value: object) -> None:
-        self._tell("report", value)
-
-    def stop(self) -> bool:
-        import ray
-
-        if self._asked is None and time.monotonic() - self._heard > TICK_SECONDS / 2:
-            self._asked = self._desk.ended.remote()
-        if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
-            with suppress(ray.exceptions.RayError):
-                self._stop = ray.get(self._asked)
-            self._asked, self._heard = None, time.monotonic()
-        return self._stop
-
-    def delivered(self) -> None:
-        """Wait until what was told has arrived: the launcher hears it before the result."""
-        import ray
-
-        if self._told is not None:
-            with suppress(ray.exceptions.RayError):
-                ray.get(self._told)
-
-
-@lru_cache(maxsize=1)
-def _prepared(reference: Any, place: Place) -> Callable[[Any, Any], Any]:
-    """The work at a reference, prepared once in each process of Ray."""
-    import ray
-
-    work: Work[Any, Any] = ray.get(reference)
-    return work.prepared(place)
-
-
-def _do(
-    sent: list[Any], expected: Mapping[str, str], place: Place, desk: Any, key: tuple[int, int], task: T
-) -> tuple[str, Any]:
-    """Do a task in a process of Ray; returns why it is refused, or the result."""
-    import ray
-
-    try:
-        if (own := _versions()) != expected:
-            raise RequestError(f"it has {own}, and the launching machine {dict(expected)}; install the same")
-        mail = _Mail(desk, key)
-        result = _prepared(sent[0], _with_readers(place))(task, mail)
-        mail.delivered()
-    except RequestError as error:
-        return f"node {platform.node()} ({ray.util.get_node_ip_address()}): {error}", None
-    return "", result
-
-
-def _with_readers(place: Place) -> Place:
-    """A place with the processors of its node divided among its GPUs, unless readers are given."""
-    if place.readers is not None:
-        return place
-    own = next(node["Resources"] for node in _nodes() if node["NodeID"] == _own_node())
-    return Place(place.device, max(int(own.get("CPU", 1) // max(own.get("GPU", 1), 1)), 1))

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, Self
 
 import pandas as pd
@@ -218,6 +219,12 @@ def table(
     return pd.DataFrame(rows)
 
 
+@cache
+def _costs(architecture: Architecture) -> dict[str, float]:
+    """NN-Mass and costs, counted once: the tables of a run are written often."""
+    return score(architecture)
+
+
 def _row(job: Job, outcome: JobState, setting: Mapping[str, Any], chance: ChanceLevel) -> dict[str, Any]:
     last = outcome.epochs[-1] if outcome.epochs else None
     chosen = outcome.best if outcome.best_test else None
@@ -227,7 +234,7 @@ def _row(job: Job, outcome: JobState, setting: Mapping[str, Any], chance: Chance
         "row": job.row,
         "arch": str(job.architecture),
         "name": reference_name(job.architecture),
-        **score(job.architecture),
+        **_costs(job.architecture),
         "dataset": setting["dataset"],
         "recipe": setting["recipe"],
         "seed": job.seed,
@@ -257,7 +264,7 @@ def curves(outcomes: Mapping[Job, JobState]) -> pd.DataFrame:
     """The rows of curves.csv, one per epoch of each job."""
     columns = ["row", "seed", *(field.name for field in dataclasses.fields(Epoch))]
     rows = [
-        {"row": job.row, "seed": job.seed, **dataclasses.asdict(epoch)}
+        {"row": job.row, "seed": job.seed, **vars(epoch)}
         for job, outcome in outcomes.items()
         for epoch in outcome.epochs
     ]

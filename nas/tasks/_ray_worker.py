@@ -1,0 +1,139 @@
+"""The worker's side of the engine `ray`: a task in a process of Ray, and the desk to the launcher."""
+
+from __future__ import annotations
+
+import pickle
+import platform
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from nas.tasks.interface import Place, T, Work
+from nas.tasks.local import TICK_SECONDS, Thinned
+from search_spaces import RequestError
+
+
+def versions() -> dict[str, str]:
+    """Versions that must be the same on all nodes, by package."""
+    found = {"Python": platform.python_version()}
+    for name in ("zero-cost-nas", "torch"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # a checkout that is not installed
+            found[name] = "none"
+    return found
+
+
+def nodes() -> list[dict[str, Any]]:
+    """The living nodes, as Ray describes them."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def own_node() -> str:
+    """The node of this process."""
+    import ray
+
+    found: str = ray.get_runtime_context().get_node_id()
+    return found
+
+
+class Desk:
+    """The actor between workers and launcher: messages one way, the wish to stop the other way.
+
+    Messages stay bytes here: their classes would import torch, which takes half a gigabyte.
+    """
+
+    def __init__(self) -> None:
+        self._said: list[tuple[tuple[int, int], str, bytes]] = []
+        self._ended = False
+
+    def tell(self, key: tuple[int, int], kind: str, value: bytes) -> None:
+        self._said.append((key, kind, value))
+
+    def take(self) -> list[tuple[tuple[int, int], str, bytes]]:
+        said, self._said = self._said, []
+        return said
+
+    def end(self) -> None:
+        self._ended = True
+
+    def ended(self) -> bool:
+        return self._ended
+
+
+class _Mail:
+    """The post of a worker of Ray."""
+
+    def __init__(self, desk: Any, key: tuple[int, int]) -> None:
+        self._desk, self._key = desk, key
+        self._asked: Any = None
+        self._told: Any = None
+        self._heard, self._stop = time.monotonic(), False
+        self.tick = Thinned(lambda value: self._tell("tick", value))
+
+    def _tell(self, kind: str, value: object) -> None:
+        self._told = self._desk.tell.remote(self._key, kind, pickle.dumps(value))
+
+    def report(self, value: object) -> None:
+        self._tell("report", value)
+
+    def stop(self) -> bool:
+        import ray
+
+        if self._asked is None and time.monotonic() - self._heard > TICK_SECONDS / 2:
+            self._asked = self._desk.ended.remote()
+        if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
+            with suppress(ray.exceptions.RayError):
+                self._stop = ray.get(self._asked)
+            self._asked, self._heard = None, time.monotonic()
+        return self._stop
+
+    def delivered(self) -> None:
+        """Wait until what was told has arrived: the launcher hears it before the result."""
+        import ray
+
+        if self._told is not None:
+            with suppress(ray.exceptions.RayError):
+                ray.get(self._told)
+
+
+@lru_cache(maxsize=1)
+def _prepared(reference: Any, place: Place) -> Callable[[Any, Any], Any]:
+    """The work at a reference, prepared once in each process of Ray."""
+    import ray
+
+    work: Work[Any, Any] = ray.get(reference)
+    return work.prepared(place)
+
+
+def do(
+    sent: list[Any], expected: Mapping[str, str], place: Place, desk: Any, key: tuple[int, int], task: T
+) -> tuple[str, Any]:
+    """Do a task in a process of Ray; returns how it ended, as `nas.tasks.ray` does."""
+    import ray
+
+    try:
+        with suppress(ray.exceptions.RayError):  # the desk restarts
+            if ray.get(desk.ended.remote()):
+                return "", None
+        if (own := versions()) != expected:
+            raise RequestError(f"it has {own}, and the launching machine {dict(expected)}; install the same")
+        mail = _Mail(desk, key)
+        result = _prepared(sent[0], _with_readers(place))(task, mail)
+        mail.delivered()
+    except RequestError as error:
+        return "refused", f"node {platform.node()} ({ray.util.get_node_ip_address()}): {error}"
+    return "done", result
+
+
+def _with_readers(place: Place) -> Place:
+    """A place with the processors of its node divided among its GPUs, unless readers are given."""
+    if place.readers is not None:
+        return place
+    own = next(node["Resources"] for node in nodes() if node["NodeID"] == own_node())
+    return Place(place.device, max(int(own.get("CPU", 1) // max(own.get("GPU", 1), 1)), 1))
