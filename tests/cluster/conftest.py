@@ -53,7 +53,8 @@ class Nodes:
 
     def kill(self, node: Any) -> None:
         """Kill a node by the number of its process; its workers end with it."""
-        os.kill(node.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+        for raylet in node.all_processes.get("raylet", ()):
+            os.kill(raylet.process.pid, signal.SIGKILL)
         self._cluster.remove_node(node)
 
 
