@@ -85,6 +85,7 @@ class Space:
             RequestError: A choice is missing or unknown, or its value is not allowed.
             TypeError: `choices` is not a mapping.
         """
+        checked_kind("choices", choices, Mapping, "a mapping of names to values")
         constants = self.architecture.constant_names()
         lifted = {name: value for name, value in choices.items() if name in constants}
         own = {name: value for name, value in choices.items() if name not in lifted} if lifted else choices

@@ -377,7 +377,7 @@ def _score(path: Path) -> Run:
         certainty += [
             f"90% intervals contain the value of {100 * found.coverage:.1f}% of held-out networks.",
             "Networks that are chosen as the best under a budget are worse than predicted by"
-            f" {score.optimism:.3g}{unit} in the median.",
+            f" {score.optimism_text()}{unit} in the median.",
         ]
     intervals = pd.DataFrame([{"predicted": one.value, "half": one.half} for one in score.intervals])
     return Run(
