@@ -94,7 +94,7 @@ class _Mail:
         return self._stop
 
     def delivered(self) -> None:
-        """Wait until what was told has arrived: the launcher hears it before the result."""
+        """Wait until all reports have arrived: the launcher gets them before the result."""
         import ray
 
         if self._told is not None:

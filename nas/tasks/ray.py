@@ -286,7 +286,7 @@ class _Errand(Generic[T]):
             self.running[self._hand_out((number, attempt), task)] = (number, task)
 
     def hear(self, key: tuple[int, int], kind: str, value: object, on_said: OnSaid[T]) -> None:
-        """Pass on what the worker of an attempt said, unless there is a later one."""
+        """Pass on what the worker of an attempt reported, unless there is a later one."""
         number, attempt = key
         current, task = self._current.get(number, (None, None))
         if task is not None and current == attempt:
@@ -350,7 +350,7 @@ def _line(error: BaseException) -> str:
 
 
 def _taken(desk: Any) -> list[tuple[tuple[int, int], str, object]]:
-    """What workers have said since the last time; nothing while the desk restarts."""
+    """What workers have reported since the last time; nothing while the desk restarts."""
     import ray
 
     try:
