@@ -73,10 +73,10 @@ def tasks(on: str) -> Iterator[dict[str, object]]:
         with connected(on, Need("cpu", 1)) as launcher:
             for name, one in (("this process", Here(Place())), ("ray", launcher)):
                 start = time.perf_counter()
-                list(one.run(Nothing(), [0, 1], lambda: False, lambda task, said: None))
+                list(one.run(Nothing(), [0, 1], lambda: False, lambda task, report: None))
                 first = time.perf_counter() - start
                 start = time.perf_counter()
-                count = len(list(one.run(Nothing(), range(TASKS), lambda: False, lambda task, said: None)))
+                count = len(list(one.run(Nothing(), range(TASKS), lambda: False, lambda task, report: None)))
                 seconds = time.perf_counter() - start
                 yield {
                     "run": run,

@@ -80,7 +80,7 @@ class Scores:
         """
         unknown = [one for one in dict.fromkeys(architectures) if str(one) not in self.known]
         work = _Measuring(replace(self, known={}), threads)
-        for network, value in launcher.run(work, unknown, stop, lambda network, said: None):
+        for network, value in launcher.run(work, unknown, stop, lambda network, report: None):
             if isinstance(value, Lost):
                 raise RequestError(f"{self.proxy.name} of {network} was not measured: {value.reason}")
             self.known[str(network)] = value

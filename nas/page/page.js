@@ -46,7 +46,7 @@
       done = document.execCommand("copy");
       area.remove();
     }
-    byId("said").textContent = done ? `${what} copied` : `${what} could not be copied`;
+    byId("copied").textContent = done ? `${what} copied` : `${what} could not be copied`;
   }
   function copyButton(button, text, what) {
     const before = button.textContent;

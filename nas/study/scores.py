@@ -134,7 +134,7 @@ def scored(
 
     written = Paced(write)
     try:
-        measured = (launcher or Here(Place())).run(measuring, remaining, stop, lambda network, said: None)
+        measured = (launcher or Here(Place())).run(measuring, remaining, stop, lambda network, report: None)
         for network, row in measured:
             if isinstance(row, Lost):
                 raise RequestError(f"{network} was not measured: {row.reason}")

@@ -49,15 +49,15 @@ class Desk:
     """
 
     def __init__(self) -> None:
-        self._said: list[tuple[tuple[int, int], str, bytes]] = []
+        self._reports: list[tuple[tuple[int, int], str, bytes]] = []
         self._ended = False
 
     def tell(self, key: tuple[int, int], kind: str, value: bytes) -> None:
-        self._said.append((key, kind, value))
+        self._reports.append((key, kind, value))
 
     def take(self) -> list[tuple[tuple[int, int], str, bytes]]:
-        said, self._said = self._said, []
-        return said
+        reports, self._reports = self._reports, []
+        return reports
 
     def end(self) -> None:
         self._ended = True

@@ -92,7 +92,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Again:
-    """Said of a task that is tried again.
+    """Reported of a task that is tried again.
 
     Attributes:
         reason: Why its last attempt ended.

@@ -120,7 +120,7 @@ def test_a_search_ranks_all_resolutions_by_a_fitted_accuracy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("--space mlp --resolutions 32,64", "mlp has no images"),
         ("--space mobilenet --resolutions 0,128", "'0' is not a whole number"),
@@ -136,8 +136,8 @@ def test_a_search_ranks_all_resolutions_by_a_fitted_accuracy() -> None:
         ("--space mobilenet --pareto latency-zcu102", "fitted to networks of mbconv"),
     ],
 )
-def test_wrong_requests_are_refused(options: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said in refused(main, options.split(), capsys)
+def test_wrong_requests_are_refused(options: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in refused(main, options.split(), capsys)
 
 
 def test_python_names_its_arguments() -> None:

@@ -195,7 +195,7 @@ def test_specs_and_commands_are_copied(opened: Opened) -> None:
     page, spec = opened.page, opened.texts("#chosen-spec")[0]
     for button, expected in (("#copy-spec", spec), ("#copy-command", f"nas train {spec} --dataset imagenet")):
         page.click(button)
-        page.wait_for_function("document.getElementById('said').textContent.endsWith('copied')")
+        page.wait_for_function("document.getElementById('copied').textContent.endsWith('copied')")
         page.focus("#filter")
         page.keyboard.press("Control+a")
         page.keyboard.press("Control+v")
