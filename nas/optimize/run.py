@@ -20,7 +20,7 @@ from nas.optimize.proof import ROWS, Count, Proof, rounded
 from nas.optimize.request import Request
 from nas.optimize.scores import Scores
 from nas.ranking import candidates, references
-from nas.runs import Status
+from nas.runs import Paced, Status
 from nas.tables import Population
 from search_spaces import Architecture, RequestError
 from search_spaces.architecture import Value
@@ -180,6 +180,8 @@ class Run:
         study, first = self._study, self._first()
         if self._on is not None and not self.finished:
             self._measure_ahead(self._on, first, stop)
+            if stop():
+                return
         self._score_references(stop)
         start, saving = time.perf_counter(), self.seconds.get("saving", 0.0)
 
@@ -201,34 +203,36 @@ class Run:
             raise RequestError(f"none of {self.trials:,} trials has {self._unmet()}")
 
     def _measure_ahead(self, on: str, first: Population | None, stop: Callable[[], bool]) -> None:
-        """Measure on a cluster what will be needed whatever the values are.
+        """Measure on a cluster what will be needed whatever the values are; trials that have it are saved.
 
         Raises:
             RequestError: The cluster cannot be used.
         """
-        import torch
-
-        from nas.cli import progress
+        from nas.optimize.ahead import Foreseen, measure
         from nas.optimize.study import Study
-        from nas.tasks import Need, connected
+        from nas.optimize.trials import Trials
 
         study, scores, named = self._study, self.scores, self._named()
         assert isinstance(study, Study) and scores is not None
-        rows = study.foreseen(self.request.trials, first)
-        population = np.array(rows, np.uint16).reshape(len(rows), len(self.space.choices))
-        inside = self.goal.meets(self.tables.score(population))
-        wanted = [named[row["name"]] for row in self._inside()]
-        options = self.tables.canonical(population[inside])
-        wanted += [self.space.of_options(row) for row in options]
-        # As many threads as this process has: the values are those that it would measure.
-        threads = torch.get_num_threads()
-        count = len(dict.fromkeys(wanted))
-        with (
-            connected(on, Need("cpu", threads)) as launcher,
-            self.measured("scoring"),
-            progress("measuring", count) as advance,
-        ):
-            scores.measure_on(launcher, wanted, threads, stop, advance)
+        common = Trials(self.space, self.tables, self.goal, scores)
+        foreseen = Foreseen.of(study, common, self.request.trials, first)
+        wanted = [named[row["name"]] for row in self._inside()] + foreseen.needed
+        saved = Paced(lambda: self._save_ahead(foreseen.complete(scores.known), first))
+        try:
+            with self.measured("scoring"):
+                measure(on, scores, wanted, stop, saved.later)
+        except RequestError as error:
+            way = f"; then run {self.folder.resume}" if self.folder else ""
+            raise RequestError(f"{error}{way}") from None
+        finally:
+            saved.close()
+
+    def _save_ahead(self, trials: int, first: Population | None) -> None:
+        """Complete the first trials, whose scores are known, and save them, unless the folder has more."""
+        if self.folder and trials > max(self.trials, self._kept):
+            self._study.run(trials, first=first)
+            self.stop()
+            self._kept = self.trials
 
     def _inside(self) -> list[dict[Hashable, Any]]:
         """The references that meet the bounds, as rows."""
