@@ -152,7 +152,7 @@ def _failure_of(one: _Process) -> Exception | None:
         if one.connection.poll():
             kind, text = one.connection.recv()
             return RequestError(text) if kind == "request" else RuntimeError(f"a worker failed:\n{text}")
-    except (EOFError, ConnectionError):
+    except (EOFError, OSError):  # it died, perhaps within a message
         pass
     finally:
         one.connection.close()

@@ -45,7 +45,7 @@ class Need:
 
 
 class Post(Protocol):
-    """What a worker says during a task, and hears."""
+    """What a worker sends during a task, and asks."""
 
     def stop(self) -> bool:
         """Whether to save the task and end it."""
@@ -101,7 +101,7 @@ class Again:
     reason: str
 
 
-OnSaid: TypeAlias = Callable[[T, object], None]
+OnMessage: TypeAlias = Callable[[T, object], None]
 """Called with a task and what its worker reports or ticks, or with `Again`."""
 
 
@@ -121,7 +121,7 @@ class Launcher(Protocol):
         """Whether workers run on other machines, which see absolute paths and shared files alone."""
 
     def run(
-        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_said: OnSaid[T]
+        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_message: OnMessage[T]
     ) -> Iterator[tuple[T, R | Lost]]:
         """Do tasks, those first in the sequence first.
 
@@ -129,7 +129,7 @@ class Launcher(Protocol):
             work: What to do with each.
             tasks: The tasks; all differ.
             stop: Polled several times a second; after True no task begins, and workers are asked to end.
-            on_said: Called with what workers say.
+            on_message: Called with what workers send.
 
         Yields:
             Each task that ended, with its result, in the order in which they end; not those that did not

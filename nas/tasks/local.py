@@ -7,13 +7,14 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Generic
 
 from nas.signals import interruptions
-from nas.tasks.interface import Again, Attempts, Lost, OnSaid, Place, R, T, Work
+from nas.tasks.interface import Again, Attempts, Lost, OnMessage, Place, R, T, Work
 from search_spaces import RequestError
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ class Here:
         return self.place.device
 
     def run(
-        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_said: OnSaid[T]
+        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_message: OnMessage[T]
     ) -> Iterator[tuple[T, R | Lost]]:
         """Do tasks; see `nas.tasks.interface.Launcher.run`."""
         do = work.prepared(self.place)
         for task in tasks:
             if self.agreed(stop()):
                 break
-            yield task, do(task, _Aloud(task, stop, on_said))
+            yield task, do(task, _Aloud(task, stop, on_message))
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ class _Aloud(Generic[T]):
 
     task: T
     stop: Callable[[], bool]
-    on_said: OnSaid[T]
+    on_message: OnMessage[T]
 
     def report(self, value: object) -> None:
-        self.on_said(self.task, value)
+        self.on_message(self.task, value)
 
     tick = report
 
@@ -108,7 +109,7 @@ class Processes:
         return len(self.places)
 
     def run(
-        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_said: OnSaid[T]
+        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_message: OnMessage[T]
     ) -> Iterator[tuple[T, R | Lost]]:
         """Do tasks; see `nas.tasks.interface.Launcher.run`."""
         # The fork server has imported the modules, and has not initialised CUDA.
@@ -137,7 +138,7 @@ class Processes:
                     worker = next(worker for worker in busy if worker.connection is connection)
                     try:
                         kind, value = worker.connection.recv()
-                    except (EOFError, ConnectionError):
+                    except (EOFError, OSError):  # it died, perhaps within a message
                         worker.process.join()
                         busy.remove(worker)
                         if worker.task is not None and not stopping.is_set():
@@ -147,7 +148,7 @@ class Processes:
                             if code >= 0 or not attempts.again(worker.task):
                                 yield worker.task, Lost(reason)
                             else:
-                                on_said(worker.task, Again(reason))
+                                on_message(worker.task, Again(reason))
                                 waiting.appendleft(worker.task)
                         if waiting:
                             start(worker.place)
@@ -162,7 +163,7 @@ class Processes:
                     else:
                         if kind == "report":
                             attempts.progressed(task)
-                        on_said(task, value)
+                        on_message(task, value)
         finally:
             stopping.set()
             for worker in busy:
@@ -172,7 +173,8 @@ class Processes:
 def _send_next(worker: _Worker[T], waiting: deque[T]) -> None:
     """Send the next task to a worker, or None, which ends it."""
     worker.task = waiting.popleft() if waiting else None
-    worker.connection.send(worker.task)
+    with suppress(ConnectionError):  # it has died: the end of the pipe says so
+        worker.connection.send(worker.task)
 
 
 class Thinned:

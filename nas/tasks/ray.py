@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from typing import Any, Generic
 
 from nas.tasks._ray_worker import Desk, do, nodes, own_node, versions
-from nas.tasks.interface import Again, Attempts, Lost, Need, OnSaid, Place, R, T, Work
+from nas.tasks.interface import Again, Attempts, Lost, Need, OnMessage, Place, R, T, Work
 from search_spaces import RequestError
 from search_spaces.errors import shown
 
@@ -148,7 +148,7 @@ class OnRay:
         return cls(device, {"num_cpus": need.threads}, Place(device, need.readers or need.threads))
 
     def run(
-        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_said: OnSaid[T]
+        self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_message: OnMessage[T]
     ) -> Iterator[tuple[T, R | Lost]]:
         """Do tasks; see `nas.tasks.interface.Launcher.run`."""
         import ray
@@ -177,9 +177,9 @@ class OnRay:
                     continue
                 ready, _ = ray.wait(list(errand.running), timeout=_POLL_SECONDS)
                 for key, kind, value in _taken(desk):
-                    errand.hear(key, kind, value, on_said)
+                    errand.hear(key, kind, value, on_message)
                 for reference in ready:
-                    task, kind, value = errand.ended(reference, on_said)
+                    task, kind, value = errand.ended(reference, on_message)
                     if kind == "done":
                         yield task, value
                     refusal = refusal or (value if kind == "refused" else "")
@@ -285,16 +285,16 @@ class _Errand(Generic[T]):
             self._current[number] = (attempt, task)
             self.running[self._hand_out((number, attempt), task)] = (number, task)
 
-    def hear(self, key: tuple[int, int], kind: str, value: object, on_said: OnSaid[T]) -> None:
+    def hear(self, key: tuple[int, int], kind: str, value: object, on_message: OnMessage[T]) -> None:
         """Pass on what the worker of an attempt reported, unless there is a later one."""
         number, attempt = key
         current, task = self._current.get(number, (None, None))
         if task is not None and current == attempt:
             if kind == "report":
                 self._attempts.progressed(task)
-            on_said(task, value)
+            on_message(task, value)
 
-    def ended(self, reference: Any, on_said: OnSaid[T]) -> tuple[T, str, Any]:
+    def ended(self, reference: Any, on_message: OnMessage[T]) -> tuple[T, str, Any]:
         """Take in an attempt that ended.
 
         Returns:
@@ -306,7 +306,7 @@ class _Errand(Generic[T]):
             if self.ending:
                 return task, "", None
             if self._attempts.again(task):
-                on_said(task, Again(value))
+                on_message(task, Again(value))
                 self.waiting.appendleft((number, task))
                 return task, "", None
             kind, value = "done", Lost(value)

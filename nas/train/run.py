@@ -182,7 +182,7 @@ class TrainRun:
                     board.close(one)
             report(one, outcome)
 
-        def on_said(one: Job, value: object) -> None:
+        def on_message(one: Job, value: object) -> None:
             if isinstance(value, JobState):
                 note(one, value)
             elif isinstance(value, Again):
@@ -196,7 +196,7 @@ class TrainRun:
         remaining = [one for one, outcome in self.outcomes.items() if outcome.status != DONE]
         try:
             with self._work(folder, launcher) as work:
-                for one, outcome in launcher.run(work, remaining, stop, on_said):
+                for one, outcome in launcher.run(work, remaining, stop, on_message):
                     if isinstance(outcome, Lost):
                         outcome = self.outcomes[one].with_status(FAILED, outcome.reason)
                     note(one, outcome)
