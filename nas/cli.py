@@ -27,7 +27,7 @@ DONE, REQUEST_WRONG = 0, 2
 _LONGEST_WORD, _LONGEST_PATH, _LONGEST_LINE = 80, 200, 600
 
 _EMPTY = re.compile("--[a-z-]+=")
-_PASSWORD = re.compile(r"(://[^\s/:@]*:)[^\s/]+(?=@)")
+_PASSWORD = re.compile(r"(://[^\s/:@]*:)\S+(?=@)")
 
 FORMATS = ("table", "json", "csv")
 FLOPS_NOTE = (
@@ -138,7 +138,7 @@ def error_line(message: str) -> str:
 
     >>> error_line("no\\x1b[31m\\nfile")
     'error: no\\\\x1b[31m file'
-    >>> error_line("unknown: postgresql://me:pass@host/data")
+    >>> error_line("unknown: postgresql://me:pa/ss@host/data")
     'error: unknown: postgresql://me:***@host/data'
     """
     words = [
