@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from nas.files import reason
+from nas.files import reason, write_whole
 from search_spaces import RequestError
 from search_spaces.errors import shown
 
@@ -125,3 +125,15 @@ def located(text: str) -> Path | Remote:
             "--checkpoints: a URL with a user name or password is kept in run.json; leave them out"
         )
     return Remote(text.rstrip("/"))
+
+
+def write_at(place: Path | Remote, content: bytes) -> None:
+    """Replace the content of a file, wherever it is, whole or not at all.
+
+    Raises:
+        OSError: It cannot be written; its old content remains.
+    """
+    if isinstance(place, Remote):
+        place.write_whole(content)
+    else:
+        write_whole(place, content)

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas.files import check_regular, write_whole
-from nas.remote import Remote
+from nas.files import check_regular
+from nas.remote import Remote, write_at
 from nas.schema import built
 from nas.train.config import Recipe
 from nas.train.data import Data, Normalization
@@ -132,10 +132,7 @@ class Checkpoint:
         """
         buffer = io.BytesIO()
         torch.save({field.name: getattr(self, field.name) for field in dataclasses.fields(self)}, buffer)
-        if isinstance(path, Remote):
-            path.write_whole(buffer.getvalue())
-        else:
-            write_whole(path, buffer.getvalue())
+        write_at(path, buffer.getvalue())
 
     @classmethod
     def load(cls, path: Path | Remote) -> Checkpoint:

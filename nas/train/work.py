@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from nas.files import reason, write_whole
-from nas.remote import Remote
+from nas.files import reason
+from nas.remote import Remote, write_at
 from nas.tasks import Place, Post
 from nas.train.config import GENERATED, TrainConfig, check_present
 from nas.train.data import Data, load_for
@@ -46,7 +46,7 @@ class Trainings:
         """
         mark, folder = f".{secrets.token_hex(4)}.unfinished", self.checkpoints.absolute()
         try:
-            _write(folder / mark, b"")
+            write_at(folder / mark, b"")
         except OSError as error:
             raise RequestError(f"cannot write {folder}: {reason(error)}") from None
         config = replace(self.config, data=str(Path(self.config.data).absolute()))
@@ -70,7 +70,7 @@ class Trainings:
         try:
             if not (self.checkpoints / self.mark).exists():
                 raise RequestError(f"it does not see {self.checkpoints}; {way}")
-            _write(own, b"")
+            write_at(own, b"")
             own.unlink()
         except OSError as error:
             raise RequestError(f"it cannot write {self.checkpoints}: {reason(error)}; {way}") from None
@@ -103,10 +103,3 @@ class Trainings:
             )
 
         return trained
-
-
-def _write(file: Path | Remote, content: bytes) -> None:
-    if isinstance(file, Remote):
-        file.write_whole(content)
-    else:
-        write_whole(file, content)
