@@ -108,7 +108,7 @@ def memory() -> dict[str, float]:
     found = {"launcher_mb": psutil.Process().memory_info().rss / 2**20}
     for process in psutil.process_iter(["cmdline", "memory_info"]):
         words = " ".join(process.info["cmdline"] or ())
-        for name, word in (("gcs_mb", "gcs_server"), ("desk_mb", "ray::_Desk")):
+        for name, word in (("gcs_mb", "gcs_server"), ("desk_mb", "ray::Desk")):
             if word in words and process.info["memory_info"]:
                 found[name] = process.info["memory_info"].rss / 2**20
     return found

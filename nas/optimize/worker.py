@@ -84,10 +84,6 @@ class Mirror:
         """Note that a trial proposed here is one of the storage."""
         self._numbers[trial.number] = number
 
-    def drop(self, number: int) -> None:
-        """Forget a trial proposed here."""
-        self._study.tell(number, state=TrialState.FAIL)
-
 
 class Pulse:
     """A thread that gives signs of life of trials while they are measured."""
