@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from nas.page.data import REFERENCE, Field, Networks, Run, Value
 from nas.page.stages import StageBook, parsed
 from search_spaces import Architecture
 from search_spaces.chain import ChainArchitecture
+from search_spaces.space import RESOLUTION
 
 MOST = 2000
 """Networks that a page holds of a run, at most, besides references."""
@@ -27,6 +28,12 @@ _OWN = ("arch", "name", "role", "run")
 _HIDDEN = ("_seconds", "_outside")
 _MOST_FIELDS = 40
 _MOST_TEXT = 1000
+_USUAL: Mapping[tuple[object, object], str] = {
+    (32, 10): "cifar10",
+    (32, 100): "cifar100",
+    (224, 1000): "imagenet",
+}
+"""Data sets by resolution and number of classes."""
 
 
 def networks_of(runs: Sequence[Run]) -> Networks:
@@ -61,11 +68,20 @@ def networks_of(runs: Sequence[Run]) -> Networks:
 
 
 def command(network: Architecture) -> str:
-    """The command that trains a network on a data set of its number of classes, or of one to be named."""
+    """The command that trains a network on data of its number of classes and its resolution."""
+    words = f"--arch {shlex.quote(str(network))} --dataset {_dataset(network)}"
+    return f"nas train {words} --data data --out trained"
+
+
+def _dataset(network: Architecture) -> str:
+    """The data set for a network: a usual one of its shape, or else a folder of images."""
     values = network.constants()
-    sets = {("mlp", 10): "mnist"}.get((network.family, int(values.get("num_classes", 0))))
-    dataset = sets or ("cifar10" if values.get("num_classes") == 10 else "imagenet")
-    return f"nas train {shlex.quote(str(network))} --dataset {dataset} --data data --out trained"
+    side, classes = values.get(RESOLUTION), values.get("num_classes")
+    if network.family == "mlp":
+        return "seg20" if classes == 2 else "mnist"
+    if (side, classes) in _USUAL:
+        return _USUAL[side, classes]
+    return "folder" if side is None else f"folder --image-size {side}"
 
 
 def _without_repeated_references(table: pd.DataFrame) -> pd.DataFrame:

@@ -47,11 +47,12 @@
       area.remove();
     }
     byId("copied").textContent = done ? `${what} copied` : `${what} could not be copied`;
+    return done;
   }
   function copyButton(button, text, what) {
-    const before = button.textContent;
-    copy(text, what).then(() => {
-      button.textContent = "Copied";
+    const before = (button.dataset.label ??= button.textContent);
+    copy(text, what).then((done) => {
+      button.textContent = done ? "Copied" : "Not copied";
       setTimeout(() => (button.textContent = before), 1200);
     });
   }
@@ -384,7 +385,7 @@
     byId("score-caveat").textContent = caveats.length ? `No evidence: ${caveats.join("; ")}.` : "";
     const bars = () => {
       const rows = known.filter((one) => one.rho !== null).map((one) => ({ ...one, of: undefined, name: one.title, run: one.of.run,
-        tip: `${one.title}\nrho: ${one.rho.toFixed(2)}${one.rho_low === null ? "" : ` [${one.rho_low.toFixed(2)}, ${one.rho_high.toFixed(2)}]`}` }));
+        tip: `${one.title}\nrho: ${one.rho.toFixed(2)}${one.rho_low === null || one.rho_high === null ? "" : ` [${one.rho_low.toFixed(2)}, ${one.rho_high.toFixed(2)}]`}` }));
       const run = { field: "run", type: "nominal", legend: null, scale: { domain: runs.map((_, i) => i), range: runs.map((_, i) => runColour(i)) } };
       const y = { field: "name", type: "nominal", title: null, sort: { field: "rho", order: "descending" }, axis: { labelLimit: 230 } };
       const x = { type: "quantitative", title: "rank correlation with accuracy, rho (line: 95% interval)" };
@@ -398,7 +399,7 @@
       const score = known[Number(select.value || 0)];
       byId("score-plot").hidden = !score?.of.points;
       if (!score?.of.points) return;
-      const { columns: none, ...of } = score.of.points;
+      const of = score.of.points;
       const rows = of.arch.map((arch, i) => ({ x: of[score.score]?.[i] ?? null, y: of.top1[i], tip: `${String(arch).split(":").pop()}\ntop-1: ${of.top1[i]}` })).filter((one) => one.x !== null && one.y !== null);
       const rho = score.rho === null || score.of.caveat ? "" : `: rho ${score.rho.toFixed(2)}`;
       plot(byId("score-plot"), { title: { text: `${score.title}${rho}`, anchor: "start", fontWeight: "normal", fontSize: 13 }, data: { values: rows }, mark: { type: "point", filled: true, size: 60, opacity: 0.8, color: runColour(score.of.run) },

@@ -55,7 +55,8 @@ def html(page: Page) -> str:
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     return environment.get_template("page.html.j2").render(
         page=page,
-        policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:",
+        policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:;"
+        " base-uri 'none'; form-action 'none'",
         style=_own("page.css"),
         scripts=scripts,
         values=embedded(_values(page)),

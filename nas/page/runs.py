@@ -23,6 +23,8 @@ from search_spaces import RequestError
 _LARGEST_PICTURE = 1 << 20
 """Bytes of the largest figure of a folder that a page takes."""
 _MOST_EPOCHS = 20_000
+_FEW = 5
+"""Most networks that a command names one by one."""
 _EXPECTED = "expected the folder of a run, a table with a column arch, or a score of nas fit"
 Tables = Mapping[str, pd.DataFrame]
 
@@ -142,13 +144,26 @@ def _training(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         _most_accurate(networks, accuracy),
         certainty=(*_of_seeds(networks), *_warnings(tables.get("trained"))),
         notes=(*notes, *cut),
-        repeat=f"nas train {' '.join(map(_quoted, networks['arch'].head(5)))} --dataset {_quoted(dataset)}"
-        f" --recipe {_quoted(recipe)}",
+        repeat=_again(path, state, len(networks)),
         space=_family(networks),
         networks=networks.drop(columns="row", errors="ignore").assign(role=CANDIDATE),
         axes=Axes("flops", accuracy),
         curves=curves,
     )
+
+
+def _again(path: Path, state: Mapping[str, Any], networks: int) -> str:
+    """The command that repeats a training; empty if its run.json does not say."""
+    from nas.train.config import TrainConfig
+
+    try:
+        order = TrainConfig.of_json(state.get("order"))
+        if order.named_seeds:  # of a study, whose command trains them
+            return ""
+        given = ["--arch", *order.archs] if networks <= _FEW else [str(path / "summary.csv")]
+        return shlex.join(["nas", "train", *given, *order.arguments()])
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+        return ""
 
 
 def _warnings(trained: pd.DataFrame | None) -> tuple[str, ...]:
@@ -407,7 +422,7 @@ def _best(table: pd.DataFrame | None, path: Path) -> tuple[pd.DataFrame | None, 
     kept = table.head(MOST).assign(arch=table["arch"].head(MOST).astype(str))
     if len(table) <= MOST:
         return kept, ()
-    return kept, (f"{path.name} has {len(table):,} networks; this page holds the first {MOST:,}, its best.",)
+    return kept, (f"{path.name} has {len(table):,} networks; this page holds the first {MOST:,}.",)
 
 
 def _with_roles(candidates: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:

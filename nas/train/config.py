@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from nas.files import read_csv
-from nas.options import check, documented, option, read
+from nas.options import check, documented, option, read, words
 from nas.schema import Stored
 from nas.values import Range
 from search_spaces import Architecture, RequestError, parse
@@ -243,6 +243,18 @@ class TrainConfig(Stored):
         if self.named_seeds and row <= self.named:
             return self.named_seeds
         return self.seeds
+
+    def arguments(self) -> list[str]:
+        """The configuration as arguments of `nas train`, without the networks.
+
+        Raises:
+            RequestError: The recipe is unknown.
+        """
+        usual, own = recipe(self.recipe), self.values.as_json()
+        same = usual.override({"epochs": self.values.epochs}).as_json()
+        changed = [f"{name}={value}" for name, value in own.items() if value != same[name]]
+        epochs = ["--epochs", str(self.values.epochs)] if self.values.epochs != usual.epochs else []
+        return [*words(self), *epochs, *(["--set", *changed] if changed else [])]
 
     def differences(self, other: TrainConfig, exclude: Collection[str] = ()) -> list[str]:
         """The differences of another configuration in words, except those in the fields of `exclude`.

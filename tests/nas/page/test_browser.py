@@ -193,7 +193,8 @@ def test_a_row_is_selected_by_key_and_drawn_beside_a_reference(opened: Opened) -
 
 def test_specs_and_commands_are_copied(opened: Opened) -> None:
     page, spec = opened.page, opened.texts("#chosen-spec")[0]
-    for button, expected in (("#copy-spec", spec), ("#copy-command", f"nas train {spec} --dataset imagenet")):
+    command = f"nas train --arch {spec} --dataset imagenet"
+    for button, expected in (("#copy-spec", spec), ("#copy-command", command)):
         page.click(button)
         page.wait_for_function("document.getElementById('copied').textContent.endsWith('copied')")
         page.focus("#filter")

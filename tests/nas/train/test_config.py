@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from nas.train.cli import _parser, config_of
 from nas.train.config import RECIPES, TrainConfig, from_table
 from search_spaces import RequestError
 
@@ -51,3 +52,10 @@ def test_missing_rows_of_a_table_are_refused(tmp_path: Path) -> None:
     (tmp_path / "no.csv").write_bytes(b"\x00\xff\x00")
     with pytest.raises(RequestError, match=r"no\.csv"):
         from_table(tmp_path / "no.csv", None, None)
+
+
+def test_a_configuration_is_given_again_by_its_arguments() -> None:
+    recipe = RECIPES["mlp"].override({"epochs": 7, "lr": 0.02, "nesterov": True})
+    order = TrainConfig(("mlp:w8_d4_t4",), "seg20", "a folder", "mlp", recipe, seeds=(3, 4), images=9)
+    options = _parser().parse_args(["--arch", *order.archs, *order.arguments()])
+    assert config_of(order.archs, options) == order
