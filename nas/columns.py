@@ -30,6 +30,8 @@ def percent_of_budget(fraction: float) -> str:
     >>> percent_of_budget(0.999), percent_of_budget(1.001)
     ('99%', '101%')
     """
+    if not math.isfinite(fraction):
+        return f"{fraction:%}"
     return f"{math.floor(100 * fraction) if fraction <= 1 else math.ceil(100 * fraction)}%"
 
 

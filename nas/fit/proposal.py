@@ -34,10 +34,13 @@ def propose(folder: StudyFolder) -> None:
     file, table = folder.path / f"{NAME}.json", folder.path / "next.csv"
     with writing(folder.path):
         write_whole(file, score.written())
+    print(wrapped(sentence(score)))
     found = _best(folder, trained, str(file))
+    if found.empty:
+        print(wrapped("The study has trained every network inside the budgets: there is none to train next."))
+        return
     with writing(folder.path):
         write_whole(table, found)
-    print(wrapped(sentence(score)))
     show(found.drop(columns="rank"), family=found["arch"].iloc[0].partition(":")[0])
     for note in predictions(found, objective=False):
         print(wrapped(note))

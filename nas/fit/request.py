@@ -16,6 +16,7 @@ from nas.fitted.score import FittedScore, check_name
 from nas.options import check, documented, option
 from nas.values import MOST_SEED, Range
 from search_spaces import RequestError
+from search_spaces.errors import shown
 from search_spaces.space import RESOLUTION
 from search_spaces.spec import read_number
 
@@ -60,6 +61,8 @@ class FitRequest:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.calibration is not None:
+            self._calibration(self.calibration)  # its errors come before the networks are read
 
     def trained(self) -> Trained:
         """The networks.
@@ -80,7 +83,8 @@ class FitRequest:
             RequestError: The name is not allowed, or a fit is not possible.
         """
         aim = self.aim(name)
-        return replace(fit(trained, aim, self.seed), resolution=self._effect(trained, aim))
+        resolution = self._effect(trained, aim)  # its errors come before the fit, which takes long
+        return replace(fit(trained, aim, self.seed), resolution=resolution)
 
     def _effect(self, trained: Trained, aim: Aim) -> ResolutionEffect | None:
         if self.resolution_effect is None:
@@ -97,7 +101,8 @@ class FitRequest:
             slope = offset = error = math.nan
         if not (slope > 0 and math.isfinite(slope + offset) and 0 <= error < math.inf):
             raise RequestError(
-                f"--calibration {text}: expected a positive SLOPE, an OFFSET and an ERROR, as 0.909,12.7,0.41"
+                f"--calibration {shown(text)}: expected a positive SLOPE, an OFFSET and an ERROR, as"
+                " 0.909,12.7,0.41"
             )
         return slope, offset, error
 

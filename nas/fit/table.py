@@ -20,7 +20,7 @@ from nas.tabular import benchmark
 from nas.tabular.readers import trained
 from search_spaces import RequestError, Space
 from search_spaces.chain import Chain, ChainArchitecture
-from search_spaces.errors import did_you_mean, listed, shown
+from search_spaces.errors import did_you_mean, listed, printable, shown
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Trained:
                 known = [
                     name for name in map(str, published.table) if not name.startswith(benchmark.PUBLISHED)
                 ]
-                hint = did_you_mean(target, map(str, known))
+                hint = did_you_mean(target, known)
                 raise RequestError(f"{table} has no column {shown(target)}{hint}; it has {listed(known)}")
             if target != "top1":
                 source = chosen.title
@@ -108,7 +108,7 @@ class Trained:
                     f"--data is for tabular benchmarks, and {shown(table)} is none{hint}; there are"
                     f" {', '.join(benchmark.names())}"
                 )
-            published, source = trained(Path(table), target), Path(table).name
+            published, source = trained(Path(table), target), printable(Path(table).name)
         there = published.table[target].notna().to_numpy()
         notes = published.notes
         if not there.all():
@@ -120,6 +120,16 @@ class Trained:
 
     @classmethod
     def of(cls, published: benchmark.Published, target: str, space: str | None, source: str) -> Self:
+        """The networks of a table that has been read.
+
+        Args:
+            published: The networks and their values.
+            target, space: As in `read`.
+            source: Where they come from.
+
+        Raises:
+            RequestError: There is none, or they are not of one space.
+        """
         networks = published.networks
         if not networks:
             raise RequestError(f"{source} has no network of our spaces; a fit needs some")

@@ -14,6 +14,8 @@ from search_spaces import RequestError
 
 _HALF: Final = 1.645
 """Half-width of the 90% interval of a normal variable, in standard deviations."""
+_STRONGEST: Final = 50.0
+"""Largest logarithm of a factor of the error rate."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,9 @@ class ResolutionEffect(Stored):
     def __post_init__(self) -> None:
         if not (0 < self.least <= self.most and self.base > 0):
             raise RequestError("its resolutions are out of range")
+        furthest = max(abs(math.log(side / self.base)) for side in (self.least, self.most))
+        if abs(self.slope) * furthest + abs(self.curvature) * furthest**2 > _STRONGEST or self.error < 0:
+            raise RequestError("its effect of the resolution is out of range")
 
     def factor(self, side: float) -> float:
         """The factor of the error rate; beyond the fitted resolutions that of the nearest one."""

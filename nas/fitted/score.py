@@ -21,7 +21,7 @@ import numpy as np
 from nas.files import read_whole, reason
 from nas.fitted.link import Link
 from nas.fitted.resolution import ResolutionEffect
-from nas.fitted.terms import Basis, Interaction
+from nas.fitted.terms import Basis, Choice, Interaction
 from nas.schema import Stored
 from search_spaces import Architecture, RequestError
 from search_spaces.chain import ChainArchitecture
@@ -142,7 +142,7 @@ class FittedScore(Stored):
     optimism: tuple[Excess, ...]
     networks: int
     terms: str
-    constants: Mapping[str, Any]
+    constants: Mapping[str, Choice]
     source: str
     versions: Mapping[str, str] = field(default_factory=dict)
     quality: Quality | None = None
@@ -154,6 +154,12 @@ class FittedScore(Stored):
         check_name(self.name)
         if not -1000 <= self.bits <= 1000:
             raise RequestError("its precision is out of range")
+        for steps in (self.intervals, self.optimism):
+            values = [one.value for one in steps]
+            if values != sorted(values):
+                raise RequestError("its intervals or its optimism are not in the order of their values")
+        if not all(map(str.isprintable, (self.family, self.target, self.unit, self.terms, self.source))):
+            raise RequestError("its texts have characters that cannot be printed")
         known = {basis.choice: len(basis.polynomials) for basis in self.bases}
         for term in self.interactions:
             if not set(term.choices) <= set(known) or len(set(term.choices)) < len(term.choices):

@@ -80,7 +80,10 @@ class FittedSum:
             RequestError: They do not.
         """
         if largest >= MOST_UNITS:
-            raise RequestError(f"the sums of score {self.name} are too large for this space; fit it again")
+            raise self._too_large()
+
+    def _too_large(self) -> RequestError:
+        return RequestError(f"the sums of score {self.name} are too large for this space; fit it again")
 
     def value(self, units: Any) -> Any:
         """The predicted value of a sum in units, or of a column of sums."""
@@ -101,22 +104,33 @@ class FittedSum:
         return self._last(least, -1), self._last(most, 1)
 
     def _last(self, value: float, sign: int) -> int:
-        """The last sum, upward for sign 1, downward for -1, whose value does not pass `value`."""
+        """The last sum, upward for sign 1, downward for -1, whose value does not pass `value`.
+
+        By bisection: far from 0 many sums have the same value, since floats are rounded.
+        """
         if math.isinf(value):
             return _ANY if value > 0 else -_ANY
-        total = float(self.score.link.sum(self.score.at_base(value, self.side)))
-        if not abs(math.ldexp(total, self.score.bits)) < _ANY:
-            return _ANY if total > 0 else -_ANY
-        units = round(math.ldexp(total, self.score.bits))
-        while sign * self.value(units) > sign * value:
-            units -= sign
-        while sign * self.value(units + sign) <= sign * value:
-            units += sign
-        return units
+        within, beyond = -sign * _ANY, sign * _ANY
+        while abs(beyond - within) > 1:
+            middle = (within + beyond) // 2
+            if sign * self.value(middle) <= sign * value:
+                within = middle
+            else:
+                beyond = middle
+        return within
 
     def _units(self, known: Mapping[str, Any], before: Collection[str], first: bool) -> Any:
         """The terms that the choices `known`, and not those read before alone, determine."""
-        total = self.score.intercept if first else 0.0
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = self._total(known, before, self.score.intercept if first else 0.0)
+            units = np.rint(np.ldexp(total, self.score.bits))
+        if not np.all(np.abs(units) < MOST_UNITS):
+            raise self._too_large()
+        return self.sign * units.astype(np.int64)
+
+    def _total(self, known: Mapping[str, Any], before: Collection[str], start: float) -> Any:
+        """The same as real numbers, added to a start."""
+        total: Any = start
         functions: dict[str, list[Any]] = {}
         for term in self.score.interactions:
             choices = set(term.choices)
@@ -126,4 +140,4 @@ class FittedSum:
                 factors_of = product(*(functions[name] for name in term.choices))
                 for coefficient, factors in zip(term.coefficients, factors_of, strict=True):
                     total = total + math.prod(factors, start=coefficient)
-        return self.sign * np.rint(np.ldexp(total, self.score.bits)).astype(np.int64)
+        return total

@@ -53,7 +53,8 @@ def networks_of(runs: Sequence[Run]) -> Networks:
             table.index,
             dtype=float,
         )
-        table[name] = table[name].fillna(sums) if name in table else sums
+        known = pd.to_numeric(table[name], errors="coerce") if name in table else sums
+        table[name] = known.fillna(sums)
     return Networks(
         specs=tuple(map(_cut, table["arch"])),
         labels=tuple(map(_label, table["arch"], table.get("name", pd.Series("", table.index)))),

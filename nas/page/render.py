@@ -193,7 +193,7 @@ def _columns(table: pd.DataFrame) -> dict[str, list[object]]:
 def _number(value: Any) -> float | None:
     try:
         return float(value) if math.isfinite(value) else None
-    except TypeError:
+    except (TypeError, OverflowError):
         return None
 
 

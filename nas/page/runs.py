@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -176,7 +177,9 @@ def _warnings(trained: pd.DataFrame | None) -> tuple[str, ...]:
 
 def _with_networks(curves: pd.DataFrame | None, summary: pd.DataFrame | None) -> pd.DataFrame | None:
     """Curves with the network of each of their rows."""
-    if curves is None or summary is None or not ("row" in curves and {"row", "arch"} <= set(summary)):
+    if curves is None or curves.empty:
+        return None
+    if summary is None or not ("row" in curves and {"row", "arch"} <= set(summary)):
         return curves
     return curves.assign(arch=curves["row"].map(dict(zip(summary["row"], summary["arch"], strict=True))))
 
@@ -243,11 +246,9 @@ def _best_score(judged: Judged) -> str:
     if judged.rho.empty or not {"score", "rho"} <= set(judged.rho) or not is_numeric_dtype(judged.rho["rho"]):
         return "No score is correlated with accuracy."
     row = judged.rho.sort_values("rho", ascending=False).iloc[0]
-    interval = (
-        f" [{row['rho_low']:.2f}, {row['rho_high']:.2f}]"
-        if {"rho_low", "rho_high"} <= set(judged.rho) and pd.notna(row["rho_low"])
-        else ""
-    )
+    ends = [row.get(name) for name in ("rho_low", "rho_high")]
+    known = all(isinstance(end, float) and math.isfinite(end) for end in ends)
+    interval = f" [{ends[0]:.2f}, {ends[1]:.2f}]" if known else ""
     name = column(str(row["score"])).title
     return f"{name} predicts accuracy best: rank correlation {row['rho']:.2f}{interval}."
 
