@@ -45,6 +45,13 @@ class Errors:
     largest: float
     typical: float
 
+    def sentence(self) -> str:
+        """The errors in words."""
+        return (
+            f"On {self.networks:,} random networks that the fit has not seen: median error {self.median:.1%},"
+            f" largest {self.largest:.1%}, root mean squared {self.rmse:.3g} ms."
+        )
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -69,20 +76,15 @@ class Outcome:
 
     def sentences(self, request: LatencyRequest) -> list[str]:
         """Lines for users: what was measured, and the error of the score."""
-        errors, lines = self.errors, []
         total = request.networks + request.held_out
-        lines.append(
+        lines = [
             f"Measured {total:,} networks of {request.space} on {setting(request)}: {self.fastest:.4g} to"
             f" {self.slowest:.4g} ms."
-        )
+        ]
         if self.rounds is not None:
             busy = "; the machine was busy, see docs/latency.md" if self.rounds > _FAR else ""
             lines.append(f"Rounds differ by {self.rounds:.1%} in the median{busy}.")
-        lines.append(
-            f"On {errors.networks:,} random networks that the fit has not seen: median error"
-            f" {errors.median:.1%}, largest {errors.largest:.1%}, root mean squared {errors.rmse:.3g} ms."
-        )
-        return lines
+        return [*lines, self.errors.sentence()]
 
 
 def setting(request: LatencyRequest) -> str:

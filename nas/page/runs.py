@@ -1,4 +1,4 @@
-"""Reads the runs of a page: what each folder or file asked, found and knows of it."""
+"""Reads the runs of a page: what each folder asked, found and knows of it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from nas.columns import column, is_median
-from nas.files import read_csv, read_whole
-from nas.page.data import CANDIDATE, REFERENCE, Axes, Judged, Listing, Picture, Run
+from nas.files import read_whole
+from nas.options import words
+from nas.page.data import CANDIDATE, Axes, Judged, Listing, Picture, Run
+from nas.page.files import score_of, table_of
 from nas.page.networks import MOST
-from nas.page.text import costs_of, counted, own_command, shortest, state_text, state_texts
+from nas.page.tables import Tables, best, family_of, listings, with_roles
+from nas.page.text import counted, first, own_command, quoted, shortest, state_text, state_texts
 from nas.read import opened, read
+from nas.schema import built
 from nas.show import predictions
-from search_spaces import RequestError
 
 _LARGEST_PICTURE = 1 << 20
 """Bytes of the largest figure of a folder that a page takes."""
 _MOST_EPOCHS = 20_000
 _FEW = 5
 """Most networks that a command names one by one."""
-_EXPECTED = "expected the folder of a run, a table with a column arch, or a score of nas fit"
-Tables = Mapping[str, pd.DataFrame]
+_UNUSABLE = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+"""What a request raises that is read from a run.json of wrong values."""
 
 
 def run_of(path: Path) -> Run:
@@ -37,9 +40,9 @@ def run_of(path: Path) -> Run:
         RequestError: It is none of them, or it is damaged.
     """
     if path.suffix == ".json" and not path.is_dir():
-        return _score(path)
+        return score_of(path)
     if path.suffix == ".csv" and not path.is_dir():
-        return _table(path)
+        return table_of(path)
     kind, state = opened(path)
     run = _READERS[kind](path, state, read(path))
     return replace(
@@ -54,7 +57,7 @@ def run_of(path: Path) -> Run:
 
 def _search(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
     """A search: its candidates and references, and what is proven."""
-    candidates, notes = _best(tables.get("candidates"), path / "candidates.csv")
+    candidates, notes = best(tables.get("candidates"), path / "candidates.csv")
     references = tables.get("references", pd.DataFrame())
     if candidates is None:
         unfinished = (
@@ -63,13 +66,13 @@ def _search(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         return Run("", "", _goal(state), unfinished)
     if state.get("status") != "finished":
         notes = (*notes, f"The search is not finished: its status is {state.get('status')}.")
-    networks = _with_roles(candidates, references)
+    networks = with_roles(candidates, references)
     axes = _axes(state)
     return Run(
         "",
         "",
         _goal(state),
-        _first(candidates, axes.y),
+        first(candidates, axes.y),
         certainty=tuple(
             filter(
                 None,
@@ -101,24 +104,6 @@ def _goal(state: Mapping[str, Any]) -> str:
     return f"Among the networks of {space}: {goal}." if goal else f"A search of {space}."
 
 
-def _first(table: pd.DataFrame, score: str) -> str:
-    """The first row in a sentence; of a front its two ends."""
-    front = table[table["front"].eq(True)] if "front" in table else table.head(0)
-    if len(front) < 2:
-        return f"{_row(table.iloc[0], score)}."
-    ends = " to ".join(_row(front.iloc[place], score) for place in (0, -1))
-    return f"{len(front):,} networks on the front, from {ends}."
-
-
-def _row(row: pd.Series[Any], score: str) -> str:
-    """A network with the value of its score and its costs, in words."""
-    name = f"{score}_expected" if f"{score}_expected" in row else score
-    title, _, unit = column(score).label().partition(", ")
-    unit = f" {unit}" if unit not in ("", "%") else unit
-    value = f"{title} {column(name).written(row[name])}{unit}, " if name in row else ""
-    return f"{shortest(str(row['arch']))}: {value}{costs_of(row)}"
-
-
 def _training(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
     """A training: networks with their accuracies, and curves."""
     summary = tables.get("summary", tables.get("trained"))
@@ -135,7 +120,7 @@ def _training(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         notes = (f"The curves are those of the first {_MOST_EPOCHS:,} rows of curves.csv.",)
     if summary is None or summary.empty:
         return Run("", "", request, "No network is trained yet.", curves=curves, notes=notes)
-    networks, cut = _best(summary, path / "summary.csv")
+    networks, cut = best(summary, path / "summary.csv")
     assert networks is not None
     accuracy = next((name for name in ("top1_mean", "top1") if name in networks), "")
     return Run(
@@ -146,7 +131,7 @@ def _training(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         certainty=(*_of_seeds(networks), *_warnings(tables.get("trained"))),
         notes=(*notes, *cut),
         repeat=_again(path, state, len(networks)),
-        space=_family(networks),
+        space=family_of(networks),
         networks=networks.drop(columns="row", errors="ignore").assign(role=CANDIDATE),
         axes=Axes("flops", accuracy),
         curves=curves,
@@ -163,7 +148,7 @@ def _again(path: Path, state: Mapping[str, Any], networks: int) -> str:
             return ""
         given = ["--arch", *order.archs] if networks <= _FEW else [str(path / "summary.csv")]
         return shlex.join(["nas", "train", *given, *order.arguments()])
-    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError):
+    except _UNUSABLE:
         return ""
 
 
@@ -200,7 +185,7 @@ def _most_accurate(networks: pd.DataFrame, accuracy: str) -> str:
 
 def _study(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
     """A study: networks with scores and accuracies, and how well the scores predict these."""
-    networks, notes = _best(tables.get("networks"), path / "networks.csv")
+    networks, notes = best(tables.get("networks"), path / "networks.csv")
     space = state_text(state, "request", "space")
     of = f" of {space}" if space else ""
     dataset = state_text(state, "request", "order", "dataset") or "a data set"
@@ -216,13 +201,13 @@ def _study(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         _best_score(judged) if judged else "The study has no correlations yet.",
         certainty=(f"No evidence: {judged.caveat}.",) if judged and judged.caveat else (),
         notes=notes,
-        repeat=f"nas report {_quoted(path)}",
-        space=space or _family(networks),
+        repeat=f"nas report {quoted(path)}",
+        space=space or family_of(networks),
         networks=networks.assign(role=CANDIDATE),
         axes=Axes("nn_mass", "top1"),
         curves=_with_networks(tables.get("curves"), tables.get("summary")),
         judged=judged,
-        listings=_listings(tables, ("rules", "standing", "pairs")),
+        listings=listings(tables, ("rules", "standing", "pairs")),
     )
 
 
@@ -277,10 +262,10 @@ def _tabular(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         _best_score(judged),
         certainty=state_notes(state),
         judged=judged,
-        listings=(*further, *_listings(tables, ("summary",))),
+        listings=(*further, *listings(tables, ("summary",))),
         pictures=tuple(found for name, caption in figures for found in _picture(path / name, caption)),
         networks=_scored(tables.get("scores")),
-        repeat=f"nas tabular {_quoted(benchmark)} --data {_quoted(data or 'PATH')}",
+        repeat=f"nas tabular {quoted(benchmark)} --data {quoted(data or 'PATH')}",
     )
 
 
@@ -306,7 +291,7 @@ def _picture(path: Path, caption: str) -> tuple[Picture, ...]:
 
 def _latency(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
     """A measurement of latencies: networks with their medians."""
-    networks, notes = _best(tables.get("networks"), path / "networks.csv")
+    networks, notes = best(tables.get("networks"), path / "networks.csv")
     space = state_text(state, "request", "space")
     request = f"How fast are networks of {space} on this device?"
     if networks is None:
@@ -320,16 +305,39 @@ def _latency(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         "",
         request,
         f"{counted(len(networks), 'network')} are measured.",
+        certainty=_errors(state),
         notes=notes,
         space=space,
         networks=networks.assign(role=CANDIDATE),
         axes=Axes("flops", target),
+        repeat=_measured_by(state),
     )
+
+
+def _errors(state: Mapping[str, Any]) -> tuple[str, ...]:
+    """The errors of the score that is fitted to a measurement, if run.json has them."""
+    from nas.device.session import Errors
+
+    try:
+        return (built(Errors, state.get("errors")).sentence(),)
+    except TypeError:
+        return ()
+
+
+def _measured_by(state: Mapping[str, Any]) -> str:
+    """The command that repeats a measurement; empty if this machine has no such device or engine."""
+    from nas.device.request import LatencyRequest
+
+    try:
+        request = LatencyRequest.of_json(state.get("request"))
+        return shlex.join(["nas", "latency", "measure", *words(request, always=("space",))])
+    except _UNUSABLE:
+        return ""
 
 
 def _comparison(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
     """A comparison of studies."""
-    networks, notes = _best(tables.get("networks"), path / "networks.csv")
+    networks, notes = best(tables.get("networks"), path / "networks.csv")
     return Run(
         "",
         "",
@@ -338,7 +346,7 @@ def _comparison(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         notes=notes,
         networks=None if networks is None else networks.assign(role=CANDIDATE),
         axes=Axes("nn_mass", "top1"),
-        listings=_listings(tables, ("across_nn_mass", "across_params", "pairs")),
+        listings=listings(tables, ("across_nn_mass", "across_params", "pairs")),
     )
 
 
@@ -350,108 +358,3 @@ _READERS: Mapping[str, Callable[[Path, Mapping[str, Any], Tables], Run]] = {
     "latency measurement": _latency,
     "comparison": _comparison,
 }
-
-
-def _table(path: Path) -> Run:
-    """A CSV of networks, such as `nas exact --format csv` prints."""
-    networks, notes = _best(read_csv(path, _EXPECTED), path)
-    if networks is None:
-        raise RequestError(f"{path} has no rows; {_EXPECTED}")
-    score = next(
-        (
-            name
-            for name in ("nn_mass", *networks.columns)
-            if name in networks and is_numeric_dtype(networks[name])
-        ),
-        "",
-    )
-    return Run(
-        "table",
-        str(path),
-        f"The networks of {path.name}.",
-        f"{counted(len(networks), 'network')}; the first is {_first(networks, score)}",
-        certainty=tuple(predictions(networks)),
-        notes=notes,
-        space=_family(networks),
-        networks=networks.assign(role=CANDIDATE),
-        axes=Axes("flops", "nn_mass"),
-    )
-
-
-def _score(path: Path) -> Run:
-    """A file of `nas fit`: the quality of the score."""
-    from nas.fitted.score import FittedScore
-
-    score = FittedScore.load(path)
-    found, unit = score.quality, f" {score.unit}" if score.unit else ""
-    answer, certainty = "Its quality was not measured.", []
-    if found:
-        answer = (
-            f"On held-out networks ({found.folds} folds) R² is {found.r2:.3f}, the rank correlation"
-            f" {found.rho:.3f}, the error {found.rmse:.3g}{unit}."
-        )
-        certainty += [
-            f"90% intervals contain the value of {100 * found.coverage:.1f}% of held-out networks.",
-            "Networks that are chosen as the best under a budget are worse than predicted by"
-            f" {score.optimism_text()}{unit} in the median.",
-        ]
-    intervals = pd.DataFrame([{"predicted": one.value, "half": one.half} for one in score.intervals])
-    return Run(
-        "fit",
-        str(path),
-        f"Predict {score.target} of networks of {score.family} by {score.name}, fitted to"
-        f" {score.networks:,} networks ({score.source}).",
-        answer,
-        certainty=(*certainty, f"Terms: {score.terms}; link: {score.link}."),
-        versions=dict(score.versions),
-        space=score.family,
-        listings=(Listing("Half-width of the 90% interval by value", intervals),) * bool(len(intervals)),
-        repeat=f"nas search --space {_quoted(score.family)} --score {_quoted(path)}",
-    )
-
-
-def _best(table: pd.DataFrame | None, path: Path) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
-    """The first rows of a table of networks, as many as a page holds, and what it leaves out, in words.
-
-    Raises:
-        RequestError: The table has no column arch.
-    """
-    if table is None or table.empty:
-        return None, ()
-    if "arch" not in table:
-        raise RequestError(f"{path} has no column arch; {_EXPECTED}")
-    kept = table.head(MOST).assign(arch=table["arch"].head(MOST).astype(str))
-    if len(table) <= MOST:
-        return kept, ()
-    return kept, (f"{path.name} has {len(table):,} networks; this page holds the first {MOST:,}.",)
-
-
-def _with_roles(candidates: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:
-    known = references.assign(arch=references["arch"].astype(str)) if "arch" in references else pd.DataFrame()
-    tables = [candidates.assign(role=CANDIDATE), known.assign(role=REFERENCE)]
-    return pd.concat([table for table in tables if len(table)], ignore_index=True)
-
-
-def _listings(tables: Tables, names: tuple[str, ...]) -> tuple[Listing, ...]:
-    titles = {
-        "rules": "Choosing by each rule",
-        "summary": "Choosing by each rule, over all budgets",
-        "standing": "Given networks against the others",
-        "pairs": "Pairs of equal NN-Mass and different size",
-        "across_nn_mass": "Accuracy against NN-Mass, by base width",
-        "across_params": "Accuracy against parameters, by base width",
-    }
-    return tuple(
-        Listing(titles[name], tables[name].head(100))
-        for name in names
-        if name in tables and len(tables[name])
-    )
-
-
-def _family(networks: pd.DataFrame) -> str:
-    families = networks["arch"].str.partition(":")[0].unique()
-    return str(families[0]) if len(families) == 1 else ""
-
-
-def _quoted(text: object) -> str:
-    return shlex.quote(str(text))

@@ -66,3 +66,26 @@ def costs_of(row: pd.Series[Any]) -> str:
     units = {"flops": "FLOPs", "params": "parameters"}
     known = [(name, unit) for name, unit in units.items() if name in row and pd.notna(row[name])]
     return ", ".join(f"{column(name).written(row[name])} {unit}" for name, unit in known)
+
+
+def first(table: pd.DataFrame, score: str) -> str:
+    """The first row in a sentence; of a front its two ends."""
+    front = table[table["front"].eq(True)] if "front" in table else table.head(0)
+    if len(front) < 2:
+        return f"{_row(table.iloc[0], score)}."
+    ends = " to ".join(_row(front.iloc[place], score) for place in (0, -1))
+    return f"{len(front):,} networks on the front, from {ends}."
+
+
+def _row(row: pd.Series[Any], score: str) -> str:
+    """A network with the value of its score and its costs, in words."""
+    name = f"{score}_expected" if f"{score}_expected" in row else score
+    title, _, unit = column(score).label().partition(", ")
+    unit = f" {unit}" if unit not in ("", "%") else unit
+    value = f"{title} {column(name).written(row[name])}{unit}, " if name in row else ""
+    return f"{shortest(str(row['arch']))}: {value}{costs_of(row)}"
+
+
+def quoted(text: object) -> str:
+    """A word of a command."""
+    return shlex.quote(str(text))
