@@ -16,6 +16,9 @@ from search_spaces import RequestError
 from tests.conftest import REPOSITORY
 from tests.nas.fitted.scores import made
 
+STEP = {"value": 2.0, "half": 1.0}
+EFFECT = {"base": 224, "least": 1, "most": 448, "slope": 1e300, "curvature": 0, "error": 0, "source": "x"}
+
 
 def damaged(change: Callable[[dict[str, Any]], object]) -> bytes:
     values = json.loads(made(search_spaces.get("mlp"), 1, 1).written())
@@ -38,6 +41,12 @@ def damaged(change: Callable[[dict[str, Any]], object]) -> bytes:
         (damaged(lambda values: values["interactions"][0].update(coefficients=[])), "number of coefficients"),
         (damaged(lambda values: values["interactions"][0].update(choices=["spice"])), "have no basis"),
         (damaged(lambda values: values["bases"][0].update(seen=[])), "is empty"),
+        (damaged(lambda values: values["bases"][0].update(seen=[3, "a"])), "do not ascend"),
+        (damaged(lambda values: values["bases"][0].update(seen=[0, 1], logarithm=True)), "no logarithm"),
+        (damaged(lambda values: values.update(unit="\x1b[31m")), "cannot be printed"),
+        (damaged(lambda values: values.update(constants={"width": [1]})), "constants.width is [1]"),
+        (damaged(lambda values: values.update(intervals=[STEP, STEP | {"value": 1}])), "order of their values"),
+        (damaged(lambda values: values.update(resolution=EFFECT)), "effect of the resolution is out of range"),
         (damaged(lambda values: values["link"].update(kind="eval")), "kind is 'eval'"),
         (damaged(lambda values: values.update(bits=99_999)), "its precision is out of range"),
     ],
@@ -73,6 +82,13 @@ def test_scores_of_another_family_are_refused() -> None:
     for options in ({"score": "imagenet"}, {"at_most": {"latency-zcu102": 4}}):
         with pytest.raises(RequestError, match=r"is fitted to networks of mbconv; .* no value for mobilenet"):
             exact.best("mobilenet", 1, flops="400M", **options)  # type: ignore[arg-type]  # options by name
+
+
+def test_sums_that_are_too_large_are_refused(tmp_path: Path) -> None:
+    for change in ({"intercept": 1e300}, {"bits": 900}):
+        (tmp_path / "made.json").write_bytes(damaged(lambda values, change=change: values.update(change)))
+        with pytest.raises(RequestError, match="the sums of score made are too large"):
+            exact.best("mlp", 1, score=str(tmp_path / "made.json"))
 
 
 def test_a_file_of_the_name_of_another_score_is_refused(tmp_path: Path) -> None:

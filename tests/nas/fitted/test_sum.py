@@ -122,6 +122,12 @@ def test_limits_that_no_sum_reaches_are_far_away() -> None:
     assert one.units_within(-5.0, 0.0)[1] < -(1 << 60)
 
 
+def test_a_limit_just_below_the_ceiling_is_found() -> None:
+    one, limit = FittedSum(made(search_spaces.get("mlp"), 0, 1, "saturating")), math.nextafter(80.0, 0)
+    least, most = one.units_within(limit, limit)
+    assert one.value(most) <= limit < one.value(most + 1) and one.value(least) >= limit
+
+
 def test_networks_of_other_families_have_no_value() -> None:
     one = FittedSum(made(search_spaces.get("mlp"), 0, 1))
     assert math.isnan(one.of(search_spaces.MobileNet()))

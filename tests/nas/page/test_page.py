@@ -113,7 +113,7 @@ def test_a_page_is_the_same_each_time_and_loads_nothing(found: Path, tmp_path: P
     ("name", "text"),
     [
         ("pilot/cells-k1", "ldi predicts accuracy best"),
-        ("pilot/cells-k1/training", "the best of 24 networks"),
+        ("pilot/cells-k1/training", "training/summary.csv --dataset folder --data cifar10"),
         ("pilot/cells-across", "Does accuracy follow one line"),
         ("tabular/accel-nasbench-mobilenet", "others measured in accel-nasbench"),
         ("published/networks.csv", "The networks of networks.csv"),
@@ -226,3 +226,7 @@ def test_a_page_survives_values_of_wrong_types(run: Path, tmp_path: Path) -> Non
     table[table.columns.drop("arch")] = "=1+1"
     table.to_csv(run / "candidates.csv", index=False)
     page(tmp_path, run)
+    arch, file = table["arch"].iloc[0], tmp_path / "table.csv"
+    for cost in ("inf", "-inf", "", "much", "9" * 400):
+        file.write_text(f"arch,flops,flops_share\n{arch},{cost},{cost}\n{arch},,\n")
+        assert page(tmp_path, file).values["networks"]["specs"] == [arch, arch]
