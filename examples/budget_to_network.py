@@ -14,7 +14,7 @@ from nas.export import export
 
 
 def main() -> None:
-    """Search for 300M FLOPs and 4 ms, and train the smallest of the ten best."""
+    """Search for 300M FLOPs and 4 ms, and train the smallest of the networks near the best."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("images", type=Path)
     parser.add_argument("--epochs", type=int, default=15)
