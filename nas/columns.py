@@ -30,8 +30,6 @@ def percent_of_budget(fraction: float) -> str:
     >>> percent_of_budget(0.999), percent_of_budget(1.001)
     ('99%', '101%')
     """
-    if not math.isfinite(fraction):
-        return f"{fraction:%}"
     return f"{math.floor(100 * fraction) if fraction <= 1 else math.ceil(100 * fraction)}%"
 
 
@@ -97,7 +95,12 @@ class Column:
 
         if pd.isna(value):
             return "-"
-        return value if isinstance(value, str) else self.format(value)
+        if isinstance(value, str):
+            return value
+        try:
+            return self.format(value)
+        except OverflowError:  # infinite, or larger than any float
+            return "inf" if value > 0 else "-inf"
 
 
 def _plain(names: str) -> dict[str, Column]:

@@ -181,8 +181,6 @@ def quantity(value: float) -> str:
     >>> quantity(399_123_456), quantity(3_700_000), quantity(999_950), quantity(12)
     ('399.1M', '3.700M', '1.000M', '12')
     """
-    if not math.isfinite(value):
-        return f"{value:g}"
     rounded = float(f"{value:.3e}")
     for unit, power in reversed(UNITS):
         if rounded >= 10**power:

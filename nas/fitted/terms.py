@@ -37,7 +37,7 @@ class Basis(Stored):
         if not self.seen or not all(self.polynomials):
             raise RequestError(f"the basis of {shown(self.choice)} is empty")
         words = sum(isinstance(value, str) for value in self.seen)
-        if words not in (0, len(self.seen)) or list(self.seen) != sorted(set(self.seen)):  # type: ignore[type-var]
+        if words not in (0, len(self.seen)) or list(self.seen) != sorted(set(self.seen)):
             raise RequestError(f"the values of {shown(self.choice)} do not ascend, or are words and numbers")
         if self.logarithm and (words or self.seen[0] <= 0):  # type: ignore[operator]  # a number
             raise RequestError(f"the values of {shown(self.choice)} have no logarithm")

@@ -69,5 +69,5 @@ def score_of(path: Path) -> Run:
         versions=dict(score.versions),
         space=score.family,
         listings=(Listing("Half-width of the 90% interval by value", intervals),) * bool(len(intervals)),
-        repeat=f"nas search --space {quoted(score.family)} --score {_quoted(path)}",
+        repeat=f"nas search --space {quoted(score.family)} --score {quoted(path)}",
     )

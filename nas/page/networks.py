@@ -53,8 +53,7 @@ def networks_of(runs: Sequence[Run]) -> Networks:
             table.index,
             dtype=float,
         )
-        known = pd.to_numeric(table[name], errors="coerce") if name in table else sums
-        table[name] = known.fillna(sums)
+        table[name] = _numbers(table[name]).fillna(sums) if name in table else sums
     return Networks(
         specs=tuple(map(_cut, table["arch"])),
         labels=tuple(map(_label, table["arch"], table.get("name", pd.Series("", table.index)))),
@@ -143,6 +142,18 @@ def _written(known: Column, name: str, value: Any) -> str:
     if name == "rank" and not pd.isna(value):
         return f"{value:.0f}"
     return known.written(value)
+
+
+def _numbers(values: pd.Series[Any]) -> pd.Series[Any]:
+    """A column as numbers; nan where it has texts, or more digits than any float."""
+    return values if is_numeric_dtype(values) else values.map(_number)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _finite(value: float) -> Value:

@@ -34,12 +34,14 @@ def best(table: pd.DataFrame | None, path: Path) -> tuple[pd.DataFrame | None, t
 
 
 def with_roles(candidates: pd.DataFrame, references: pd.DataFrame) -> pd.DataFrame:
+    """Candidates, and references of those that have a spec, with their roles."""
     known = references.assign(arch=references["arch"].astype(str)) if "arch" in references else pd.DataFrame()
     tables = [candidates.assign(role=CANDIDATE), known.assign(role=REFERENCE)]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
 def listings(tables: Tables, names: tuple[str, ...]) -> tuple[Listing, ...]:
+    """The small tables of these names that a run has, with their titles."""
     titles = {
         "rules": "Choosing by each rule",
         "summary": "Choosing by each rule, over all budgets",
@@ -56,5 +58,6 @@ def listings(tables: Tables, names: tuple[str, ...]) -> tuple[Listing, ...]:
 
 
 def family_of(networks: pd.DataFrame) -> str:
+    """The family of all networks of a table; empty if there are several."""
     families = networks["arch"].str.partition(":")[0].unique()
     return str(families[0]) if len(families) == 1 else ""

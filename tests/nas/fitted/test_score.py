@@ -45,8 +45,14 @@ def damaged(change: Callable[[dict[str, Any]], object]) -> bytes:
         (damaged(lambda values: values["bases"][0].update(seen=[0, 1], logarithm=True)), "no logarithm"),
         (damaged(lambda values: values.update(unit="\x1b[31m")), "cannot be printed"),
         (damaged(lambda values: values.update(constants={"width": [1]})), "constants.width is [1]"),
-        (damaged(lambda values: values.update(intervals=[STEP, STEP | {"value": 1}])), "order of their values"),
-        (damaged(lambda values: values.update(resolution=EFFECT)), "effect of the resolution is out of range"),
+        (
+            damaged(lambda values: values.update(intervals=[STEP, STEP | {"value": 1}])),
+            "order of their values",
+        ),
+        (
+            damaged(lambda values: values.update(resolution=EFFECT)),
+            "effect of the resolution is out of range",
+        ),
         (damaged(lambda values: values["link"].update(kind="eval")), "kind is 'eval'"),
         (damaged(lambda values: values.update(bits=99_999)), "its precision is out of range"),
     ],

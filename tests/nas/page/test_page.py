@@ -97,7 +97,7 @@ def test_a_page_of_a_search_holds_its_networks_with_their_stages(
     assert f"Page: {tmp_path}/page.html" in capsys.readouterr().out.replace("\n", " ")
     words = shlex.split(networks["commands"][0])
     assert words[:4] == ["nas", "train", "--arch", table["arch"][0]]
-    assert "mnist in data: there is no" in refused(train, words[2:], capsys)  # all but the data is there
+    assert "error: mnist in data: " in refused(train, words[2:], capsys)  # all but the data is there
 
 
 def test_a_page_is_the_same_each_time_and_loads_nothing(found: Path, tmp_path: Path) -> None:
