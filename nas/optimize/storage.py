@@ -127,6 +127,10 @@ class Address:
             hint = f"create it (createdb {self.url.database}), or correct the name"
         elif any(word in text for word in ("password", "authentication", "Access denied", "no pg_hba")):
             hint = "give user and password in the URL, in PGPASSWORD or in ~/.pgpass"
+        elif "permission denied" in text:
+            hint = f"let {self.url.username} create tables there, as the owner of the database may"
+        elif "not a database" in text:
+            hint = "name a new file, or one that Optuna has written"
         elif self.url.drivername.startswith("sqlite"):
             hint = "check that its folder exists and can be written"
         return RequestError(f"storage {self.public}: {text}; {hint}")

@@ -26,7 +26,6 @@ from typing import Any, Generic
 from nas.tasks._ray_worker import Desk, do, nodes, own_node, versions
 from nas.tasks.interface import Again, Attempts, Lost, Need, OnMessage, Place, R, T, Work
 from search_spaces import RequestError
-from search_spaces.errors import shown
 
 _POLL_SECONDS = 0.2
 """Interval of polling `stop`."""
@@ -37,7 +36,7 @@ _CHECK_SECONDS = 300.0
 _LOOK_SECONDS = 10.0
 """Interval of looking how many nodes there are."""
 _LEAST_WINDOW = 8
-"""Tasks handed to Ray beyond those that run: a cluster that grows by need sees them."""
+"""Fewest tasks with Ray at a time, so that a cluster that grows by need sees that it is to grow."""
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """The first bytes of a client of HTTP/2, which Ray speaks: the preface and empty settings."""
 _SETTINGS = 4
@@ -61,9 +60,11 @@ def connected(address: str, need: Need) -> Iterator[OnRay]:
     if "ray" in sys.modules and sys.modules["ray"].is_initialized():
         yield OnRay.of_need(need)
         return
-    address = address or os.environ.get("RAY_ADDRESS", "")
+    named = f"--on ray:{address}" if address else "--on ray"
+    if not address and (address := os.environ.get("RAY_ADDRESS", "")):
+        named = f"--on ray with RAY_ADDRESS={address}"
     if address and address not in ("auto", "local") and "://" not in address:
-        _check_answer(address)
+        _check_answer(address, named)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     import ray
@@ -74,7 +75,7 @@ def connected(address: str, need: Need) -> Iterator[OnRay]:
     try:
         ray.init(address=address or None, **quiet, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RequestError(f"--on ray:{address}: {_line(error)}") from None
+        raise RequestError(f"{named}: {_line(error)}") from None
     finally:
         with suppress(ValueError):  # in another thread than the main one
             signal.signal(signal.SIGTERM, before)
@@ -84,8 +85,12 @@ def connected(address: str, need: Need) -> Iterator[OnRay]:
         ray.shutdown()
 
 
-def _check_answer(address: str) -> None:
+def _check_answer(address: str, named: str) -> None:
     """Check that a server of HTTP/2 listens at an address: Ray waits for minutes where none does.
+
+    Args:
+        address: The address.
+        named: How the user gave it.
 
     Raises:
         RequestError: None does.
@@ -93,16 +98,16 @@ def _check_answer(address: str) -> None:
     host, _, port = address.rpartition(":")
     way = "start one with: ray start --head --port 6379; or give the address of a head node"
     if not (host and port.isdigit() and 0 < int(port) < 65536):
-        raise RequestError(f"--on ray:{shown(address)}: expected HOST:PORT, as ray:10.0.0.1:6379")
+        raise RequestError(f"{named}: expected HOST:PORT, as ray:10.0.0.1:6379")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS) as connection:
             connection.sendall(_PREFACE)
             answer = connection.recv(9)
     except OSError as error:
         why = "no answer" if isinstance(error, TimeoutError) else error.strerror or str(error)
-        raise RequestError(f"--on ray:{address}: no cluster answers there ({why}); {way}") from None
+        raise RequestError(f"{named}: no cluster answers there ({why}); {way}") from None
     if len(answer) < 4 or answer[3] != _SETTINGS:
-        raise RequestError(f"--on ray:{address}: what answers there is no Ray cluster; {way}")
+        raise RequestError(f"{named}: what answers there is no Ray cluster; {way}")
 
 
 @dataclass(frozen=True)

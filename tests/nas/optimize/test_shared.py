@@ -183,6 +183,7 @@ def test_no_more_trials_than_asked(url: str, seen: Counter[str]) -> None:
         (["--storage", "foo://me:s3cret@host/base"], "foo://...: no such kind"),
         (["--storage", "sqlite://"], "needs a file"),
         (["--storage", "sqlite:////no/such/folder/s.db"], "check that its folder exists"),
+        (["--storage", "sqlite:///file"], "not a database; name a new file"),
         (["--storge", "postgresql://me:s3cret@host/base"], "did you mean --storage"),
         (["--storage", "mysql+pymysql://me:s3cret@host/base"], "pip install pymysql"),
     ],
@@ -195,6 +196,7 @@ def test_what_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("nothing that is a database")
     error = refused(main, [*WORDS, *words, "--out", "run"], capsys)
     assert why in error and "s3cret" not in error
     assert not (tmp_path / "run").exists()

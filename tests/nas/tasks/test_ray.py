@@ -54,3 +54,8 @@ def test_an_address_where_something_else_listens(monkeypatch: pytest.MonkeyPatch
 def test_without_ray_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "find_spec", lambda name: None)
     assert refusal("ray") == "--on ray: Ray is not installed here; pip install 'zero-cost-nas[ray]'"
+
+
+def test_an_address_of_the_environment_is_named_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "somewhere")
+    assert refusal("ray").startswith("--on ray with RAY_ADDRESS=somewhere: expected HOST:PORT")
