@@ -58,14 +58,16 @@ def score_of(path: Path) -> Run:
             "Networks that are chosen as the best under a budget are worse than predicted by"
             f" {score.optimism_text()}{unit} in the median.",
         ]
-    intervals = pd.DataFrame([{"predicted": one.value, "half": one.half} for one in score.intervals])
+    intervals = pd.DataFrame(
+        [{"predicted": f"{one.value:.5g}{unit}", "half": f"{one.half:.3g}"} for one in score.intervals]
+    )
     return Run(
         "fit",
         str(path),
         f"Predict {score.target} of networks of {score.family} by {score.name}, fitted to"
         f" {score.networks:,} networks ({score.source}).",
         answer,
-        certainty=(*certainty, f"Terms: {score.terms}; link: {score.link}."),
+        certainty=(*certainty, f"Terms: {score.terms}; {score.link}."),
         versions=dict(score.versions),
         space=score.family,
         listings=(Listing("Half-width of the 90% interval by value", intervals),) * bool(len(intervals)),

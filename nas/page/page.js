@@ -63,6 +63,7 @@
       background: null, font: "system-ui, sans-serif", view: { stroke: null },
       axis: { labelColor: colour("soft"), titleColor: colour("soft"), gridColor: colour("line"), domainColor: colour("line"),
         tickColor: colour("line"), titleFontWeight: "normal", labelFontSize: 12, titleFontSize: 13 },
+      axisYQuantitative: { minExtent: 42 }, // room for longer labels of other ticks, which would push the title out
       legend: { labelColor: colour("soft"), titleColor: colour("soft"), labelLimit: 260, orient: "bottom" },
       title: { color: colour("soft") },
     };
