@@ -40,6 +40,14 @@ class Remote:
         """Itself."""
         return self
 
+    def check(self) -> None:
+        """Check that the package of the store is installed.
+
+        Raises:
+            RequestError: It is not, or the scheme is unknown.
+        """
+        self._system()
+
     def exists(self) -> bool:
         """Whether there is a file.
 

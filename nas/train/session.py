@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas.options import check, documented, option
-from nas.remote import located
+from nas.remote import Remote, located
 from nas.tasks import Here, Launcher, Place, checked_engine
 from nas.tasks import Processes as LocalProcesses
 from nas.train.config import MOST_PROCESSES, TrainConfig
@@ -75,7 +75,9 @@ class Hardware:
     def __post_init__(self) -> None:
         check(self)
         if self.checkpoints is not None:
-            located(self.checkpoints)
+            store = located(self.checkpoints)
+            if isinstance(store, Remote):
+                store.check()
         if self.on is None:
             return
         checked_engine(self.on)

@@ -57,3 +57,14 @@ def test_checkpoints_at_a_url_are_found_again(tmp_path: Path, capsys: pytest.Cap
     (out / "trained.csv").unlink()
     message = refused(main, ["--resume", str(out), "--checkpoints", "elsewhere"], capsys)
     assert f"are in {store}; leave it out" in message
+
+
+def test_a_store_that_cannot_be_used_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nas.train.cli import main
+
+    words = ["--arch", "mlp:w8_d6_t0", "--dataset", "seg20", "--checkpoints", "nowhere://bucket/run"]
+    message = refused(main, [*words, "--out", str(tmp_path / "run")], capsys)
+    assert "--checkpoints 'nowhere://bucket/run': Protocol not known" in message
+    assert not (tmp_path / "run").exists()
