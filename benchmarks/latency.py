@@ -32,7 +32,7 @@ def networks() -> dict[str, Architecture]:
 
 def measured() -> Iterator[dict[str, Any]]:
     """Yield a row per measurement; networks alternate, so that load on the machine affects all of them."""
-    from nas.latency import latencies
+    from nas.timing import latencies
 
     architectures = networks()
     for turn in range(ROUNDS):

@@ -15,9 +15,9 @@ from nas import exact
 from nas.device.design import designed
 from nas.device.request import EVEN, LatencyRequest
 from nas.files import write_whole
-from nas.latency import latency_of
 from nas.runs import writing
 from nas.study.report import read_table
+from nas.timing import latency_of
 from search_spaces import RequestError
 from search_spaces.chain import ChainArchitecture
 

@@ -13,11 +13,12 @@ from typing import Any
 import search_spaces
 from nas.bounds import COSTS
 from nas.fit.fitting import LEAST
-from nas.latency import THREADS, Engine, Latency, Timing, missing
+from nas.latency import THREADS
 from nas.options import check, documented, option
 from nas.query import Query
 from nas.runs import Folder
 from nas.schema import Stored
+from nas.timing import Engine, Latency, Timing, missing
 from nas.values import MOST_IMAGES, MOST_SEED, Range
 from search_spaces import RequestError, Space
 from search_spaces.architecture import Value

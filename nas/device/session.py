@@ -17,11 +17,11 @@ from nas.fit.fitting import Aim, fit
 from nas.fit.table import Trained
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
-from nas.latency import device_name
 from nas.options import words
 from nas.runs import versions
 from nas.signals import interruptions
 from nas.tabular.benchmark import Published
+from nas.timing import device_name
 
 _FAR = 0.05
 """Rounds that differ by more mean that the machine was busy."""

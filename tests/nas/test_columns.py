@@ -11,8 +11,8 @@ import pytest
 import nas
 from nas import proxies
 from nas.columns import PERCENT, SEARCH, Column, column, known, of_search
-from nas.latency import BATCHES, Latency
 from nas.show import show
+from nas.timing import BATCHES, Latency
 from nas.train.job import ChanceLevel, Job, JobState
 from nas.train.job import table as table_of
 from nas.values import quantity

@@ -15,7 +15,7 @@ from nas.device.cli import main
 from nas.device.measurement import Sample
 from nas.device.request import LatencyRequest
 from nas.fitted.score import FittedScore
-from nas.latency import Timing, latency_of
+from nas.timing import Timing, latency_of
 from tests.conftest import Begin, Command, refused
 
 QUICK = ["measure", "--space", "mlp", "--networks", "16", "--held-out", "4", "--seconds", "0.001"]
