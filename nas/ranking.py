@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas.bounds import COSTS
 from nas.fitted.sum import FittedSum
-from nas.query import MAXIMIZE, MINIMIZE, Goal
+from nas.goal import MAXIMIZE, MINIMIZE, Goal
 from nas.resolutions import Tables
 from nas.score import peak_of, score
 from nas.tables import FIGURES, PEAK, Population

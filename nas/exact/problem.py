@@ -18,7 +18,8 @@ from nas.exact.pareto import Fraction, Front, cheapest_first, front, staircase
 from nas.exact.paths import Objective, Paths, follow
 from nas.exact.relaxation import Relaxation
 from nas.fitted.sum import FittedSum
-from nas.query import MAXIMIZE, Goal, Query
+from nas.goal import MAXIMIZE, Goal
+from nas.query import Query
 from nas.sums import Sum
 from nas.tables import FIGURES, PEAK, Population, StageTables
 from search_spaces import RequestError, Space

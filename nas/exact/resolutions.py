@@ -18,7 +18,8 @@ import pandas as pd
 from nas.exact import problem as single
 from nas.exact.feasible_set import FINE
 from nas.exact.problem import Problem, Proven, sums_of
-from nas.query import MAXIMIZE, Goal, Query
+from nas.goal import MAXIMIZE, Goal
+from nas.query import Query
 from nas.ranking import ranked
 from nas.resolutions import TablesByResolution, at_each, placed
 from nas.tables import Population

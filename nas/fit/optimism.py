@@ -16,7 +16,7 @@ from nas.exact.graph import Graph
 from nas.exact.problem import Problem, proven_best
 from nas.fitted.score import Excess, FittedScore
 from nas.fitted.sum import FittedSum
-from nas.query import MAXIMIZE, MINIMIZE, Direction, Goal
+from nas.goal import MAXIMIZE, MINIMIZE, Direction, Goal
 from nas.tables import StageTables
 from search_spaces import Space
 

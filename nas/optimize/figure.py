@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter
 from nas.bounds import COSTS
 from nas.columns import column
 from nas.files import as_png
-from nas.query import Goal
+from nas.goal import Goal
 from search_spaces.cost import Column
 
 _MARKERS = "^vsDPX*<>hp"

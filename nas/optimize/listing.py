@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nas.exact.resolutions import AnyProblem, problem_of, proven_best
-from nas.query import Goal, Query
+from nas.goal import Goal
+from nas.query import Query
 from nas.resolutions import Tables
 from nas.tables import Population, enumerate_all
 from search_spaces import Space

@@ -12,9 +12,9 @@ import pandas as pd
 from nas.columns import column, is_fitted
 from nas.exact.feasible_set import ROUGH
 from nas.exact.resolutions import AnyProblem, inside_of, proven_best, proven_front
+from nas.goal import Goal
 from nas.optimize.listing import Listing, best_of_each_width, first_of_each_width
 from nas.optimize.request import Request
-from nas.query import Goal
 from nas.ranking import figures_of, ranked, sort_keys, sorted_by
 from nas.tables import Population
 

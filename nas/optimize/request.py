@@ -12,11 +12,12 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 from nas import proxies
 from nas.columns import of_search
 from nas.exact.resolutions import AnyProblem, problem_of_goal
+from nas.goal import Goal
 from nas.optimize.evidence import evidence, smaller_images
 from nas.optimize.width import KeptWidth, kept_width
 from nas.options import checked_values, documented, option, words
 from nas.proxies.subject import BATCH
-from nas.query import DEFAULT_SCORE, Goal, Query, check_ranks
+from nas.query import DEFAULT_SCORE, Query, check_ranks
 from nas.schema import Stored
 from nas.values import MOST_IMAGES, MOST_ROWS, MOST_SEED, Range
 from search_spaces import RequestError, Space

@@ -25,9 +25,9 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from nas.files import read_whole, reason
+from nas.goal import Goal
 from nas.optimize.scores import Scores
 from nas.optimize.trials import Trials, quiet
-from nas.query import Goal
 from nas.resolutions import Tables
 from nas.tables import Population
 from search_spaces import RequestError, Space

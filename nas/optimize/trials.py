@@ -15,8 +15,8 @@ from optuna.study import StudyDirection
 from optuna.trial import Trial
 
 from nas.fitted.sum import FittedSum
+from nas.goal import Goal
 from nas.optimize.scores import Scores
-from nas.query import Goal
 from nas.resolutions import Tables
 from nas.tables import Population
 from search_spaces import Architecture, Space

@@ -14,7 +14,7 @@ from nas.exact.graph import Graph
 from nas.exact.problem import Problem, proven_best
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
-from nas.query import MAXIMIZE, MINIMIZE, Goal
+from nas.goal import MAXIMIZE, MINIMIZE, Goal
 from nas.statistics import Values
 from nas.sums import Sum
 from nas.tables import FIGURES, Population, StageTables

@@ -15,12 +15,12 @@ import pandas as pd
 from fit import HERE
 from widths import BUDGETS, tfslim
 
+from nas.bounds import Bound
 from nas.files import write_whole
 from nas.fit.resolution import fitted
 from nas.fitted.resolution import TF_SLIM
 from nas.optimize.resolution import BASE_FLOPS, ERROR_BY_WIDTH
 from nas.optimize.width import kept_width
-from nas.query import Bound
 from nas.tabular import benchmark
 from search_spaces import MobileNet, get
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import search_spaces
 from nas import score
 from nas.bounds import Bound
-from nas.query import Goal, cheapest, front, maximum_mass
+from nas.goal import Goal, cheapest, front, maximum_mass
 from nas.ranking import candidates, references
 from nas.tables import StageTables
 

@@ -15,10 +15,11 @@ import pytest
 import search_spaces
 from nas import exact, search
 from nas.exact.problem import Problem
+from nas.goal import Goal
 from nas.optimize.listing import Listing
 from nas.optimize.proof import ROWS, Count, Proof
 from nas.optimize.request import Request
-from nas.query import Goal, Query
+from nas.query import Query
 from nas.ranking import figures_of, ranked
 from nas.study.stats import base_of
 from nas.tables import enumerate_all

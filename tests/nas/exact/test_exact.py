@@ -18,8 +18,8 @@ from nas.bounds import COSTS, parse_budget
 from nas.exact.feasible_set import CountTable
 from nas.exact.graph import limits
 from nas.exact.problem import Problem, inside_of, proven_best, proven_front
+from nas.goal import front as front_of
 from nas.query import Query
-from nas.query import front as front_of
 from nas.ranking import figures_of, ranked
 from nas.tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space

@@ -10,9 +10,9 @@ import pytest
 
 import search_spaces
 from nas.bounds import Bound
+from nas.goal import Goal, front, maximum_mass
 from nas.optimize.request import Sampler
 from nas.optimize.study import BLOCK, MAKERS, Journal, Study
-from nas.query import Goal, front, maximum_mass
 from nas.tables import StageTables
 from search_spaces import RequestError
 
