@@ -146,6 +146,31 @@ def check_regular(path: Path) -> None:
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
+def check_target(name: str, path: Path, suffix: str) -> None:
+    """Check that a file can be written, as far as can be known before its content is made.
+
+    Args:
+        name: Name of the argument, for the message.
+        path: The file.
+        suffix: The end that its name must have.
+
+    Raises:
+        RequestError: The name has another end, the path is no file, or its folder does not exist.
+    """
+    if path.suffix != suffix:
+        raise RequestError(f"{name} {path}: expected a file that ends with {suffix}; write {path}{suffix}")
+    try:
+        check_regular(path)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, "not writable", str(path))
+    except OSError as error:
+        raise RequestError(f"cannot write {path}: {reason(error)}") from None
+
+
 def as_png(figure: Figure, dpi: int = 130) -> bytes:
     """Render a figure as PNG; `dpi` is its resolution in pixels per inch."""
     figure.set_dpi(dpi)

@@ -51,11 +51,10 @@ def fit(
         RequestError: The request is wrong, the table cannot be read, or a fit to it is not possible.
         TypeError: An argument has a wrong type.
     """
-    from nas.files import write_whole
+    from nas.files import check_target, write_whole
     from nas.fit.request import FitRequest
     from nas.fitted.score import SUFFIX
     from nas.runs import writing
-    from search_spaces import RequestError
     from search_spaces.errors import checked_path
 
     checked_path("table", table)
@@ -63,8 +62,8 @@ def fit(
         if path is not None:
             checked_path(what, path)
     file = None if out is None else Path(out)
-    if file is not None and file.suffix != SUFFIX:
-        raise RequestError(f"out is {file}, expected a file that ends with {SUFFIX}")
+    if file is not None:
+        check_target("out", file, SUFFIX)
     request = FitRequest(
         str(table),
         data=None if data is None else str(data),

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nas.cli import DONE, Parser, wrapped
-from nas.files import write_whole
+from nas.files import check_target, write_whole
 from nas.fit.request import FitRequest
 from nas.fitted.score import SUFFIX, FittedScore
 from nas.options import add_options, given
 from nas.runs import writing
 from nas.tabular import benchmark
-from search_spaces import RequestError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,8 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     request = FitRequest(options.table, **given(options, FitRequest))
     out = options.out or Path(f"{request.target}{SUFFIX}")
-    if out.suffix != SUFFIX:
-        raise RequestError(f"--out {out}: expected a file that ends with {SUFFIX}; write {out}{SUFFIX}")
+    check_target("--out", out, SUFFIX)
     request.aim(out.stem)  # its errors come before the networks are read
     trained = request.trained()
     for note in trained.notes:
@@ -39,15 +37,15 @@ def sentence(score: FittedScore) -> str:
     """A fit in words: what it predicts, by which terms, and its quality on held-out networks."""
     found = score.quality
     assert found is not None  # every fit measures it
-    unit = f" {score.unit}" if score.unit and score.unit != "%" else " points" if score.unit else ""
     caution = "" if found.r2 > 0 else " Caution: the mean predicts as well; do not search by it."
     within = "" if found.equal_flops is None else f", {found.equal_flops:.3f} at equal FLOPs"
     return (
         f"Fitted {score.name}: {score.target} of {score.networks:,} networks, by {score.terms}, {score.link}."
-        f" On held-out networks ({found.folds} folds): R² {found.r2:.4f}, error {found.rmse:.3g}{unit}, rank"
-        f" correlation {found.rho:.3f}{within}; 90% intervals contain {100 * found.coverage:.1f}%. Networks"
+        f" On held-out networks ({found.folds} folds): R² {found.r2:.4f},"
+        f" error {found.rmse:.3g}{score.unit_of_errors}, rank correlation {found.rho:.3f}{within};"
+        f" 90% intervals contain {100 * found.coverage:.1f}%. Networks"
         " chosen as the best under a budget are worse than predicted by"
-        f" {score.optimism_text()}{unit}.{caution}"
+        f" {score.optimism_text()}.{caution}"
     )
 
 

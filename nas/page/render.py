@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from nas.columns import column
-from nas.files import check_regular, write_whole
+from nas.files import check_target, write_whole
 from nas.page.data import Judged, Page, Run
 from nas.page.networks import networks_of
 from nas.runs import versions, writing
@@ -94,20 +94,13 @@ def check_writable(path: Path) -> None:
     """Check that a page may be written, as far as can be known before it is made.
 
     Raises:
-        RequestError: The name does not end in .html, or there is a file that is no page.
+        RequestError: The name does not end in .html, there is a file that is no page, or no such folder.
     """
-    if path.suffix != SUFFIX:
-        raise RequestError(f"--out {path}: expected a file that ends with {SUFFIX}; write {path}{SUFFIX}")
-    with writing(path):
-        check_regular(path)
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder", str(path))
-        if not path.exists():
-            if not path.parent.is_dir():
-                raise FileNotFoundError(2, "there is no such folder", str(path.parent))
-            return
-        with path.open("rb") as file:
-            ours = MARK in file.read(_HEAD)
+    check_target("--out", path, SUFFIX)
+    if not path.exists():
+        return
+    with writing(path), path.open("rb") as file:
+        ours = MARK in file.read(_HEAD)
     if not ours:
         raise RequestError(f"{path} exists and is no page of nas report; remove it, or choose another --out")
 

@@ -177,6 +177,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
         ({"table": file, "data": file}, "data is for tabular benchmarks"),
         ({"table": "accel-nasbench"}, "give its published file"),
         ({"table": file, "out": tmp_path / "score.csv"}, "expected a file that ends with .json"),
+        ({"table": file, "out": tmp_path / "none" / "score.json"}, "there is no such file or folder"),
         ({"table": file, "name": "a b"}, "the name of a score is 'a b'"),
         ({"table": file, "calibration": (-1.0, 0.0, 0.0)}, "expected a positive SLOPE"),
     ):
