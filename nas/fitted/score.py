@@ -251,7 +251,7 @@ class FittedScore(Stored):
         if (found := self.quality) is None:
             return f"{text}."
         if not objective:
-            return f"{text}; on held-out networks the error is {found.rmse:.3g} {self.unit}".rstrip() + "."
+            return f"{text}; on held-out networks the error is {found.rmse:.3g}{self.unit_of_errors}."
         within = "" if found.equal_flops is None else f", {found.equal_flops:.2f} at equal FLOPs"
         return (
             f"{text}. On held-out networks: R² {found.r2:.3f}, rank correlation {found.rho:.2f}{within}; ± is"
@@ -262,8 +262,15 @@ class FittedScore(Stored):
 
     def optimism_text(self) -> str:
         """The range of the optimism, from low to high predicted values."""
-        excesses = [f"{one.excess:.2g}" for one in self.optimism] or ["0"]
-        return " to ".join(dict.fromkeys((excesses[0], excesses[-1])))
+        if len(self.optimism) < 2:
+            return f"{self.optimism[0].excess if self.optimism else 0:.2g}{self.unit_of_errors}"
+        ends = (self.optimism[0], self.optimism[-1])
+        return " to ".join(f"{one.excess:.2g}{self.unit_of_errors} at {one.value:.3g}" for one in ends)
+
+    @property
+    def unit_of_errors(self) -> str:
+        """The unit of a difference of two values, to be written behind a number."""
+        return " points" if self.unit == "%" else f" {self.unit}" if self.unit else ""
 
     def _of_resolution(self) -> str:
         """Where the effect of the resolution comes from, in words; empty if there is none."""
