@@ -72,10 +72,11 @@ def report_of_folder(folder: Path, aside: bool) -> None:
 
 
 def _is_no_study(path: Path) -> bool:
-    """Whether a path is a run, and not a study."""
-    if path.is_file():
-        return path.suffix in (".csv", ".json")
-    try:
-        return opened(path)[0] != "study"
-    except RequestError:
-        return False
+    """Whether a path is a table, a score or a run other than a study.
+
+    Raises:
+        RequestError: It is none of these and no study.
+    """
+    if path.is_file() and path.suffix in (".csv", ".json"):
+        return True
+    return opened(path)[0] != "study"

@@ -46,17 +46,17 @@ def score_of(path: Path) -> Run:
     from nas.fitted.score import FittedScore
 
     score = FittedScore.load(path)
-    found, unit = score.quality, f" {score.unit}" if score.unit else ""
+    found = score.quality
     answer, certainty = "Its quality was not measured.", []
     if found:
         answer = (
             f"On held-out networks ({found.folds} folds) R² is {found.r2:.3f}, the rank correlation"
-            f" {found.rho:.3f}, the error {found.rmse:.3g}{unit}."
+            f" {found.rho:.3f}, the error {found.rmse:.3g}{score.unit_of_errors}."
         )
         certainty += [
             f"90% intervals contain the value of {100 * found.coverage:.1f}% of held-out networks.",
             "Networks that are chosen as the best under a budget are worse than predicted by"
-            f" {score.optimism_text()}{unit} in the median.",
+            f" {score.optimism_text()} in the median.",
         ]
     intervals = pd.DataFrame(
         [{"predicted": f"{one.value:.5g}{unit}", "half": f"{one.half:.3g}"} for one in score.intervals]

@@ -116,8 +116,8 @@ def test_incomplete_studies_are_refused(
     before = files(copy)
     (tmp_path / "empty").mkdir()
     for other, message in (
-        ("nowhere", "is not the folder of a study"),
-        ("empty", "no study was started in it"),
+        ("nowhere", "there is no such folder; expected the folder of a search, a training, a study"),
+        ("empty", "it has no run.json; expected the folder of a search"),
     ):
         assert message in refused(report, [str(copy), str(tmp_path / other)], capsys)
     assert "give --latency cpu as well" in refused(report, [str(copy), "--latency-threads", "2"], capsys)
