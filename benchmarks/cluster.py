@@ -22,8 +22,14 @@ from benchmarks.record import save
 from nas.tasks import Here, Need, Place, Post, connected
 
 NETWORKS = [f"mlp:w8_d{depth}_t10" for depth in range(8, 32)]
-"""24 small networks; each takes some seconds on generated points."""
-SETTING: dict[str, Any] = {"dataset": "seg20", "recipe": "mlp", "device": "cpu", "threads": 1}
+"""24 small networks; each trains some seconds on generated points."""
+SETTING: dict[str, Any] = {
+    "dataset": "seg20",
+    "recipe": "mlp",
+    "epochs": 20,
+    "device": "cpu",
+    "threads": 1,
+}
 TASKS = 1000
 RUNS = 3
 

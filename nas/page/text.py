@@ -9,8 +9,10 @@ from typing import Any
 import pandas as pd
 
 from nas.columns import column
+from nas.commands import COMMANDS
 
 _LONGEST = 120
+_MODULES = "python -m nas."
 
 
 def state_text(state: Mapping[str, Any], *keys: str) -> str:
@@ -34,16 +36,17 @@ def state_texts(state: Mapping[str, Any], key: str) -> dict[str, str]:
 
 
 def own_command(text: str) -> str:
-    """A command of this package from a file; empty for anything else that a shell would run.
+    """A command of this package, as a run.json has it, by the console script; empty for anything else.
 
     >>> own_command("python -m nas.search --space mlp"), own_command("python -m nas.search; reboot")
-    ('python -m nas.search --space mlp', '')
+    ('nas search --space mlp', '')
     """
     try:
         whole = text.isprintable() and shlex.join(shlex.split(text)) == text
     except ValueError:
         return ""
-    return text if whole and text.startswith("python -m nas.") else ""
+    name = text.removeprefix(_MODULES)
+    return f"nas {name}" if whole and name != text and name.split(" ")[0] in COMMANDS else ""
 
 
 def counted(number: int, what: str) -> str:
@@ -82,7 +85,9 @@ def _row(row: pd.Series[Any], score: str) -> str:
     name = f"{score}_expected" if f"{score}_expected" in row else score
     title, _, unit = column(score).label().partition(", ")
     unit = f" {unit}" if unit not in ("", "%") else unit
-    value = f"{title} {column(name).written(row[name])}{unit}, " if name in row else ""
+    of = f" expected by {title}" if name != score else ""
+    title = "" if of else f"{title} "
+    value = f"{title}{column(name).written(row[name])}{unit}{of}, " if name in row else ""
     return f"{shortest(str(row['arch']))}: {value}{costs_of(row)}"
 
 
