@@ -6,6 +6,7 @@ import pickle
 import platform
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -67,11 +68,17 @@ class Desk:
 
 
 class _Mail:
-    """The post of a worker of Ray."""
+    """The post of a worker of Ray.
 
-    def __init__(self, desk: Any, key: tuple[int, int]) -> None:
-        self._desk, self._key = desk, key
-        self._asked: Any = None
+    Args:
+        desk: The actor that takes messages.
+        key: Numbers of the task and the attempt.
+        waits: The thread that waits for Ray: while the main thread does, Ray gives its CPUs to another task.
+    """
+
+    def __init__(self, desk: Any, key: tuple[int, int], waits: Executor) -> None:
+        self._desk, self._key, self._waits = desk, key, waits
+        self._asked: Future[bool] | None = None
         self._told: Any = None
         self._heard, self._stop = time.monotonic(), False
         self.tick = Thinned(lambda value: self._tell("tick", value))
@@ -86,10 +93,10 @@ class _Mail:
         import ray
 
         if self._asked is None and time.monotonic() - self._heard > TICK_SECONDS / 2:
-            self._asked = self._desk.ended.remote()
-        if self._asked is not None and ray.wait([self._asked], timeout=0)[0]:
+            self._asked = self._waits.submit(ray.get, self._desk.ended.remote())
+        if self._asked is not None and self._asked.done():
             with suppress(ray.exceptions.RayError):
-                self._stop = ray.get(self._asked)
+                self._stop = self._asked.result()
             self._asked, self._heard = None, time.monotonic()
         return self._stop
 
@@ -99,16 +106,22 @@ class _Mail:
 
         if self._told is not None:
             with suppress(ray.exceptions.RayError):
-                ray.get(self._told)
+                self._waits.submit(ray.get, self._told).result()
 
 
 @lru_cache(maxsize=1)
-def _prepared(reference: Any, place: Place) -> Callable[[Any, Any], Any]:
+def _prepared(reference: Any, place: Place, waits: Executor) -> Callable[[Any, Any], Any]:
     """The work at a reference, prepared once in each process of Ray."""
     import ray
 
-    work: Work[Any, Any] = ray.get(reference)
+    work: Work[Any, Any] = waits.submit(ray.get, reference).result()
     return work.prepared(place)
+
+
+@lru_cache(maxsize=1)
+def _waiting_thread() -> Executor:
+    """One thread of this process, for what waits."""
+    return ThreadPoolExecutor(1)
 
 
 def do(
@@ -117,14 +130,15 @@ def do(
     """Do a task in a process of Ray; returns how it ended, as `nas.tasks.ray` does."""
     import ray
 
+    waits = _waiting_thread()
     try:
         with suppress(ray.exceptions.RayError):  # the desk restarts
-            if ray.get(desk.ended.remote()):
+            if waits.submit(ray.get, desk.ended.remote()).result():
                 return "", None
         if (own := versions()) != expected:
             raise RequestError(f"it has {own}, and the launching machine {dict(expected)}; install the same")
-        mail = _Mail(desk, key)
-        result = _prepared(sent[0], _with_readers(place))(task, mail)
+        mail = _Mail(desk, key, waits)
+        result = _prepared(sent[0], _with_readers(place), waits)(task, mail)
         mail.delivered()
     except RequestError as error:
         return "refused", f"node {platform.node()} ({ray.util.get_node_ip_address()}): {error}"

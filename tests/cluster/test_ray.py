@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import signal
+import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import nas
+from nas.tasks import Need, Place, Post, connected
+from nas.tasks._ray_worker import own_node
 from nas.train.folder import TrainFolder
 from nas.train.model import Checkpoint
 from tests.cluster.conftest import Nodes
@@ -104,6 +109,29 @@ def test_measured_scores_of_searches_and_tables(nodes: Nodes, command: Command, 
             table = pd.read_csv(tmp_path / out / file)
             found.append(table[[name for name in table if not name.endswith("_seconds")]])
         pd.testing.assert_frame_equal(*found)
+
+
+def test_a_task_keeps_its_processor(nodes: Nodes) -> None:
+    """Ray gives the processor of a task that waits for it in the main thread to another task."""
+
+    class Busy:
+        def check(self) -> None:
+            """Nothing is needed."""
+
+        def prepared(self, place: Place) -> Callable[[int, Post], tuple[str, float, float]]:
+            def at_work(task: int, post: Post) -> tuple[str, float, float]:
+                begin = time.monotonic()
+                while time.monotonic() < begin + 4 and not post.stop():
+                    post.tick(task)
+                return own_node(), begin, time.monotonic()
+
+            return at_work
+
+    with connected(nodes.on, Need("cpu", 1)) as launcher:
+        found = [times for _, times in launcher.run(Busy(), range(4), lambda: False, lambda task, said: None)]
+    assert len(found) == 4
+    for (node, _, end), (other, begin, _) in pairwise(sorted(found)):
+        assert node != other or end <= begin
 
 
 def test_a_node_of_another_version_is_named(
