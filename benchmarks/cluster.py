@@ -31,7 +31,7 @@ SETTING: dict[str, Any] = {
     "threads": 1,
 }
 TASKS = 1000
-RUNS = 3
+RUNS = int(os.environ.get("NAS_RUNS", "3"))
 
 
 @dataclass(frozen=True)
