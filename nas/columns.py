@@ -225,7 +225,7 @@ _MEASUREMENTS: Mapping[str, Column] = {
     **_plain(
         "load ratio low high family source counted width better worse sample terms layouts coefficients"
     ),
-    **_plain("study workers launcher tasks trainings faster megabytes"),
+    **_plain("study run workers launcher tasks trainings faster megabytes"),
     "rate": Column("rate", "trials per second", format=TWO_DECIMALS),
     "cpu_seconds": Column("CPU s", "seconds of the processor", "s", THREE_DECIMALS),
     "fastest": Column("fastest", unit="s", format=THREE_DECIMALS),
