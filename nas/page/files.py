@@ -59,7 +59,10 @@ def score_of(path: Path) -> Run:
             f" {score.optimism_text()} in the median.",
         ]
     intervals = pd.DataFrame(
-        [{"predicted": f"{one.value:.5g} {score.unit}".rstrip(), "half": f"{one.half:.3g}"} for one in score.intervals]
+        [
+            {"predicted": f"{one.value:.5g} {score.unit}".rstrip(), "half": f"{one.half:.3g}"}
+            for one in score.intervals
+        ]
     )
     return Run(
         "fit",
