@@ -29,6 +29,8 @@ _ABOVE = (0.25, 0.5, 1.0, 2.0)
 """Ceilings of a saturating target above its largest value, in standard deviations."""
 _WORTH = 0.99
 """A further level is used if it reduces the error to less than this fraction."""
+_LARGEST = 1e100
+"""Largest value of a target: squares of it are floats."""
 _DIGITS = 5
 """Significant digits of stored coefficients."""
 _BITS = 34
@@ -152,6 +154,10 @@ def _check(trained: Trained, aim: Aim) -> None:
     y, source = trained.target, trained.source
     if len(y) < LEAST:
         raise RequestError(f"{source}: {len(y)} networks are too few for a fit; at least {LEAST} are needed")
+    if not np.abs(y).max() < _LARGEST:
+        raise RequestError(
+            f"{source}: {aim.target} is {y[np.abs(y).argmax()]:g}, expected less than {_LARGEST:g}"
+        )
     if np.ptp(y) == 0:
         raise RequestError(
             f"{source}: {aim.target} is {y[0]:g} for every network; a fit needs different values"

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nas import proxies
 from nas.columns import column, is_median
 from nas.fit.fitting import Aim, fit
 from nas.fit.resolution import effect
@@ -113,6 +114,8 @@ class FitRequest:
             RequestError: The name is not allowed.
         """
         check_name(name)
+        if name in proxies.names():
+            raise RequestError(f"there is a score {name}; choose another name, by --out")
         less = self.less_is_better
         if less is None:
             less = bool(_LESS_IS_BETTER.fullmatch(self.target)) or is_median(self.target)
