@@ -265,7 +265,8 @@ class FittedScore(Stored):
         if len(self.optimism) < 2:
             return f"{self.optimism[0].excess if self.optimism else 0:.2g}{self.unit_of_errors}"
         ends = (self.optimism[0], self.optimism[-1])
-        return " to ".join(f"{one.excess:.2g}{self.unit_of_errors} at {one.value:.3g}" for one in ends)
+        texts = [f"{one.excess:.2g}{self.unit_of_errors} at {one.value:.3g}" for one in ends]
+        return " to ".join(dict.fromkeys(texts))
 
     @property
     def unit_of_errors(self) -> str:
