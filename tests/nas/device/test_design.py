@@ -1,4 +1,4 @@
-"""Designs cover every option, leave less variance than random samples, and begin larger designs."""
+"""Designs cover the options of mbconv, leave less variance than random samples, and begin larger designs."""
 
 from __future__ import annotations
 
