@@ -51,7 +51,14 @@ class Desk:
 
     def __init__(self) -> None:
         self._reports: list[tuple[tuple[int, int], str, bytes]] = []
+        self._begun: set[tuple[int, int]] = set()
         self._ended = False
+
+    def begin(self, key: tuple[int, int]) -> bool:
+        """Whether an attempt may begin."""
+        if not self._ended:
+            self._begun.add(key)
+        return not self._ended
 
     def tell(self, key: tuple[int, int], kind: str, value: bytes) -> None:
         self._reports.append((key, kind, value))
@@ -60,8 +67,10 @@ class Desk:
         reports, self._reports = self._reports, []
         return reports
 
-    def end(self) -> None:
+    def end(self) -> set[tuple[int, int]]:
+        """Let no further attempt begin; gives those that have begun."""
         self._ended = True
+        return self._begun
 
     def ended(self) -> bool:
         return self._ended
@@ -133,7 +142,7 @@ def do(
     waits = _waiting_thread()
     try:
         with suppress(ray.exceptions.RayError):  # the desk restarts
-            if waits.submit(ray.get, desk.ended.remote()).result():
+            if not waits.submit(ray.get, desk.begin.remote(key)).result():
                 return "", None
         if (own := versions()) != expected:
             raise RequestError(f"it has {own}, and the launching machine {dict(expected)}; install the same")

@@ -67,6 +67,7 @@ def connected(address: str, need: Need) -> Iterator[OnRay]:
         _check_answer(address, named)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")  # busy machines need more than its 30
     import ray
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
@@ -74,8 +75,8 @@ def connected(address: str, need: Need) -> Iterator[OnRay]:
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=address or None, **quiet, **own)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RequestError(f"{named}: {_line(error)}") from None
+    except Exception as error:  # of many kinds, and plain ones where a node does not start in time
+        raise RequestError(f"{named}: {_line(error).rstrip('.')}; see `ray status`, or try again") from None
     finally:
         with suppress(ValueError):  # in another thread than the main one
             signal.signal(signal.SIGTERM, before)
@@ -173,8 +174,8 @@ class OnRay:
         try:
             while errand.running or errand.waiting:
                 if not errand.ending and (refusal or stop()):
-                    errand.end()
-                    desk.end.remote()
+                    for reference in errand.end(desk):  # others may hold the room for hours
+                        ray.cancel(reference)
                 if time.monotonic() - looked > _LOOK_SECONDS:
                     looked, window = time.monotonic(), self._window()
                 errand.send(window)
@@ -277,10 +278,18 @@ class _Errand(Generic[T]):
         self._current: dict[int, tuple[int, T]] = {}
         self._attempts = Attempts[T]()
 
-    def end(self) -> None:
-        """Let no further task begin."""
+    def end(self, desk: Any) -> list[Any]:
+        """Let no further task begin; gives Ray's references of those that wait for room."""
+        import ray
+
         self.ending = True
         self.waiting.clear()
+        try:
+            begun = ray.get(desk.end.remote())
+        except ray.exceptions.RayError:  # it restarts, and does not know
+            return []
+        keys = {one: (number, self._current[number][0]) for one, (number, _) in self.running.items()}
+        return [one for one, key in keys.items() if key not in begun]
 
     def send(self, window: int) -> None:
         """Hand tasks to Ray until it has so many."""

@@ -134,6 +134,28 @@ def test_a_task_keeps_its_processor(nodes: Nodes) -> None:
         assert node != other or end <= begin
 
 
+def test_a_stop_does_not_wait_for_room(nodes: Nodes) -> None:
+    import ray
+
+    class Never:
+        def check(self) -> None:
+            """Nothing is needed."""
+
+        def prepared(self, place: Place) -> Callable[[int, Post], int]:
+            return lambda task, post: task
+
+    with connected(nodes.on, Need("cpu", 1)) as launcher:
+        others = [ray.remote(num_cpus=1)(lambda: time.sleep(600)).remote() for _ in range(2)]
+        while ray.available_resources().get("CPU", 0):
+            pass
+        polls = iter([False])
+        assert not list(
+            launcher.run(Never(), range(3), lambda: next(polls, True), lambda task, message: None)
+        )
+        for one in others:
+            ray.cancel(one, force=True)
+
+
 def test_a_node_of_another_version_is_named(
     nodes: Nodes, command: Command, images: Path, tmp_path: Path
 ) -> None:
