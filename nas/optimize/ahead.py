@@ -81,14 +81,14 @@ def measure(
 
     # As many threads as this process has: the values are those that it would measure.
     threads = torch.get_num_threads()
-    distinct = list(dict.fromkeys(networks))
+    unknown = [one for one in dict.fromkeys(networks) if str(one) not in scores.known]
     with (
         connected(on, Need("cpu", threads)) as launcher,
-        progress("measuring", len(distinct)) as advance,
+        progress("measuring", len(unknown)) as advance,
     ):
 
         def measured() -> None:
             advance()
             on_network()
 
-        scores.measure_on(launcher, distinct, threads, stop, measured)
+        scores.measure_on(launcher, unknown, threads, stop, measured)
