@@ -165,8 +165,8 @@ def check_target(name: str, path: Path, suffix: str) -> None:
             raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
         if not path.parent.is_dir():
             raise FileNotFoundError(errno.ENOENT, "no such folder", str(path.parent))
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
-            raise PermissionError(errno.EACCES, "not writable", str(path))
+        if not os.access(path.parent, os.W_OK):  # where `write_whole` makes the file that replaces it
+            raise PermissionError(errno.EACCES, "not writable", str(path.parent))
     except OSError as error:
         raise RequestError(f"cannot write {path}: {reason(error)}") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from nas import proxies
 from nas.cli import BUDGETS_NOTE, DONE, Parser, wrapped
 from nas.device.request import LatencyFolder, LatencyRequest
-from nas.fitted.score import SUFFIX, check_name
+from nas.fitted.score import SUFFIX
 from nas.options import add_options, flags_of, given
 from nas.query import with_space
 from nas.runs import locked, writing
@@ -69,9 +69,7 @@ def _new(options: argparse.Namespace, held: ExitStack) -> LatencyFolder:
     out: Path = options.out or default
     if out.suffix != SUFFIX:
         raise RequestError(f"--out {out}: expected a file that ends with {SUFFIX}; write {out}{SUFFIX}")
-    check_name(out.stem)
-    if out.stem in proxies.names():
-        raise RequestError(f"--out {out}: there is a score {out.stem}; choose another name")
+    proxies.check_new_name(out.stem)
     with writing(out):
         if out.is_dir():
             raise IsADirectoryError(21, "is a folder")

@@ -13,7 +13,7 @@ from nas.fit.fitting import Aim, fit
 from nas.fit.resolution import effect
 from nas.fit.table import Trained
 from nas.fitted.resolution import ResolutionEffect
-from nas.fitted.score import FittedScore, check_name
+from nas.fitted.score import FittedScore
 from nas.options import check, documented, option
 from nas.values import MOST_SEED, Range
 from search_spaces import RequestError
@@ -113,9 +113,7 @@ class FitRequest:
         Raises:
             RequestError: The name is not allowed.
         """
-        check_name(name)
-        if name in proxies.names():
-            raise RequestError(f"there is a score {name}; choose another name, by --out")
+        proxies.check_new_name(name)
         less = self.less_is_better
         if less is None:
             less = bool(_LESS_IS_BETTER.fullmatch(self.target)) or is_median(self.target)

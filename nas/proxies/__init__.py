@@ -2,6 +2,7 @@
 
 from nas.proxies.registry import (
     Proxy,
+    check_new_name,
     find,
     get,
     is_fitted,
@@ -17,6 +18,7 @@ __all__ = [
     "BATCH",
     "Proxy",
     "Subject",
+    "check_new_name",
     "find",
     "get",
     "is_fitted",

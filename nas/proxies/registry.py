@@ -12,7 +12,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from nas.fitted.score import SUFFIX, FittedScore
+from nas.fitted.score import SUFFIX, FittedScore, check_name
 from nas.fitted.sum import FittedSum
 from nas.proxies.subject import Subject
 from nas.sums import SCALE, StageSum, Sum, Term
@@ -249,6 +249,17 @@ def names() -> tuple[str, ...]:
     for module in _modules():
         _import(module)
     return tuple(_proxies)
+
+
+def check_new_name(name: str) -> None:
+    """Check the name of a score that is to be fitted.
+
+    Raises:
+        RequestError: It has characters that are not allowed, or a score that is not fitted has it.
+    """
+    check_name(name)
+    if name in names():
+        raise RequestError(f"there is a score {name} already; choose another name")
 
 
 def shipped() -> tuple[str, ...]:
