@@ -85,10 +85,11 @@ def _row(row: pd.Series[Any], score: str) -> str:
     name = f"{score}_expected" if f"{score}_expected" in row else score
     title, _, unit = column(score).label().partition(", ")
     unit = f" {unit}" if unit not in ("", "%") else unit
-    of = f" expected by {title}" if name != score else ""
-    title = "" if of else f"{title} "
-    value = f"{title}{column(name).written(row[name])}{unit}{of}, " if name in row else ""
-    return f"{shortest(str(row['arch']))}: {value}{costs_of(row)}"
+    if name not in row:
+        return f"{shortest(str(row['arch']))}: {costs_of(row)}"
+    number = f"{column(name).written(row[name])}{unit}"
+    value = f"{title} {number}" if name == score else f"{number} expected by {title}"
+    return f"{shortest(str(row['arch']))}: {value}, {costs_of(row)}"
 
 
 def quoted(text: object) -> str:

@@ -10,6 +10,9 @@ import pytest
 
 from nas import timing
 
+MEDIANS = ["cpu_ms", "cpu_ms_64", "onnx_ms", "onnx_ms_64"]
+"""Columns of median latencies on a CPU."""
+
 
 @pytest.fixture
 def brief_timing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -31,11 +31,11 @@ from nas.study.results_cli import predict
 from nas.timing import Engine, Latency
 from search_spaces import RequestError
 from tests.conftest import refused
+from tests.nas.conftest import MEDIANS
 from tests.nas.train.conftest import images
 
 __all__ = ["images"]
 
-MEDIANS = ["cpu_ms", "cpu_ms_64", "onnx_ms", "onnx_ms_64"]
 pytestmark = pytest.mark.usefixtures("brief_timing")
 
 QUICK = ["--space", "mlp", "--flops", "9K", "--sampler", "random", "--trials", "60"]

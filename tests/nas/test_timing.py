@@ -16,10 +16,10 @@ from nas.columns import is_median, is_quartile
 from nas.timing import Latency, latencies
 from search_spaces import MLP, DenseNet, MobileNet, ResNet
 from search_spaces.architecture import Architecture
+from tests.nas.conftest import MEDIANS
 
 pytestmark = pytest.mark.usefixtures("brief_timing")
 
-MEDIANS = ["cpu_ms", "cpu_ms_64", "onnx_ms", "onnx_ms_64"]
 SMALL = [
     DenseNet(width_mult=1, depths=(3, 2, 2), links=(5, 0, 0), resolution=8),
     MLP(depth=4, links=4),
