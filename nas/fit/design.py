@@ -115,7 +115,8 @@ def _basis(name: str, values: Sequence[Any]) -> Basis:
     words = isinstance(seen[0], str)
     logarithm = not words and not isinstance(seen[0], bool) and seen[0] > 0
     empty = Basis(name, tuple(seen), logarithm, ())
-    numbers = np.array([empty.number(value) for value in values])
+    number = {value: empty.number(value) for value in seen}
+    numbers = np.array([number[value] for value in values])
     degree = min(len(seen) - 1, len(seen) - 1 if words else _DEGREE)
     powers = np.vander(numbers, degree + 1, increasing=True)
     _, triangle = np.linalg.qr(powers)

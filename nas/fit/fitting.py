@@ -87,7 +87,15 @@ def fit(trained: Trained, aim: Aim, seed: int = 0) -> FittedScore:
     Raises:
         RequestError: There are too few networks, or nothing varies.
     """
+    import scipy.linalg  # noqa: F401  # loads the library whose threads are limited
+    from threadpoolctl import threadpool_limits
+
     _check(trained, aim)
+    with threadpool_limits(1):  # threads that wait for each other on a busy machine take many times as long
+        return _fit(trained, aim, seed)
+
+
+def _fit(trained: Trained, aim: Aim, seed: int) -> FittedScore:
     trained, chosen = _with_or_without_costs(trained, aim, seed)
     held_out = _held_out(
         _design(trained, chosen.level), chosen.link.sum(trained.target), chosen.strength, seed + 1

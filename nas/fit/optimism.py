@@ -7,6 +7,8 @@ of the networks; each chooses the best networks of the space under caps of FLOPs
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,21 @@ _QUANTILES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 """Caps, as quantiles of the FLOPs of the networks."""
 _CHOSEN = 10
 """Networks chosen under a cap."""
+
+
+@dataclass(frozen=True)
+class Half:
+    """A score fitted to half of the networks, with what choosing and judging by it needs."""
+
+    score: FittedScore
+    tables: StageTables
+    graph: Graph
+
+    @classmethod
+    def of(cls, space: Space, score: FittedScore) -> Self:
+        """Make the stage tables of a score."""
+        tables = StageTables.of(space, [FittedSum(score)])
+        return cls(score, tables, Graph.of(tables))
 
 
 def optimism(
@@ -48,7 +65,7 @@ def optimism(
     found: dict[float, list[tuple[float, float]]] = {cap: [] for cap in caps}
     for _ in range(SPLITS):
         order = generator.permutation(len(flops))
-        halves = [fit(order[start::2]) for start in (0, 1)]
+        halves = [Half.of(space, fit(order[start::2])) for start in (0, 1)]
         for chooser, judge in (halves, halves[::-1]):
             for cap, pairs in zip(caps, excesses(space, chooser, judge, caps), strict=True):
                 found[cap] += pairs
@@ -58,24 +75,22 @@ def optimism(
 
 
 def excesses(
-    space: Space, chooser: FittedScore, judge: FittedScore, caps: Sequence[float]
+    space: Space, chooser: Half, judge: Half, caps: Sequence[float]
 ) -> Iterator[list[tuple[float, float]]]:
     """What the chooser thinks of the networks it chooses under each cap, and how much better than the judge.
 
     Yields:
         The mean predicted value and the mean excess; empty if no network meets the cap.
     """
-    tables = StageTables.of(space, [FittedSum(chooser)])
-    graph = Graph.of(tables)
-    direction: Direction = MAXIMIZE if chooser.more_is_better else MINIMIZE
+    score = chooser.score
+    direction: Direction = MAXIMIZE if score.more_is_better else MINIMIZE
+    sign = 1 if score.more_is_better else -1
     for cap in caps:
-        goal = Goal(((chooser.name, direction),), (Bound("flops", most=cap),))
-        best = proven_best(Problem(space, goal, tables, graph), _CHOSEN)
-        networks = [space.of_options(row) for row in best.population[:_CHOSEN].tolist()]
-        predicted = np.array(best.values[: len(networks)])
-        over = predicted - [FittedSum(judge).of(network) for network in networks]
-        sign = 1 if chooser.more_is_better else -1
-        there = len(networks) > 0 and np.isfinite(over).all()
+        goal = Goal(((score.name, direction),), (Bound("flops", most=cap),))
+        best = proven_best(Problem(space, goal, chooser.tables, chooser.graph), _CHOSEN)
+        predicted = np.array(best.values[:_CHOSEN])
+        over = predicted - judge.tables.score(best.population[: len(predicted)])[judge.score.name]
+        there = len(predicted) > 0 and np.isfinite(over).all()
         yield [(float(predicted.mean()), sign * float(over.mean()))] if there else []
 
 
