@@ -11,8 +11,8 @@ import math
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from search_spaces.architecture import Architecture
 from search_spaces.cost import Column, Figures, total
@@ -62,13 +62,56 @@ def walk(chain: Chain, values: Values) -> Iterator[tuple[Stage, Sequence[Part]]]
         yield stage, parts
 
 
-def effective(chain: Chain, values: Values) -> Iterator[Values]:
-    """Yield the choices that each stage reads, each replaced by the value that has the same effect."""
-    state: Values = {}
-    for stage in chain:
-        chosen = {name: values[name] for name in stage.choices}
-        yield stage.canonical(state, chosen)
-        _, state = stage.describe(state, chosen)
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A stage of one or more networks, and the values computed of it so far.
+
+    Attributes:
+        name: Name of its module.
+        effective: The choices that it reads, each replaced by the value that has the same effect.
+        parts: Its parts.
+        leaving: The output state.
+    """
+
+    name: str
+    effective: Values
+    parts: Sequence[Part]
+    leaving: Values
+    _known: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def value(self, name: str, function: Callable[[Sequence[Part]], Any]) -> Any:
+        """What a function of its parts gives, computed the first time."""
+        if name not in self._known:
+            self._known[name] = function(self.parts)
+        return self._known[name]
+
+    @property
+    def figures(self) -> Figures:
+        """NN-Mass, parameters and operations."""
+        found: Figures = self.value("figures", figures_of)
+        return found
+
+
+class KnownStages:
+    """The stages of many networks of one chain: equal choices after equal states are described once."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain = chain
+        self._known: dict[tuple[Any, ...], Described] = {}
+
+    def of(self, values: Values) -> list[Described]:
+        """The stages of the network of these choices, in order."""
+        state: Values = {}
+        found = list[Described]()
+        for stage in self._chain:
+            chosen = {name: values[name] for name in stage.choices}
+            key = (stage.name, *state.values(), *chosen.values())
+            if key not in self._known:
+                effective = stage.canonical(state, chosen)
+                self._known[key] = Described(stage.name, effective, *stage.describe(state, chosen))
+            found.append(self._known[key])
+            state = found[-1].leaving
+        return found
 
 
 def figures_of(parts: Sequence[Part]) -> Figures:

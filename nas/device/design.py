@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from nas.fit.design import bases, columns, effects, levels, scales
 from search_spaces import Space
-from search_spaces.chain import ChainArchitecture
+from search_spaces.chain import ChainArchitecture, KnownStages
 
 _LEVELS = 3
 """The terms: of the first levels of detail of a fit, up to pairs of choices of a stage."""
@@ -35,7 +35,7 @@ def designed(space: Space, networks: Sequence[ChainArchitecture], count: int) ->
 
 def _terms(space: Space, networks: Sequence[ChainArchitecture]) -> Values:
     """The terms of each network, scaled as in a fit; shape (networks, terms)."""
-    choices = effects(networks[0].chain(), [network.choices() for network in networks])
+    choices = effects(KnownStages(networks[0].chain()), [network.choices() for network in networks])
     basis = bases(choices)
     intercept = np.full((len(networks), 1), _INTERCEPT)
     detail = levels(space, tuple(basis))[:_LEVELS]

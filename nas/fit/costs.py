@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nas.fit.design import Level, columns, effects
 from nas.fitted.terms import Basis
-from search_spaces.chain import Chain, figures_of, walk
+from search_spaces.chain import Chain, Described, KnownStages
 
 _NETWORKS = 1500
 """Random networks over which costs become terms."""
@@ -47,9 +47,10 @@ class StageCosts:
             {name: values[drawn[name][place]] for name, values in options.items()}
             for place in range(_NETWORKS)
         ]
-        costs = pd.DataFrame([_costs(chain, row) for row in rows]).fillna(0.0).to_numpy(float)
+        known = KnownStages(chain)
+        costs = pd.DataFrame([_costs(known.of(row)) for row in rows]).fillna(0.0).to_numpy(float)
         costs = costs[:, costs.std(0) > 0]
-        return cls(effects(chain, rows), (costs - costs.mean(0)) / costs.std(0))
+        return cls(effects(known, rows), (costs - costs.mean(0)) / costs.std(0))
 
     def terms(self, level: Level, bases: Mapping[str, Basis]) -> Values:
         """The coefficients of the terms of a level that come closest to each cost; shape (terms, costs)."""
@@ -58,11 +59,10 @@ class StageCosts:
         return found
 
 
-def _costs(chain: Chain, choices: Mapping[str, Any]) -> dict[str, float]:
+def _costs(stages: Sequence[Described]) -> dict[str, float]:
     """Parameters of each stage of a network, and its operations of each kind."""
-    figures = [figures_of(parts) for _, parts in walk(chain, choices)]
     return {
         f"{place} {name}": float(cost)
-        for place, one in enumerate(figures)
-        for name, cost in {"params": one.params, **one.operators}.items()
+        for place, stage in enumerate(stages)
+        for name, cost in {"params": stage.figures.params, **stage.figures.operators}.items()
     }

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nas.fitted.terms import Basis
 from search_spaces import Space
-from search_spaces.chain import Chain, effective
+from search_spaces.chain import KnownStages
 
 _DEGREE = 3
 """Largest degree of the polynomials of a choice."""
@@ -94,10 +94,10 @@ def _cells(space: Space, level: Level) -> int:
     return largest
 
 
-def effects(chain: Chain, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def effects(known: KnownStages, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The choices of networks, each replaced by the value that has the same effect."""
     return pd.DataFrame(
-        [{name: value for chosen in effective(chain, row) for name, value in chosen.items()} for row in rows]
+        [{name: value for stage in known.of(row) for name, value in stage.effective.items()} for row in rows]
     ).map(lambda value: value.item() if isinstance(value, np.generic) else value)
 
 

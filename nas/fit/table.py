@@ -19,7 +19,8 @@ from nas.fitted.terms import Basis
 from nas.tabular import benchmark
 from nas.tabular.readers import trained
 from search_spaces import RequestError, Space
-from search_spaces.chain import Chain, ChainArchitecture
+from search_spaces.chain import Chain, ChainArchitecture, KnownStages
+from search_spaces.cost import total
 from search_spaces.errors import did_you_mean, listed, printable, shown
 
 
@@ -135,10 +136,11 @@ class Trained:
             raise RequestError(f"{source} has no network of our spaces; a fit needs some")
         found = _space(networks, space, source)
         chain = networks[0].chain()
-        choices = effects(chain, [network.choices() for network in networks])
+        known, rows = KnownStages(chain), [network.choices() for network in networks]
+        choices = effects(known, rows)
         same = {str(name): column.tolist()[0] for name, column in choices.items() if column.nunique() == 1}
         constants = {**_constants(networks, source), **same}
-        flops = np.array([float(network.figures().flops) for network in networks])
+        flops = np.array([float(total(stage.figures for stage in known.of(row)).flops) for row in rows])
         values = published.table[target].to_numpy(float)
         return cls(found, choices, flops, values, constants, source, published.notes, chain=chain)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nas.fitted.score import FittedScore, side_of
 from nas.sums import MOST_UNITS, Cells
 from search_spaces import Architecture, RequestError
-from search_spaces.chain import ChainArchitecture, effective
+from search_spaces.chain import ChainArchitecture, KnownStages
 from search_spaces.space import RESOLUTION
 
 _ANY = 1 << 62
@@ -49,8 +49,8 @@ class FittedSum:
         if not isinstance(architecture, ChainArchitecture) or architecture.family != self.score.family:
             return math.nan
         total, known, before = 0, dict[str, Any](), set[str]()
-        for place, chosen in enumerate(effective(architecture.chain(), architecture.choices())):
-            known.update(chosen)
+        for place, stage in enumerate(KnownStages(architecture.chain()).of(architecture.choices())):
+            known.update(stage.effective)
             total += int(self._units(known, before, first=place == 0))
             before = set(known)
         return float(replace(self, side=side_of(architecture)).value(total))

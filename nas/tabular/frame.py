@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -12,9 +11,8 @@ from nas import proxies
 from nas.proxies import Proxy, Subject
 from nas.tables import FIGURES
 from search_spaces import Architecture
-from search_spaces.chain import ChainArchitecture, Stage, Values, figures_of
-from search_spaces.cost import Figures, total
-from search_spaces.layers import Part
+from search_spaces.chain import ChainArchitecture, Described, KnownStages
+from search_spaces.cost import total
 
 SKIPS = "skips"
 """The column that says whether a network has a skip connection in every stage that should have one."""
@@ -55,41 +53,20 @@ def scored(architectures: Sequence[ChainArchitecture]) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"nn_mass": float, "flops": int, "macs": int, "params": int})
 
 
-def _value(proxy: Proxy, architecture: Architecture, stages: Sequence[_Described]) -> float:
+def _value(proxy: Proxy, architecture: Architecture, stages: Sequence[Described]) -> float:
     if proxy.stages is None:
         return float(proxy.measure(Subject.bare(architecture)))
     values = [stage.value(proxy.name, proxy.stages.of_stage) for stage in stages]
     return float(proxy.stages.combine(values))
 
 
-@dataclass
-class _Described:
-    """A stage of one or more networks, and the values computed of it so far."""
-
-    name: str
-    parts: Sequence[Part]
-    leaving: Values
-    known: dict[str, Any] = field(default_factory=dict)
-
-    def value(self, name: str, function: Callable[[Sequence[Part]], Any]) -> Any:
-        """What a function of its parts gives, computed the first time."""
-        if name not in self.known:
-            self.known[name] = function(self.parts)
-        return self.known[name]
-
-    @property
-    def figures(self) -> Figures:
-        found: Figures = self.value("figures", figures_of)
-        return found
-
-
 class _Stages:
-    """The stages of many networks: equal choices and states of one stage are described once."""
+    """The stages of networks of any family; equal stages of different choices are one."""
 
     def __init__(self) -> None:
-        self._chains: dict[Any, tuple[Stage, ...]] = {}
-        self._described: dict[Any, _Described] = {}
-        self._equal: dict[Any, _Described] = {}
+        self._known: dict[Any, KnownStages] = {}
+        self._equal: dict[Any, Described] = {}
+        self._first: dict[Described, Described] = {}
         self._with_skips: dict[type[ChainArchitecture], list[int]] = {}
 
     def with_skips(self, architecture: ChainArchitecture) -> list[int]:
@@ -102,25 +79,19 @@ class _Stages:
             ]
         return self._with_skips[family]
 
-    def of(self, architecture: ChainArchitecture) -> list[_Described]:
+    def of(self, architecture: ChainArchitecture) -> list[Described]:
         """The stages of a network, in order."""
         kind = (type(architecture), *architecture.constants().values())
-        if kind not in self._chains:
-            self._chains[kind] = architecture.chain()
-        choices, state = architecture.choices(), dict[str, Any]()
-        found = []
-        for stage in self._chains[kind]:
-            chosen = {name: choices[name] for name in stage.choices}
-            key = (kind, stage.name, *state.values(), *chosen.values())
-            if key not in self._described:
-                self._described[key] = self._shared(_Described(stage.name, *stage.describe(state, chosen)))
-            found.append(self._described[key])
-            state = dict(found[-1].leaving)
-        return found
+        if kind not in self._known:
+            self._known[kind] = KnownStages(architecture.chain())
+        return [self._shared(stage) for stage in self._known[kind].of(architecture.choices())]
 
-    def _shared(self, new: _Described) -> _Described:
-        """The first stage of equal parts, where different choices give the same stage."""
-        try:
-            return self._equal.setdefault((new.name, *new.parts, *new.leaving.items()), new)
-        except TypeError:  # parts with arrays or lists cannot be compared
-            return new
+    def _shared(self, stage: Described) -> Described:
+        """The first stage of equal parts."""
+        if stage not in self._first:
+            try:
+                first = self._equal.setdefault((stage.name, *stage.parts, *stage.leaving.items()), stage)
+            except TypeError:  # parts with arrays or lists cannot be compared
+                first = stage
+            self._first[stage] = first
+        return self._first[stage]

@@ -12,6 +12,7 @@ from nas.fitted.link import Link, LinkKind
 from nas.fitted.score import FORMAT, FittedScore
 from nas.fitted.terms import Interaction
 from search_spaces import Space
+from search_spaces.chain import KnownStages
 
 
 def sampled(space: Space, count: int, seed: int = 0) -> pd.DataFrame:
@@ -21,7 +22,7 @@ def sampled(space: Space, count: int, seed: int = 0) -> pd.DataFrame:
         {name: options[generator.integers(len(options))] for name, options in space.choices.items()}
         for _ in range(count)
     ]
-    return effects(space.chain(), rows)
+    return effects(KnownStages(space.chain()), rows)
 
 
 def made(space: Space, level: int, seed: int, kind: LinkKind = "identity", name: str = "made") -> FittedScore:

@@ -19,6 +19,7 @@ from nas.fitted.sum import FittedSum
 from nas.proxies import registry
 from nas.tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space, Torchvision
+from search_spaces.chain import KnownStages
 from tests.conftest import examples
 from tests.nas.exact.test_exact import small_spaces
 from tests.nas.fitted.scores import made
@@ -55,8 +56,8 @@ def test_values_are_those_of_the_terms(space: Space, level: int, seed: int, kind
         choices = {basis.choice: basis for basis in score.bases}
         values = {
             name: value
-            for chosen in search_spaces.chain.effective(network.chain(), network.choices())  # type: ignore[attr-defined]
-            for name, value in chosen.items()
+            for stage in KnownStages(space.chain()).of(network.choices())
+            for name, value in stage.effective.items()
         }
         for term in score.interactions:
             products = np.ones(1)
