@@ -51,6 +51,7 @@ class Fits:
         space: The space.
         top1, latency: The networks.
         score, fast: The scores of the first half: of accuracy, of latency.
+        other: The score of accuracy of the second half.
         clock: The score of latency of the second half; more exact than trees.
         judge, judge_of_ms: The trees of the second half.
         reranker, other_of_ms: The trees of the first half.
@@ -61,6 +62,7 @@ class Fits:
     latency: Halves
     score: FittedScore
     fast: FittedScore
+    other: FittedScore
     clock: FittedScore
     judge: Trees
     judge_of_ms: Trees
@@ -76,6 +78,7 @@ class Fits:
             latency,
             fit(top1.first, TOP1, SEED),
             fit(latency.first, LATENCY, SEED),
+            fit(top1.second, TOP1, SEED),
             fit(latency.second, LATENCY, SEED),
             *(Trees.of(half, trees) for half in (top1.second, latency.second, top1.first, latency.first)),
         )
@@ -149,6 +152,7 @@ def _row(fits: Fits, rule: str, chosen: Population) -> dict[str, Any]:
         "judged": fits.judge(first)[0],
         "judged_ten": fits.judge(ten).mean() if len(ten) == TEN else np.nan,
         "by_first_half": fits.reranker(first)[0],
+        "by_other_ten": scored(fits.other, fits.space, ten).mean() if len(ten) == TEN else np.nan,
         "predicted": predicted[0],
         "predicted_ten": predicted.mean() if len(ten) == TEN else np.nan,
         "half": float(fits.score.half(predicted[0])),
