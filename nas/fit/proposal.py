@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -28,8 +29,7 @@ def propose(folder: StudyFolder) -> None:
     Raises:
         RequestError: The networks are of no one space, or too few.
     """
-    request = folder.request
-    trained = Trained.read(str(folder.path), None, "top1", request.space or None)
+    trained = Trained.read(str(folder.path), None, "top1", folder.request.space or None)
     score = fit(trained, Aim(NAME, "top1", "%", more_is_better=True))
     file, table = folder.path / f"{NAME}.json", folder.path / "next.csv"
     with writing(folder.path):
@@ -44,13 +44,13 @@ def propose(folder: StudyFolder) -> None:
     show(found.drop(columns="rank"), family=found["arch"].iloc[0].partition(":")[0])
     for note in predictions(found, objective=False):
         print(wrapped(note))
-    order, data = request.order, shlex.quote(str(request.order.data))
+    order = replace(folder.request.order, named_seeds=())
     print(
         wrapped(
             f"These {len(found)} are the first by the fit inside the budgets, without those of the study."
         )
     )
-    print(f"Train them next: nas train {shlex.quote(str(table))} --dataset {order.dataset} --data {data}")
+    print("Train them next as the study did:", shlex.join(["nas", "train", str(table), *order.arguments()]))
 
 
 def _best(folder: StudyFolder, trained: Trained, score: str) -> pd.DataFrame:

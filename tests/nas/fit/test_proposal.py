@@ -32,7 +32,8 @@ def test_the_best_by_a_fit_are_proposed(tmp_path: Path, capsys: pytest.CaptureFi
     assert {search_spaces.parse(arch).choices()["width"] for arch in found["arch"]} == {16}
     printed = " ".join(capsys.readouterr().out.split())
     assert "Fitted fitted: top1 of 30 networks" in printed
-    assert f"nas train {folder.path}/next.csv --dataset fashionmnist" in printed
+    same = "--recipe quick --seeds 0,1,2 --epochs 5 --set batch_size=128 lr=0.02"
+    assert f"nas train {folder.path}/next.csv --dataset fashionmnist --data data {same}" in printed
 
 
 def test_too_few_networks_are_refused(tmp_path: Path) -> None:
