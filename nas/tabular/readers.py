@@ -121,7 +121,10 @@ def _results(path: Path) -> Iterator[tuple[str, bytes]]:
     except OSError as error:
         raise RequestError(f"cannot read {path}: {reason(error)}") from None
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise RequestError(f"{path} is not a tar archive: {str(error)[:80]}") from None
+        raise RequestError(
+            f"{path} is not a tar archive; give Accel-NASBench's anb_dataset_jsons.tar.gz or a folder of its"
+            f" result_*.json ({type(error).__name__})"
+        ) from None
 
 
 def _number(name: str) -> tuple[int, str]:

@@ -89,7 +89,7 @@ def test_no_files_of_accel_nasbench(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="there is no such file or folder"):
         read("accel-nasbench", tmp_path / "none")
     (tmp_path / "text").write_text("no archive")
-    with pytest.raises(RequestError, match="text is not a tar archive"):
+    with pytest.raises(RequestError, match="text is not a tar archive; give Accel-NASBench's anb_dataset"):
         read("accel-nasbench", tmp_path / "text")
     with tarfile.open(tmp_path / "empty.tar.gz", "w:gz"):
         pass
