@@ -84,6 +84,7 @@ class FitRequest:
             RequestError: The name is not allowed, or a fit is not possible.
         """
         aim = self.aim(name)
+        _check_percent(trained, aim)
         resolution = self._effect(trained, aim)  # its errors come before the fit, which takes long
         return replace(fit(trained, aim, self.seed), resolution=resolution)
 
@@ -91,7 +92,11 @@ class FitRequest:
         if self.resolution_effect is None:
             return None
         if aim.unit != "%" or RESOLUTION not in trained.constants:
-            raise RequestError("--resolution-effect is of accuracies in percent, of networks for images")
+            raise RequestError(
+                f"--resolution-effect {shown(self.resolution_effect)} is of accuracies in percent, of"
+                f" networks for images; {self.target} is in {aim.unit or 'no unit'}, of networks of"
+                f" {trained.space.name}"
+            )
         return effect(self.resolution_effect, self.target, int(trained.constants[RESOLUTION]))
 
     @staticmethod
@@ -125,3 +130,13 @@ class FitRequest:
         if self.target.startswith("latency_") or self.target.endswith("_ms") or is_median(self.target):
             return "ms"
         return column(self.target).unit
+
+
+def _check_percent(trained: Trained, aim: Aim) -> None:
+    least, most = float(trained.target.min()), float(trained.target.max())
+    if aim.unit == "%" and not 1 < most <= 100:
+        way = "multiply fractions by 100" if 0 < most <= 1 else "choose the column of accuracies by --target"
+        raise RequestError(
+            f"{trained.source}: {aim.target} is from {least:g} to {most:g}, expected percent; {way}, or give"
+            " the unit, as --unit points"
+        )

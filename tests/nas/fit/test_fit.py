@@ -169,6 +169,15 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
             {"table": changed(tmp_path, "flat.csv", top1=7.0)},
             "top1 is 7 for every network; a fit needs different values",
         ),
+        (
+            {"table": changed(tmp_path, "part.csv", top1=0.7)},
+            "top1 is from 0.7 to 0.7, expected percent; multiply fractions by 100",
+        ),
+        ({"table": changed(tmp_path, "many.csv", top1=700.0)}, "expected percent; choose the column"),
+        (
+            {"table": file, "unit": "points", "resolution_effect": "tfslim"},
+            "effect 'tfslim' is of accuracies in percent, .*; top1 is in points, of networks of mbconv",
+        ),
         ({"table": changed(tmp_path, "word.csv", top1="x")}, "top1 is 'x', expected a number"),
         ({"table": changed(tmp_path, "wrong.csv", arch="mbconv:z9")}, "row 1: spec 'mbconv:z9'"),
         ({"table": tmp_path / "one.csv"}, "1 networks are too few"),
