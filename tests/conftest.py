@@ -1,5 +1,6 @@
 """Settings of property tests, and the commands run as users run them."""
 
+import os
 import subprocess
 from collections.abc import Callable, Generator
 from functools import partial
@@ -33,6 +34,9 @@ settings.register_profile("many", _PATIENT, max_examples=200)
 settings.load_profile("few")
 
 verify.start_process = warm_recount
+
+# Tests run in several processes: threads of linear algebra would wait for one another, there and in commands.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def number(few: T, many: T) -> T:
