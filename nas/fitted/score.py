@@ -185,7 +185,9 @@ class FittedScore(Stored):
         try:
             content = read_whole(path)
         except FileNotFoundError:
-            raise RequestError(f"{path}: there is no such file; make one with nas fit") from None
+            raise RequestError(
+                f"{path}: there is no such file; make one with nas fit or nas latency measure"
+            ) from None
         except OSError as error:
             raise RequestError(f"cannot read {path}: {reason(error)}") from None
         return cls.parsed(content, str(path))

@@ -21,7 +21,7 @@ from nas.files import read_csv, read_whole, reason
 from nas.tabular.benchmark import Published, register
 from search_spaces import MBConv, MobileNet, NASBenchMacro, OFAMobileNetV3, RequestError
 from search_spaces.chain import ChainArchitecture
-from search_spaces.errors import shown
+from search_spaces.errors import listed, shown
 
 _LARGEST = 1 << 20
 """Bytes of one JSON file of Accel-NASBench."""
@@ -302,7 +302,9 @@ def trained(path: Path, target: str) -> Published:
     table = read_csv(path, expected)
     missing = [name for name in ("arch", target) if name not in table]
     if missing:
-        raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}")
+        others = [str(name) for name in table if is_numeric_dtype(table[name])]
+        known = f"; its columns of numbers are {listed(others)}" if others and missing == [target] else ""
+        raise RequestError(f"{path} has no column {', '.join(missing)}; {expected}{known}")
     table, notes = _finished(path, table)
     _check_numbers(path, table, (target,))
 

@@ -181,7 +181,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
         ({"table": changed(tmp_path, "word.csv", top1="x")}, "top1 is 'x', expected a number"),
         ({"table": changed(tmp_path, "wrong.csv", arch="mbconv:z9")}, "row 1: spec 'mbconv:z9'"),
         ({"table": tmp_path / "one.csv"}, "1 networks are too few"),
-        ({"table": file, "target": "speed"}, "has no column speed"),
+        ({"table": file, "target": "speed"}, "has no column speed; .*; its columns of numbers are top1"),
         ({"table": file, "space": "mlp"}, "space mlp has networks of mlp, and table.csv has mbconv"),
         ({"table": file, "data": file}, "data is for tabular benchmarks"),
         ({"table": "accel-nasbench"}, "give its published file"),
