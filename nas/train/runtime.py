@@ -101,6 +101,16 @@ def _choose_threads(
     return fastest(seconds_per_step(largest, data, recipe, processes, numbers), before)
 
 
+def precision_note(precision: str, device: torch.device) -> str:
+    """Why a precision is slow on a device; empty if it is not."""
+    if precision != "bfloat16" or device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX2":
+        return ""
+    return (
+        "this processor has no AVX-512 and emulates bfloat16, several times as slow as float32:"
+        " --set precision=float32"
+    )
+
+
 def _macs(network: Architecture) -> int:
     return int(network.figures().macs)
 

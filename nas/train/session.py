@@ -153,6 +153,7 @@ def run_training(
     from nas.train.data import resolution_note
     from nas.train.progress import progress_display
     from nas.train.run import TrainRun
+    from nas.train.runtime import precision_note
 
     with ExitStack() as held:
         held.enter_context(resumed.locked(processes) if resumed else nullcontext())
@@ -163,7 +164,8 @@ def run_training(
         data = load_data(replace(config, cache="disk") if apart else config, hardware, processes)
         execution = execution_of(hardware, launcher, processes, before)
         training = TrainRun(config, data, execution)
-        if processes.is_main and (note := resolution_note(config, data)):
+        notes = resolution_note(config, data), precision_note(config.values.precision, device)
+        for note in filter(None, notes if processes.is_main else ()):
             print(f"note: {note}", file=sys.stderr)
         folder = resumed or _create_folder(config, out, processes)
         folder.request = config  # --data may have changed

@@ -15,7 +15,7 @@ from nas.train.cli import main
 from nas.train.data import Data, fitted
 from nas.train.distributed import ALONE, Processes
 from nas.train.folder import TrainFolder
-from nas.train.runtime import fastest, seconds_per_step, set_threads
+from nas.train.runtime import fastest, precision_note, seconds_per_step, set_threads
 from search_spaces import RequestError
 from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL
 
@@ -112,3 +112,20 @@ def test_the_number_of_threads_is_stored(
         else:
             with pytest.raises(RequestError, match=expected):
                 TrainFolder.open(out)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "capability", "slow"),
+    [
+        ("bfloat16", "cpu", "AVX2", True),
+        ("bfloat16", "cpu", "AVX512", False),
+        ("float32", "cpu", "AVX2", False),
+        ("auto", "cpu", "AVX2", False),
+        ("bfloat16", "cuda", "AVX2", False),
+    ],
+)
+def test_an_emulated_precision_is_noted(
+    precision: str, device: str, capability: str, slow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert bool(precision_note(precision, torch.device(device))) == slow
