@@ -124,8 +124,10 @@ def _with_or_without_costs(trained: Trained, aim: Aim, seed: int) -> tuple[Train
 
 
 def solved(trained: Trained, aim: Aim, chosen: Choice) -> FittedScore:
-    """A score of given terms and link, without its quality."""
+    """A score of given terms and link, without its quality; without terms of choices that do not vary."""
     basis = trained.bases
+    groups = tuple(group for group in chosen.level.groups if basis.keys() >= set(group))
+    chosen = replace(chosen, level=replace(chosen.level, groups=groups))
     sums = chosen.link.sum(trained.target)
     coefficients, intercept = _ridge(_design(trained, chosen.level), sums[:, None], chosen.strength)
     coefficients = _of_terms(trained, chosen.level, coefficients)
@@ -143,7 +145,7 @@ def solved(trained: Trained, aim: Aim, chosen: Choice) -> FittedScore:
         unit=aim.unit,
         more_is_better=aim.more_is_better,
         link=chosen.link,
-        bits=_BITS - math.ceil(math.log2(np.abs(sums).max())),
+        bits=_BITS - math.ceil(math.log2(np.abs(sums).max() or 1.0)),  # half of them may all be 0
         intercept=_rounded(float(intercept[0])),
         bases=tuple(used),
         interactions=tuple(interactions),

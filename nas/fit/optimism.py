@@ -65,7 +65,10 @@ def optimism(
     found: dict[float, list[tuple[float, float]]] = {cap: [] for cap in caps}
     for _ in range(SPLITS):
         order = generator.permutation(len(flops))
-        halves = [Half.of(space, fit(order[start::2])) for start in (0, 1)]
+        scores = [fit(order[start::2]) for start in (0, 1)]
+        if not all(map(_chooses, scores)):
+            continue
+        halves = [Half.of(space, score) for score in scores]
         for chooser, judge in (halves, halves[::-1]):
             for cap, pairs in zip(caps, excesses(space, chooser, judge, caps), strict=True):
                 found[cap] += pairs
@@ -92,6 +95,11 @@ def excesses(
         over = predicted - judge.tables.score(best.population[: len(predicted)])[judge.score.name]
         there = len(predicted) > 0 and np.isfinite(over).all()
         yield [(float(predicted.mean()), sign * float(over.mean()))] if there else []
+
+
+def _chooses(score: FittedScore) -> bool:
+    """Whether the values of a score differ; a search by equal values lists the space."""
+    return any(any(term.coefficients) for term in score.interactions)
 
 
 def _rounded(value: float) -> float:

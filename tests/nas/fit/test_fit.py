@@ -96,6 +96,18 @@ def test_few_networks_give_smooth_terms(tmp_path: Path) -> None:
     assert all(one.excess >= 0 for one in score.optimism) and any(one.excess for one in score.optimism)
 
 
+@pytest.mark.parametrize("rare", ["depth", "target"])
+def test_halves_of_few_networks_may_lack_what_varies(rare: str, tmp_path: Path) -> None:
+    archs = [f"mlp:w{8 * (1 + n // 4)}_d4_t{n}" for n in range(16)]
+    top1 = [50.0 + n for n in range(16)]
+    if rare == "depth":
+        archs[3] = archs[3].replace("d4", "d5")
+    else:
+        top1 = [0.0] * 15 + [50.0]
+    pd.DataFrame({"arch": archs, "top1": top1}).to_csv(tmp_path / "few.csv", index=False)
+    assert nas.fit(tmp_path / "few.csv").networks == 16
+
+
 def test_repeated_networks_are_averaged(file: Path, once: FittedScore, tmp_path: Path) -> None:
     rows = pd.read_csv(file)
     pd.concat([rows.assign(top1=rows["top1"] - 1), rows.assign(top1=rows["top1"] + 1)]).to_csv(
