@@ -64,7 +64,7 @@ def check_fitted(flag: str, score: FittedScore, space: Space) -> None:
     Raises:
         RequestError: It is of another family, or of one resolution where the space has others.
     """
-    score.check_family(space.architecture.family)
+    score.check_family(space.architecture)
     own = score.constants.get(RESOLUTION)
     if not score.sees(RESOLUTION) and any(side != own for side in space.resolutions):
         way = "leave out --resolutions"

@@ -29,7 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with writing(out):
         write_whole(out, score.written())
     print(wrapped(sentence(score)))
-    print(wrapped(f"Written to {out}. Search by it: nas search --space {trained.space.name} --score {out}"))
+    useful = score.quality is not None and score.quality.r2 > 0
+    by_it = f" Search by it: nas search --space {trained.space.name} --score {out}" if useful else ""
+    print(wrapped(f"Written to {out}.{by_it}"))
     return DONE
 
 

@@ -25,7 +25,7 @@ from nas.fitted.terms import Basis, Choice, Interaction
 from nas.schema import Stored
 from search_spaces import Architecture, RequestError
 from search_spaces.chain import ChainArchitecture
-from search_spaces.errors import listed, shown
+from search_spaces.errors import did_you_mean, listed, shown
 from search_spaces.space import RESOLUTION
 
 FORMAT = 1
@@ -226,16 +226,26 @@ class FittedScore(Stored):
         """The basis of each choice, by name."""
         return {basis.choice: basis for basis in self.bases}
 
-    def check_family(self, family: str) -> None:
-        """Check that it is a score of networks of this family.
+    def check_family(self, architecture: type[Architecture]) -> None:
+        """Check that it is a score of networks of this family, and of choices that they have.
 
         Raises:
             RequestError: It is not.
         """
-        if family != self.family:
+        if architecture.family != self.family:
             raise RequestError(
-                f"--score {self.name} is fitted to networks of {self.family}; it has no value for {family}"
+                f"--score {self.name} is fitted to networks of {self.family}; it has no value for"
+                f" {architecture.family}"
             )
+        known = architecture()
+        choices = {**known.choices(), **known.constants()}
+        for basis in self.bases:
+            if basis.choice not in choices:
+                hint = did_you_mean(basis.choice, choices)
+                raise RequestError(
+                    f"--score {self.name} has terms of {shown(basis.choice)}, which no network of"
+                    f" {self.family} has{hint}; make it again with nas fit"
+                )
 
     @property
     def identity(self) -> int:

@@ -206,6 +206,14 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
             nas.fit(**arguments)  # type: ignore[arg-type]  # wrong on purpose
 
 
+def test_the_command_advises_no_search_by_noise(tmp_path: Path, command: Command) -> None:
+    archs = networks(search_spaces.get("mlp"), 20)
+    pd.DataFrame({"arch": archs, "top1": [60.0] + [50.0] * 19}).to_csv(tmp_path / "noise.csv", index=False)
+    found = command("nas.fit", "noise.csv", "--out", "noise.json")
+    assert found.returncode == 0 and (tmp_path / "noise.json").exists()
+    assert "do not search by it" in found.stdout.replace("\n", " ") and "Search by it" not in found.stdout
+
+
 def test_the_command_fits_and_a_search_uses_it(tmp_path: Path, command: Command) -> None:
     table(tmp_path, "mlp", 40)
     done = command("nas.fit", "table.csv", "--out", "own.json")

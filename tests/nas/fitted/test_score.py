@@ -90,6 +90,13 @@ def test_scores_of_another_family_are_refused() -> None:
             exact.best("mobilenet", 1, flops="400M", **options)  # type: ignore[arg-type]  # options by name
 
 
+def test_scores_of_unknown_choices_are_refused(tmp_path: Path) -> None:
+    text = made(search_spaces.get("mlp"), 1, 1).written()
+    (tmp_path / "made.json").write_text(text.replace('"width"', '"widths"'))
+    with pytest.raises(RequestError, match=r"'widths', which no network of mlp has .did you mean width"):
+        exact.best("mlp", 1, score=str(tmp_path / "made.json"))
+
+
 def test_sums_that_are_too_large_are_refused(tmp_path: Path) -> None:
     for change in ({"intercept": 1e300}, {"bits": 900}):
         (tmp_path / "made.json").write_bytes(damaged(lambda values, change=change: values.update(change)))
