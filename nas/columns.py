@@ -198,6 +198,9 @@ _FITS: Mapping[str, Column] = {
     "judged_ten": Column("ten judged", "mean top-1 of the first ten by the judge", "%", PERCENT),
     "judged_sd": Column("std", "standard deviation of top-1 by the judge", "points", TWO_DECIMALS),
     "by_first_half": Column("by first half", "top-1 by trees of the first half", "%", PERCENT),
+    "by_other_ten": Column(
+        "ten by other half", "mean top-1 of the first ten by a score of the other half", "%", PERCENT
+    ),
     "predicted": Column("predicted", "predicted top-1", "%", PERCENT),
     "predicted_ten": Column("ten predicted", "mean predicted top-1 of the first ten", "%", PERCENT),
     "half": Column("±", "half-width of the interval", "points", TWO_DECIMALS),
