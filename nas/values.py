@@ -13,7 +13,7 @@ from typing import Any
 
 from search_spaces import RequestError
 from search_spaces.architecture import Value
-from search_spaces.errors import checked_kind, checked_whole, number_text, shown
+from search_spaces.errors import checked_kind, checked_whole, number_text, printable, shortened, shown
 from search_spaces.spec import read_number
 
 MOST = 2**31 - 1
@@ -154,7 +154,8 @@ def assignment(text: str) -> tuple[str, Value]:
     """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE, such as width_mult=1.0")
+        example = f"{printable(shortened(name, 40)) or 'NAME'}=4"
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not NAME=VALUE, such as {example}")
     return name, literal(value)
 
 
