@@ -194,9 +194,12 @@ def test_a_row_is_selected_by_key_and_drawn_beside_a_reference(opened: Opened) -
 def test_specs_and_commands_are_copied(opened: Opened) -> None:
     page, spec = opened.page, opened.texts("#chosen-spec")[0]
     command = f"nas train --arch {spec} --dataset imagenet"
-    for button, expected in (("#copy-spec", spec), ("#copy-command", command)):
+    for button, what, expected in (
+        ("#copy-spec", "Spec", spec),
+        ("#copy-command", "Train command", command),
+    ):
         page.click(button)
-        page.wait_for_function("document.getElementById('copied').textContent.endsWith('copied')")
+        page.locator("#copied", has_text=f"{what} copied").wait_for(state="attached")
         page.focus("#filter")
         page.keyboard.press("Control+a")
         page.keyboard.press("Control+v")
@@ -204,11 +207,10 @@ def test_specs_and_commands_are_copied(opened: Opened) -> None:
 
 
 def test_other_axes_are_plotted(opened: Opened) -> None:
-    before = opened.page.locator("canvas").first.get_attribute("aria-label")
+    before = opened.page.locator("canvas").first.get_attribute("aria-label") or ""
     opened.page.select_option("#axis-x", "params")
-    changed = "before => document.querySelector('canvas')?.ariaLabel !== before"
-    opened.page.wait_for_function(changed, arg=before)
-    assert "against parameters" in (opened.page.locator("canvas").first.get_attribute("aria-label") or "")
+    assert "against parameters" not in before
+    opened.page.locator("canvas[aria-label*='against parameters']").wait_for()
 
 
 def test_hostile_texts_are_shown(runs: dict[str, list[Path]], browser: Browser, tmp_path: Path) -> None:
