@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with writing(out):
         write_whole(out, score.written())
     print(wrapped(sentence(score)))
-    useful = score.quality is not None and score.quality.r2 > 0
+    useful = score.quality is not None and score.quality.useful
     by_it = f" Search by it: nas search --space {trained.space.name} --score {out}" if useful else ""
     print(wrapped(f"Written to {out}.{by_it}"))
     return DONE
@@ -39,7 +39,7 @@ def sentence(score: FittedScore) -> str:
     """A fit in words: what it predicts, by which terms, and its quality on held-out networks."""
     found = score.quality
     assert found is not None  # every fit measures it
-    caution = "" if found.r2 > 0 else " Caution: the mean predicts as well; do not search by it."
+    caution = "" if found.useful else " Caution: the mean predicts as well; do not search by it."
     within = "" if found.equal_flops is None else f", {found.equal_flops:.3f} at equal FLOPs"
     return (
         f"Fitted {score.name}: {score.target} of {score.networks:,} networks, by {score.terms}, {score.link}."

@@ -82,6 +82,11 @@ class Quality(Stored):
     equal_flops: float | None
     coverage: float
 
+    @property
+    def useful(self) -> bool:
+        """Whether the score predicts better than the mean does."""
+        return self.r2 > 0
+
 
 @dataclass(frozen=True)
 class Interval(Stored):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from nas.remote import Remote
-from nas.train.config import Recipe
+from nas.train.config import Precision, Recipe
 from nas.train.data import Data
 from nas.train.distributed import ALONE, Processes
 from nas.train.images import DataError, InMemory
@@ -101,7 +101,7 @@ def _choose_threads(
     return fastest(seconds_per_step(largest, data, recipe, processes, numbers), before)
 
 
-def precision_note(precision: str, device: torch.device) -> str:
+def precision_note(precision: Precision, device: torch.device) -> str:
     """Why a precision is slow on a device; empty if it is not."""
     if precision != "bfloat16" or device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX2":
         return ""

@@ -164,7 +164,7 @@ def run_training(
         data = load_data(replace(config, cache="disk") if apart else config, hardware, processes)
         execution = execution_of(hardware, launcher, processes, before)
         training = TrainRun(config, data, execution)
-        notes = resolution_note(config, data), precision_note(config.values.precision, device)
+        notes = resolution_note(config, data), precision_note(config.values.precision, execution.device)
         for note in filter(None, notes if processes.is_main else ()):
             print(f"note: {note}", file=sys.stderr)
         folder = resumed or _create_folder(config, out, processes)

@@ -211,6 +211,7 @@ def test_other_axes_are_plotted(opened: Opened) -> None:
     opened.page.select_option("#axis-x", "params")
     assert "against parameters" not in before
     opened.page.locator("canvas[aria-label*='against parameters']").wait_for()
+    assert "against parameters" in (opened.page.locator("canvas").first.get_attribute("aria-label") or "")
 
 
 def test_hostile_texts_are_shown(runs: dict[str, list[Path]], browser: Browser, tmp_path: Path) -> None:

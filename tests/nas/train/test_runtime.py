@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from nas.train.cli import main
+from nas.train.config import Precision
 from nas.train.data import Data, fitted
 from nas.train.distributed import ALONE, Processes
 from nas.train.folder import TrainFolder
@@ -125,7 +126,7 @@ def test_the_number_of_threads_is_stored(
     ],
 )
 def test_an_emulated_precision_is_noted(
-    precision: str, device: str, capability: str, slow: bool, monkeypatch: pytest.MonkeyPatch
+    precision: Precision, device: str, capability: str, slow: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert bool(precision_note(precision, torch.device(device))) == slow
