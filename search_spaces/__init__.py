@@ -9,8 +9,8 @@ from search_spaces.errors import RequestError
 from search_spaces.mbconv import MBConv
 from search_spaces.mlp import MLP
 from search_spaces.mobilenet import MobileNet, MobileNetWide
+from search_spaces.mobilenetv3 import MobileNetV3, OFAMobileNetV3
 from search_spaces.nasbench_macro import NASBenchMacro
-from search_spaces.ofa import OFAMobileNetV3
 from search_spaces.registry import get, names, parse, register, register_family
 from search_spaces.resnet import ResNet
 from search_spaces.space import Space
@@ -27,6 +27,7 @@ __all__ = [
     "DenseNet",
     "MBConv",
     "MobileNet",
+    "MobileNetV3",
     "MobileNetWide",
     "NASBenchMacro",
     "OFAMobileNetV3",
