@@ -65,7 +65,8 @@ def _new(options: argparse.Namespace, held: ExitStack) -> LatencyFolder:
         RequestError: The request is wrong, or the folder or file cannot be written.
     """
     request = LatencyRequest(**with_space(given(options, LatencyRequest)))
-    default = Path(f"{request.space}-{request.device.replace(':', '')}{SUFFIX}")
+    device = "blocks" if request.blocks else request.device.replace(":", "")
+    default = Path(f"{request.space}-{device}{SUFFIX}")
     out: Path = options.out or default
     if out.suffix != SUFFIX:
         raise RequestError(f"--out {out}: expected a file that ends with {SUFFIX}; write {out}{SUFFIX}")
@@ -73,9 +74,11 @@ def _new(options: argparse.Namespace, held: ExitStack) -> LatencyFolder:
     with writing(out):
         if out.is_dir():
             raise IsADirectoryError(21, "is a folder")
-    from nas.device.measurement import Sample
+    from nas.device.measurement import Sample, summed
 
-    Sample.drawn(request)  # its errors come before there is a folder
+    sample = Sample.drawn(request)  # its errors come before there is a folder
+    if request.blocks:
+        summed(request, sample.every)
     folder = LatencyFolder.create(request, out.with_suffix(""))
     held.enter_context(folder.locked())
     return folder

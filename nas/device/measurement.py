@@ -12,6 +12,7 @@ import pandas as pd
 
 import search_spaces
 from nas import exact
+from nas.device.blocks import BlockTable
 from nas.device.design import designed
 from nas.device.request import EVEN, LatencyRequest
 from nas.files import write_whole
@@ -70,6 +71,7 @@ class Sample:
     def table(self, times: pd.DataFrame, column: str) -> pd.DataFrame:
         """A row per network: its part, costs, and the least median over rounds with its quartiles."""
         best = times.loc[times.groupby("arch")["ms"].idxmin()].set_index("arch")
+        quartiles = [name for name in ("low", "high") if name in times]
         rows: list[dict[str, Any]] = []
         for network in self.every:
             figures, time = network.figures(), best.loc[str(network)]
@@ -80,8 +82,7 @@ class Sample:
                     "flops": int(figures.flops),
                     "params": int(figures.params),
                     column: time["ms"],
-                    f"{column}_low": time["low"],
-                    f"{column}_high": time["high"],
+                    **{f"{column}_{name}": time[name] for name in quartiles},
                 }
             )
         return pd.DataFrame(rows)
@@ -125,6 +126,19 @@ def measured(
                     write_whole(path, pd.DataFrame(rows))
             on_network()
     return pd.DataFrame(rows)
+
+
+def summed(request: LatencyRequest, networks: Sequence[ChainArchitecture]) -> pd.DataFrame:
+    """The sums of the published latencies of the blocks of each network.
+
+    Returns:
+        arch and ms.
+
+    Raises:
+        RequestError: The table cannot be read, or lacks a block.
+    """
+    table = BlockTable.read(Path(request.blocks or ""))
+    return pd.DataFrame([{"arch": str(network), "ms": table.of(network)} for network in networks])
 
 
 def _timed(request: LatencyRequest, network: ChainArchitecture) -> dict[str, float]:

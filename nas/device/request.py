@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import search_spaces
 from nas.bounds import COSTS
 from nas.fit.fitting import LEAST
 from nas.latency import THREADS
-from nas.options import check, documented, option
+from nas.options import check, documented, flags_of, option
 from nas.query import Query
 from nas.runs import Folder
 from nas.schema import Stored
@@ -25,6 +25,10 @@ from search_spaces.architecture import Value
 
 WALL, PROCESS = "wall", "process"
 EVEN, RANDOM = "even", "random"
+BLOCKS = "blocks_ms"
+"""The column of sums of published latencies."""
+_MEASURED = ("device", "engine", "batch", "threads", "clock", "rounds", "seconds")
+"""Fields that say how networks are measured."""
 _MOST = 2000
 """Most networks of a measurement."""
 _DEVICE = re.compile(r"cpu|cuda(:\d{1,3})?")
@@ -69,11 +73,16 @@ class LatencyRequest(Stored):
     )
     seconds: float = option("least time of a measurement", default=0.5, range=Range(0.001, 60.0), metavar="S")
     seed: int = option("seed of the networks, their order and the fit", default=0, range=Range(0, MOST_SEED))
+    blocks: str | None = option(
+        "add up a published table of the latencies of a device's blocks instead of measuring",
+        default=None,
+        metavar="FILE",
+    )
 
     def __post_init__(self) -> None:
         check(self)
         object.__setattr__(self, "fix", dict(self.query.fix))
-        self._check_device()
+        self._check_blocks() if self.blocks else self._check_device()
 
     @property
     def query(self) -> Query:
@@ -93,8 +102,17 @@ class LatencyRequest(Stored):
     @property
     def column(self) -> str:
         """The column of the latencies, as in other tables."""
+        if self.blocks:
+            return BLOCKS
         kind = self.device.partition(":")[0]
         return next(iter(Latency(self.engine, kind, self.threads, self.batch, 1, 1, 1, 1).columns()))
+
+    def _check_blocks(self) -> None:
+        defaults = {field.name: field.default for field in fields(self)}
+        differing = {name: getattr(self, name) for name in _MEASURED if getattr(self, name) != defaults[name]}
+        if differing:
+            flags = ", ".join(flags_of(LatencyRequest, differing))
+            raise RequestError(f"--blocks {self.blocks} measures nothing; leave out {flags}")
 
     def _check_device(self) -> None:
         if not _DEVICE.fullmatch(self.device):
@@ -127,7 +145,7 @@ class LatencyFolder(Folder[LatencyRequest]):
     """The folder of a latency measurement.
 
     Attributes:
-        times: CSV of every measurement: a row per network and round.
+        times: CSV of every measurement: a row per network and round; none of sums of published latencies.
         networks: CSV of the networks, with the least median over rounds, and its quartiles.
     """
 

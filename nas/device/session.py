@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from nas import proxies
 from nas.cli import progress
-from nas.device.measurement import FITTED, Sample, measured
+from nas.device.measurement import FITTED, Sample, measured, summed
 from nas.device.request import PROCESS, LatencyFolder, LatencyRequest
 from nas.fit.fitting import Aim, fit
 from nas.fit.table import Trained
@@ -77,10 +78,11 @@ class Outcome:
     def sentences(self, request: LatencyRequest) -> list[str]:
         """Lines for users: what was measured, and the error of the score."""
         total = request.networks + request.held_out
-        lines = [
-            f"Measured {total:,} networks of {request.space} on {setting(request)}: {self.fastest:.4g} to"
-            f" {self.slowest:.4g} ms."
-        ]
+        networks = f"{total:,} networks of {request.space}"
+        done = f"Measured {networks} on {setting(request)}"
+        if request.blocks:
+            done = f"Added up {setting(request)} for {networks}"
+        lines = [f"{done}: {self.fastest:.4g} to {self.slowest:.4g} ms."]
         if self.rounds is not None:
             busy = "; the machine was busy, see docs/latency.md" if self.rounds > _FAR else ""
             lines.append(f"Rounds differ by {self.rounds:.1%} in the median{busy}.")
@@ -88,7 +90,9 @@ class Outcome:
 
 
 def setting(request: LatencyRequest) -> str:
-    """Device, engine, batch and threads, in words."""
+    """Device, engine, batch and threads, or the table of blocks, in words."""
+    if request.blocks:
+        return f"the blocks of {Path(request.blocks).name}"
     threads = f", {request.threads} thread{'s' * (request.threads > 1)}" if request.device == "cpu" else ""
     clock = ", CPU time" if request.clock == PROCESS else ""
     engine = f"{request.engine} {versions([request.engine])[request.engine]}"
@@ -103,11 +107,7 @@ def run(folder: LatencyFolder) -> Outcome | None:
     """
     request = folder.request
     sample = Sample.drawn(request)
-    with (
-        interruptions() as stop,
-        progress("measuring", request.rounds * len(sample.every)) as advance,
-    ):
-        times = measured(request, sample.every, folder.times, stop, advance)
+    times = summed(request, sample.every) if request.blocks else _measured(folder, sample)
     if times is None:
         folder.save_state("interrupted")
         return None
@@ -119,12 +119,22 @@ def run(folder: LatencyFolder) -> Outcome | None:
     return outcome
 
 
+def _measured(folder: LatencyFolder, sample: Sample) -> pd.DataFrame | None:
+    request = folder.request
+    with (
+        interruptions() as stop,
+        progress("measuring", request.rounds * len(sample.every)) as advance,
+    ):
+        return measured(request, sample.every, folder.times, stop, advance)
+
+
 def _fitted(
     request: LatencyRequest, sample: Sample, table: pd.DataFrame, times: pd.DataFrame, name: str
 ) -> Outcome:
     own = table[table["part"] == FITTED].reset_index(drop=True)
     published = Published(sample.fitted, own)
-    trained = Trained.of(published, request.column, request.space, f"measured on {setting(request)}")
+    source = f"{'sums of' if request.blocks else 'measured on'} {setting(request)}"
+    trained = Trained.of(published, request.column, request.space, source)
     score = fit(trained.with_costs(), Aim(name, request.column, "ms", more_is_better=False), request.seed)
     others = table[table["part"] != FITTED]
     true = others[request.column].to_numpy(float)

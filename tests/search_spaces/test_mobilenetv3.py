@@ -1,7 +1,5 @@
 """MobileNetV3: counts equal fvcore's and the published ones, networks equal torchvision's."""
 
-from functools import partial
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
