@@ -135,7 +135,8 @@ def _fitted(
     published = Published(sample.fitted, own)
     source = f"{'sums of' if request.blocks else 'measured on'} {setting(request)}"
     trained = Trained.of(published, request.column, request.space, source)
-    score = fit(trained.with_costs(), Aim(name, request.column, "ms", more_is_better=False), request.seed)
+    aim = Aim(name, request.column, "ms", more_is_better=False, relative=True)
+    score = fit(trained.with_costs(), aim, request.seed)
     others = table[table["part"] != FITTED]
     true = others[request.column].to_numpy(float)
     return Outcome(

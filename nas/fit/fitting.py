@@ -51,12 +51,15 @@ class Aim:
         target: Name of the column that it predicts.
         unit: Unit of its values; may be empty.
         more_is_better: Whether larger values are better.
+        relative: Whether terms and link are chosen by errors as fractions of the value, as a limit of latency
+            needs over a wide range of networks; not where a value is 0 or negative.
     """
 
     name: str
     target: str
     unit: str
     more_is_better: bool
+    relative: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Choice:
         level: The terms.
         link: The link.
         strength: Strength of the ridge penalty.
-        rmse: Root mean squared error on held-out networks, in units of the target.
+        rmse: Root mean squared error on held-out networks, in units of the target, or as a fraction of it.
     """
 
     level: Level
@@ -217,6 +220,7 @@ def choose(trained: Trained, aim: Aim, seed: int = 0) -> Choice:
         seed: Seed of the folds.
     """
     y = trained.target
+    unit = y if aim.relative and y.min() > 0 else np.ones_like(y)
     links = _links(y, aim.more_is_better)
     sums = np.column_stack([link.sum(y) for link in links])
     best: Choice | None = None
@@ -226,7 +230,7 @@ def choose(trained: Trained, aim: Aim, seed: int = 0) -> Choice:
         for strength in _STRENGTHS:
             for link, column in zip(links, _held_out(x, sums, strength, seed).T, strict=True):
                 with np.errstate(over="ignore", invalid="ignore"):
-                    error = float(np.sqrt(np.mean((link.value(column) - y) ** 2)))
+                    error = float(np.sqrt(np.mean(((link.value(column) - y) / unit) ** 2)))
                 if error < before and (best is None or best.level is not level or error < best.rmse):
                     best = Choice(level, link, strength, error)
     assert best is not None  # the error of the identity is finite

@@ -122,7 +122,8 @@ class FitRequest:
         less = self.less_is_better
         if less is None:
             less = bool(_LESS_IS_BETTER.fullmatch(self.target)) or is_median(self.target)
-        return Aim(name, self.target, self.unit if self.unit is not None else self._unit(), not less)
+        unit = self.unit if self.unit is not None else self._unit()
+        return Aim(name, self.target, unit, not less, relative=less and unit == "ms")
 
     def _unit(self) -> str:
         if self.target.startswith("throughput_"):

@@ -160,6 +160,24 @@ def test_costs_of_stages_help_the_fit_of_a_latency() -> None:
     assert error(trained.with_costs()) < error(trained)
 
 
+def test_a_latency_is_fitted_by_its_relative_error() -> None:
+    """Where latencies spread widely, the largest would decide alone, and small ones would be far off."""
+    space = search_spaces.get("densenet")
+    archs = list(map(search_spaces.parse, networks(space, 160)))
+    flops = np.array([float(arch.figures().flops) for arch in archs])
+    values = pd.DataFrame({"cpu_ms": 0.1 + flops / np.median(flops)})
+    published = Published(archs[:80], values[:80])  # type: ignore[arg-type]  # all are chains
+    trained = Trained.of(published, "cpu_ms", "densenet", "a test").with_costs()
+
+    def error(relative: bool) -> float:
+        aim = Aim("x", "cpu_ms", "ms", more_is_better=False, relative=relative)
+        score = solved(trained, aim, choose(trained, aim))
+        predicted = np.array([FittedSum(score).of(arch) for arch in archs[80:]])
+        return float(np.quantile(np.abs(predicted / values["cpu_ms"][80:] - 1), 0.9))
+
+    assert error(relative=True) < 0.8 * error(relative=False)
+
+
 def changed(tmp_path: Path, name: str, **columns: object) -> Path:
     file = tmp_path / name
     pd.read_csv(table(tmp_path)).assign(**columns).to_csv(file, index=False)
