@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeAlias
 
+from nas import proxies
 from nas.tables import PEAK
 from nas.values import UNITS, number_of_bytes
 from search_spaces import RequestError
@@ -42,7 +43,7 @@ class Bound:
     most: float = math.inf
 
     def __str__(self) -> str:
-        least, most = self.written(self.least), self.written(self.most)
+        least, most = self.with_unit(self.least), self.with_unit(self.most)
         if math.isinf(self.most):
             return f"{self.figure} at least {least}"
         if self.least <= 0:
@@ -56,6 +57,11 @@ class Bound:
         if self.figure == PEAK:
             return f"{exactly(value)}B"
         return exactly(value) if self.figure in (*COSTS, "nn_mass") else f"{value:,.6g}"
+
+    def with_unit(self, value: float) -> str:
+        """A value of the figure, as text, with the unit of a fitted score."""
+        fitted = proxies.is_fitted(self.figure) and proxies.get(self.figure).fitted
+        return f"{self.written(value)} {fitted.unit if fitted else ''}".rstrip()
 
     def meets(self, values: Any) -> Any:
         """Whether a value, or each value of a column, lies inside."""

@@ -48,11 +48,11 @@ def check(name: str, graph: Graph, bounds: Sequence[Bound]) -> Paths | None:
         least, largest = sorted(graph.extent(bound.figure))
         if bound.most < least:
             raise RequestError(
-                f"{bound}: the smallest network of {name} has {bound.written(least)} {bound.figure}"
+                f"{bound}: the smallest network of {name} has {bound.with_unit(least)} {bound.figure}"
             )
         if bound.least > largest:
             raise RequestError(
-                f"{bound}: the largest network of {name} has {bound.written(largest)} {bound.figure}"
+                f"{bound}: the largest network of {name} has {bound.with_unit(largest)} {bound.figure}"
             )
     none, few = _meeting(graph, limits(graph, bounds))
     if not none:
@@ -91,7 +91,7 @@ def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
     if not (values > whole.most).any():
         above = Limit.of(graph, column, least=whole.most + 1)
         ends += best(graph, Objective(column, -1), [*within, above]).paths.figures[:1, column].tolist()
-    shown = [f"{bound.written(graph.tables.of_units(bound.figure, end))} {bound.figure}" for end in ends]
+    shown = [f"{bound.with_unit(graph.tables.of_units(bound.figure, end))} {bound.figure}" for end in ends]
     others = f" among those with {' and '.join(map(str, met))}" if met else ""
     have = ("has" if len(ends) == 1 else "have") + (" about" if nearby.rounding else "")
     return f"{bound}{others}; the nearest {have} {' and '.join(shown)}"

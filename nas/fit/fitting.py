@@ -166,7 +166,7 @@ def solved(trained: Trained, aim: Aim, chosen: Choice) -> FittedScore:
 def _check(trained: Trained, aim: Aim) -> None:
     y, source = trained.target, trained.source
     if len(y) < LEAST:
-        raise RequestError(f"{source}: {len(y)} networks are too few for a fit; at least {LEAST} are needed")
+        raise RequestError(f"{source}: a fit needs at least {LEAST} networks, and there are {len(y)}")
     if not np.abs(y).max() < _LARGEST:
         raise RequestError(
             f"{source}: {aim.target} is {y[np.abs(y).argmax()]:g}, expected less than {_LARGEST:g}"

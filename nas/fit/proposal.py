@@ -35,6 +35,9 @@ def propose(folder: StudyFolder) -> None:
     with writing(folder.path):
         write_whole(file, score.written())
     print(wrapped(sentence(score)))
+    if score.quality is None or not score.quality.useful:
+        print(wrapped("So it names no networks to train next: train more of the space, and fit to all."))
+        return
     found = _best(folder, trained, str(file))
     if found.empty:
         print(wrapped("The study has trained every network inside the budgets: there is none to train next."))

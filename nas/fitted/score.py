@@ -213,6 +213,8 @@ class FittedScore(Stored):
             values = json.loads(content)
         except (ValueError, RecursionError):
             raise RequestError(f"{where} is not a score: it is not JSON; make one with nas fit") from None
+        if not isinstance(values, dict):
+            raise RequestError(f"{where} is not a score of nas fit: it is {shown(values)}, expected fields")
         try:
             return cls.of_json(values)
         except (TypeError, RequestError) as error:

@@ -308,7 +308,7 @@ def get(name: str) -> Proxy:
     """
     if (proxy := find(name)) is None:
         known = (*names(), *shipped())
-        hint = did_you_mean(name, known)
+        hint = " (separate names by spaces)" if "," in name else did_you_mean(name, known)
         raise RequestError(
             f"unknown score {shown(name)}{hint}; there are {', '.join(known)}, and files of nas fit"
         )

@@ -25,6 +25,7 @@ from search_spaces.errors import listed, shown
 
 _LARGEST = 1 << 20
 """Bytes of one JSON file of Accel-NASBench."""
+_PUBLISHED = "give the file as its authors published it, see docs/tabular.md"
 _STAGES = 7
 _CAPS = tuple(float(cap) for cap in range(250_000_000, 500_000_001, 50_000_000))
 
@@ -136,9 +137,9 @@ def _json(content: bytes, where: str) -> dict[str, Any]:
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
-        raise RequestError(f"{where} is not JSON") from None
+        raise RequestError(f"{where} is not JSON; {_PUBLISHED}") from None
     if not isinstance(found, dict):
-        raise RequestError(f"{where} is not a JSON object")
+        raise RequestError(f"{where} is not a JSON object; {_PUBLISHED}")
     return found
 
 

@@ -193,7 +193,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
     )
     pd.read_csv(file).assign(arch="mbconv:se0000000").to_csv(tmp_path / "one.csv", index=False)
     for arguments, message in (
-        ({"table": few}, "few.csv: 9 networks are too few for a fit; at least 16 are needed"),
+        ({"table": few}, "few.csv: a fit needs at least 16 networks, and there are 9"),
         ({"table": other}, "other.csv has networks of mbconv and mlp|mbconv, mlp; a fit needs one family"),
         (
             {"table": changed(tmp_path, "flat.csv", top1=7.0)},
@@ -210,7 +210,7 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
         ),
         ({"table": changed(tmp_path, "word.csv", top1="x")}, "top1 is 'x', expected a number"),
         ({"table": changed(tmp_path, "wrong.csv", arch="mbconv:z9")}, "row 1: spec 'mbconv:z9'"),
-        ({"table": tmp_path / "one.csv"}, "1 networks are too few"),
+        ({"table": tmp_path / "one.csv"}, "a fit needs at least 16 networks, and there are 1"),
         ({"table": file, "target": "speed"}, "has no column speed; .*; its columns of numbers are top1"),
         ({"table": file, "space": "mlp"}, "space mlp has networks of mlp, and table.csv has mbconv"),
         ({"table": file, "data": file}, "data is for tabular benchmarks"),

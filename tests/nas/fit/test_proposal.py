@@ -36,10 +36,23 @@ def test_the_best_by_a_fit_are_proposed(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"nas train {folder.path}/next.csv --dataset fashionmnist --data data {same}" in printed
 
 
+def test_a_fit_of_noise_names_no_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(STUDY, tmp_path / "study")
+    networks = tmp_path / "study" / "networks.csv"
+    rows = pd.read_csv(networks)
+    accuracies = rows.filter(like="top1").columns
+    rows[accuracies] = rows[accuracies].sample(frac=1, random_state=1).to_numpy()
+    rows.to_csv(networks, index=False)
+    propose(StudyFolder.open(tmp_path / "study"))
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "the mean predicts as well" in printed and "So it names no networks to train next" in printed
+    assert not (tmp_path / "study" / "next.csv").exists()
+
+
 def test_too_few_networks_are_refused(tmp_path: Path) -> None:
     shutil.copytree(STUDY, tmp_path / "study")
     for name in ("networks.csv", "scores.csv"):
         rows = pd.read_csv(tmp_path / "study" / name)
         rows.head(9).to_csv(tmp_path / "study" / name, index=False)
-    with pytest.raises(RequestError, match="9 networks are too few for a fit"):
+    with pytest.raises(RequestError, match="a fit needs at least 16 networks, and there are 9"):
         propose(StudyFolder.open(tmp_path / "study"))

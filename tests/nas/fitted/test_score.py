@@ -32,7 +32,7 @@ def damaged(change: Callable[[dict[str, Any]], object]) -> bytes:
         (b"", "is not JSON"),
         (b"\xff\xfe", "is not JSON"),
         (b"[" * 99_999, "is not JSON"),
-        (b"[]", "expected FittedScore"),
+        (b"[]", "it is [], expected fields"),
         (damaged(lambda values: values.pop("bases")), "bases"),
         (damaged(lambda values: values.update(spice=1)), "spice"),
         (damaged(lambda values: values.update(format=99)), "its format is 99, expected 1; fit it again"),
