@@ -7,6 +7,7 @@ one recipe, linearly in the logarithm of FLOPs.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,6 +37,8 @@ SHOWN_FLOPS, SHOWN_TOP1 = (170e6, 2e9), (67.5, 78.5)
 STEPS = 1000
 """Budgets between the smallest and the largest, for the best resolution of each and for figures."""
 UNITS = {"M": 1e6, "G": 1e9}
+_PADDLECLAS = (1.0, 2.0)
+"""Widths of the MobileNetV2s of PaddleClas that are networks of the space."""
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,33 @@ def tfslim(path: Path) -> dict[int, Curve]:
     return {int(side): Curve.of(some) for side, some in table.assign(flops=flops).groupby("resolution")}
 
 
+def paddleclas(path: Path) -> pd.DataFrame:
+    """PaddleClas's MobileNetV2s of widths 1.0 and 2.0, in rows as those of `published`.
+
+    At its other widths PaddleClas does not round channels to multiples of 8, so those are other networks: its
+    numbers of parameters, which include the statistics of batch normalisation, agree only without rounding.
+
+    Args:
+        path: PaddleClas's list of models, docs/en/algorithm_introduction/ImageNet_models_en.md.
+
+    Raises:
+        ValueError: A network is missing, or its number of parameters differs from the published one.
+    """
+    found = re.findall(r"^\|\s*MobileNetV2(?:_<br>x2_0)?\s*\|(.*)$", path.read_text(), re.MULTILINE)
+    if len(found) != len(_PADDLECLAS):
+        raise ValueError(f"{path} has {len(found)} MobileNetV2s of widths 1.0 and 2.0, expected one of each")
+    rows = []
+    for width, cells in zip(_PADDLECLAS, found, strict=True):
+        top1, *_, params, _, _, _, _ = map(str.strip, cells.split("|"))
+        network = MobileNet(width_mult=width)
+        ours = sum(weights.numel() for weights in network.assemble().state_dict().values() if weights.ndim)
+        if not matches(ours / 1e6, params):
+            raise ValueError(f"{network} has {ours:,} parameters and statistics, not {params}M")
+        rows.append((str(network), 100 * float(top1), float(network.figures().flops), False, RESOLUTION))
+    table = pd.DataFrame(rows, columns=["arch", "top1", "flops", "deeper", "resolution"])
+    return table.assign(recipe="paddleclas")
+
+
 def resolutions(curves: Mapping[int, Curve], recipe: str, budgets: Sequence[float] = BUDGETS) -> pd.DataFrame:
     """Accuracy at equal FLOPs, one row for each budget and each resolution that has networks around it.
 
@@ -330,6 +360,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE, metavar="FOLDER", help="for the tables and figures")
     parser.add_argument("--tfslim", type=Path, metavar="CSV", help="accuracies of TF-slim's 22 MobileNetV2s")
+    parser.add_argument("--paddleclas", type=Path, metavar="MD", help="PaddleClas's list of models")
     arguments = parser.parse_args()
     folder, table = arguments.out, published()
     folder.mkdir(parents=True, exist_ok=True)
@@ -339,6 +370,10 @@ def main() -> None:
         "Deeper networks against MobileNetV2 at equal FLOPs": written["widths.csv"].drop(columns="arch"),
         "Errors of curves at a network that they leave out": interpolation_errors(baselines(table)),
     }
+    if arguments.paddleclas:
+        found = widths(pd.concat([table, paddleclas(arguments.paddleclas)], ignore_index=True))
+        rows = found[found["baseline"] == "paddleclas"].drop(columns="arch")
+        printed["Deeper networks against PaddleClas's MobileNetV2s at equal FLOPs"] = rows
     if arguments.tfslim:
         curves = tfslim(arguments.tfslim)
         both = [resolutions(curves, "slim"), lower_resolutions(table)]

@@ -184,3 +184,30 @@ def test_the_script_reproduces_the_committed_table(
     assert pd.read_csv(tmp_path / "out" / "resolution.csv")["recipe"].unique().tolist() == ["slim", "d-li14"]
     for image in ("widths.png", "resolution.png"):
         assert (tmp_path / "out" / image).read_bytes().startswith(b"\x89PNG")
+
+
+def models(path: Path, params: str) -> Path:
+    """A list of models as PaddleClas writes it, with a MobileNetV2 of another width."""
+    rows = (
+        ("MobileNetV2_<br>x0_5                 ", "0.6503", "1.98"),
+        ("MobileNetV2                      ", "0.7", params),
+        ("MobileNetV2_<br>x2_0", "0.76", "11.33"),
+        ("MobileNetV2_<br>ssld", "0.77", "3.54"),
+    )
+    lines = (
+        f"| {name} | {top1} | 0.9 | 7.69 | 4.92 | 3.57 | 99.48 | {size} | 7.8 | [a](b) | [c](d) |"
+        for name, top1, size in rows
+    )
+    path.write_text("| Model | Top-1 Acc |\n|---|---|\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def test_networks_of_a_list_of_models(tmp_path: Path) -> None:
+    found = widths.paddleclas(models(tmp_path / "models.md", "3.54"))
+    assert found["arch"].tolist() == [str(MobileNet()), str(MobileNet(width_mult=2.0))]
+    assert found["top1"].tolist() == [70.0, 76.0] and set(found["recipe"]) == {"paddleclas"}
+    with pytest.raises(ValueError, match=r"parameters and statistics, not 3.60M"):
+        widths.paddleclas(models(tmp_path / "models.md", "3.60"))
+    (tmp_path / "models.md").write_text("| MobileNetV1 | 0.7 |")
+    with pytest.raises(ValueError, match=r"has 0 MobileNetV2s of widths 1\.0 and 2\.0"):
+        widths.paddleclas(tmp_path / "models.md")
