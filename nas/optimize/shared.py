@@ -13,7 +13,7 @@ from nas.optimize.sharing import Sharing
 from nas.optimize.storage import GRACE, HEARTBEAT, Address, Link
 from nas.optimize.study import REQUEST_ATTRIBUTE
 from nas.optimize.trials import Trials, quiet
-from nas.optimize.worker import Mirror, Worker
+from nas.optimize.worker import StudyCopy, Worker
 from nas.tables import Population
 from search_spaces import RequestError
 from search_spaces.errors import shown
@@ -158,9 +158,9 @@ class SharedStudy:
         if not self._link.is_new and self._until(lambda: self._link.attribute(_BEGUN_ATTRIBUTE)) is not None:
             return
         self._ledger.read()
-        mirror = Mirror(self._trials)
+        copy = StudyCopy(self._trials)
         for row in [] if first is None else self._missing(first):
-            self._link.create(mirror.waiting(self._trials.values(row)), "")
+            self._link.create(copy.waiting(self._trials.values(row)), "")
         self._link.set_attribute(_BEGUN_ATTRIBUTE, True)
 
     def _missing(self, first: Population) -> list[Sequence[int]]:

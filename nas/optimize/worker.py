@@ -35,7 +35,7 @@ _PAUSES = (0.02, 0.5)
 """The first and the longest pause of a worker that waits for others, in seconds."""
 
 
-class Mirror:
+class StudyCopy:
     """A copy of a study in memory, for a sampler."""
 
     def __init__(self, trials: Trials) -> None:
@@ -85,7 +85,7 @@ class Mirror:
         self._numbers[trial.number] = number
 
 
-class Pulse:
+class Heartbeat:
     """A thread that gives signs of life of trials while they are measured."""
 
     def __init__(self, link: Link) -> None:
@@ -145,9 +145,9 @@ class Worker:
         self._link, self._ledger, self._trials, self._stop = link, ledger, trials, stop
         self._maker, self._seed, self._index, self._token = _AMONG_OTHERS[sampler], seed, index, token
         with quiet():
-            self._mirror = Mirror(trials)
-            self._mirror.update(ledger.everything())
-        self._pulse = Pulse(link)
+            self._copy = StudyCopy(trials)
+            self._copy.update(ledger.everything())
+        self._heartbeat = Heartbeat(link)
         self._current = MAKERS["random"]()
         self._begun: list[int] = []
         self._first_seen: dict[int, float] = {}
@@ -162,7 +162,7 @@ class Worker:
             on_read: Called whenever the trials were read.
         """
         pause, longest = _PAUSES
-        with quiet(), self._pulse:
+        with quiet(), self._heartbeat:
             while not self._stop():
                 self._read()
                 on_read()
@@ -178,7 +178,7 @@ class Worker:
                     pause = min(2 * pause, longest)
 
     def _read(self) -> None:
-        self._mirror.update(self._ledger.read())
+        self._copy.update(self._ledger.read())
 
     def _next(self, total: int) -> FrozenTrial | None:
         """The next trial to run; None if there is none, as those that others run suffice."""
@@ -199,15 +199,15 @@ class Worker:
 
     def _propose(self, total: int) -> FrozenTrial | None:
         """A new trial, claimed; None if meanwhile others have begun enough."""
-        number, proposed = self._mirror.propose(self._sampler())
+        number, proposed = self._copy.propose(self._sampler())
         claim = self._claim()
-        template = self._mirror.template(proposed, TrialState.RUNNING, **{CLAIM: claim})
+        template = self._copy.template(proposed, TrialState.RUNNING, **{CLAIM: claim})
         identifier = self._link.create(template, claim)
         changed = self._ledger.read()
         trial = self._ledger.find(identifier)
         self._begun.append(trial.number)
-        self._mirror.bind(number, trial)
-        self._mirror.update(changed)
+        self._copy.bind(number, trial)
+        self._copy.update(changed)
         if self._ledger.live_before(trial.number) >= total:
             self._link.finish(trial, None)
             return None
@@ -231,7 +231,7 @@ class Worker:
             if scores is not None:
                 value = scores.worst
                 if self._trials.is_inside(figures):
-                    with self._pulse.of(trial):
+                    with self._heartbeat.of(trial):
                         value = self._score(trial)
                 figures[scores.proxy.name] = value
             self._link.finish(trial, self._trials.objectives(figures))

@@ -1,4 +1,4 @@
-"""The worker's side of the engine `ray`: a task in a process of Ray, and the desk to the launcher."""
+"""The worker's side of the engine `ray`: a task in a process of Ray, and the relay to the launcher."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def own_node() -> str:
     return found
 
 
-class Desk:
+class Relay:
     """The actor between workers and launcher: messages one way, the wish to stop the other way.
 
     Messages stay bytes here: their classes would import torch, which takes half a gigabyte.
@@ -60,7 +60,7 @@ class Desk:
             self._begun.add(key)
         return not self._ended
 
-    def tell(self, key: tuple[int, int], kind: str, value: bytes) -> None:
+    def send(self, key: tuple[int, int], kind: str, value: bytes) -> None:
         self._reports.append((key, kind, value))
 
     def take(self) -> list[tuple[tuple[int, int], str, bytes]]:
@@ -76,46 +76,46 @@ class Desk:
         return self._ended
 
 
-class _Mail:
-    """The post of a worker of Ray.
+class _RelayedPost:
+    """The post of a worker of Ray, which a relay passes on.
 
     Args:
-        desk: The actor that takes messages.
+        relay: The actor that takes messages.
         key: Numbers of the task and the attempt.
         waits: The thread that waits for Ray: while the main thread does, Ray gives its CPUs to another task.
     """
 
-    def __init__(self, desk: Any, key: tuple[int, int], waits: Executor) -> None:
-        self._desk, self._key, self._waits = desk, key, waits
+    def __init__(self, relay: Any, key: tuple[int, int], waits: Executor) -> None:
+        self._relay, self._key, self._waits = relay, key, waits
         self._asked: Future[bool] | None = None
-        self._told: Any = None
-        self._heard, self._stop = time.monotonic(), False
-        self.tick = Thinned(lambda value: self._tell("tick", value))
+        self._last: Any = None
+        self._asked_at, self._stop = time.monotonic(), False
+        self.tick = Thinned(lambda value: self._send("tick", value))
 
-    def _tell(self, kind: str, value: object) -> None:
-        self._told = self._desk.tell.remote(self._key, kind, pickle.dumps(value))
+    def _send(self, kind: str, value: object) -> None:
+        self._last = self._relay.send.remote(self._key, kind, pickle.dumps(value))
 
     def report(self, value: object) -> None:
-        self._tell("report", value)
+        self._send("report", value)
 
     def stop(self) -> bool:
         import ray
 
-        if self._asked is None and time.monotonic() - self._heard > TICK_SECONDS / 2:
-            self._asked = self._waits.submit(ray.get, self._desk.ended.remote())
+        if self._asked is None and time.monotonic() - self._asked_at > TICK_SECONDS / 2:
+            self._asked = self._waits.submit(ray.get, self._relay.ended.remote())
         if self._asked is not None and self._asked.done():
             with suppress(ray.exceptions.RayError):
                 self._stop = self._asked.result()
-            self._asked, self._heard = None, time.monotonic()
+            self._asked, self._asked_at = None, time.monotonic()
         return self._stop
 
     def delivered(self) -> None:
         """Wait until all reports have arrived: the launcher gets them before the result."""
         import ray
 
-        if self._told is not None:
+        if self._last is not None:
             with suppress(ray.exceptions.RayError):
-                self._waits.submit(ray.get, self._told).result()
+                self._waits.submit(ray.get, self._last).result()
 
 
 @lru_cache(maxsize=1)
@@ -134,21 +134,21 @@ def _waiting_thread() -> Executor:
 
 
 def do(
-    sent: list[Any], expected: Mapping[str, str], place: Place, desk: Any, key: tuple[int, int], task: T
+    sent: list[Any], expected: Mapping[str, str], place: Place, relay: Any, key: tuple[int, int], task: T
 ) -> tuple[str, Any]:
     """Do a task in a process of Ray; returns how it ended, as `nas.tasks.ray` does."""
     import ray
 
     waits = _waiting_thread()
     try:
-        with suppress(ray.exceptions.RayError):  # the desk restarts
-            if not waits.submit(ray.get, desk.begin.remote(key)).result():
+        with suppress(ray.exceptions.RayError):  # the relay restarts
+            if not waits.submit(ray.get, relay.begin.remote(key)).result():
                 return "", None
         if (own := versions()) != expected:
             raise RequestError(f"it has {own}, and the launching machine {dict(expected)}; install the same")
-        mail = _Mail(desk, key, waits)
-        result = _prepared(sent[0], _with_readers(place), waits)(task, mail)
-        mail.delivered()
+        post = _RelayedPost(relay, key, waits)
+        result = _prepared(sent[0], _with_readers(place), waits)(task, post)
+        post.delivered()
     except RequestError as error:
         return "refused", f"node {platform.node()} ({ray.util.get_node_ip_address()}): {error}"
     return "done", result

@@ -23,7 +23,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, Generic
 
-from nas.tasks._ray_worker import Desk, do, nodes, own_node, versions
+from nas.tasks._ray_worker import Relay, do, nodes, own_node, versions
 from nas.tasks.interface import Again, Attempts, Lost, Need, OnMessage, Place, R, T, Work
 from search_spaces import RequestError
 
@@ -164,38 +164,38 @@ class OnRay:
         sent, expected = ray.put(work), versions()
         self._check_nodes(sent, expected)
         own = _on(own_node())
-        desk = ray.remote(num_cpus=0, max_restarts=-1)(Desk).options(scheduling_strategy=own).remote()
+        relay = ray.remote(num_cpus=0, max_restarts=-1)(Relay).options(scheduling_strategy=own).remote()
         send = ray.remote(max_retries=0, **self.resources)(do)
-        errand: _Errand[T] = _Errand(
-            lambda *key_and_task: send.remote([sent], expected, self.place, desk, *key_and_task)
+        unfinished: _Unfinished[T] = _Unfinished(
+            lambda *key_and_task: send.remote([sent], expected, self.place, relay, *key_and_task)
         )
-        errand.waiting.extend(enumerate(tasks))
+        unfinished.waiting.extend(enumerate(tasks))
         refusal, looked, window = "", float("-inf"), 0
         try:
-            while errand.running or errand.waiting:
-                if not errand.ending and (refusal or stop()):
-                    for reference in errand.end(desk):  # others may hold the room for hours
+            while unfinished.running or unfinished.waiting:
+                if not unfinished.ending and (refusal or stop()):
+                    for reference in unfinished.end(relay):  # others may hold the room for hours
                         ray.cancel(reference)
                 if time.monotonic() - looked > _LOOK_SECONDS:
                     looked, window = time.monotonic(), self._window()
-                errand.send(window)
-                if not errand.running:
+                unfinished.send(window)
+                if not unfinished.running:
                     continue
-                ready, _ = ray.wait(list(errand.running), timeout=_POLL_SECONDS)
-                for key, kind, value in _taken(desk):
-                    errand.hear(key, kind, value, on_message)
+                ready, _ = ray.wait(list(unfinished.running), timeout=_POLL_SECONDS)
+                for key, kind, value in _taken(relay):
+                    unfinished.hear(key, kind, value, on_message)
                 for reference in ready:
-                    task, kind, value = errand.ended(reference, on_message)
+                    task, kind, value = unfinished.ended(reference, on_message)
                     if kind == "done":
                         yield task, value
                     refusal = refusal or (value if kind == "refused" else "")
             if refusal:
                 raise RequestError(refusal)
         finally:
-            for reference in errand.running:
+            for reference in unfinished.running:
                 with suppress(Exception):
                     ray.cancel(reference, force=True)
-            ray.kill(desk)
+            ray.kill(relay)
 
     def _window(self) -> int:
         """How many tasks are with Ray at a time: twice those that can run, so that no node waits."""
@@ -258,7 +258,7 @@ class OnRay:
             raise RequestError(f"{node} does not answer within {_CHECK_SECONDS:.0f} s; see `ray status`")
 
 
-class _Errand(Generic[T]):
+class _Unfinished(Generic[T]):
     """The tasks of a run that have not ended.
 
     Args:
@@ -278,14 +278,14 @@ class _Errand(Generic[T]):
         self._current: dict[int, tuple[int, T]] = {}
         self._attempts = Attempts[T]()
 
-    def end(self, desk: Any) -> list[Any]:
+    def end(self, relay: Any) -> list[Any]:
         """Let no further task begin; gives Ray's references of those that wait for room."""
         import ray
 
         self.ending = True
         self.waiting.clear()
         try:
-            begun = ray.get(desk.end.remote())
+            begun = ray.get(relay.end.remote())
         except ray.exceptions.RayError:  # it restarts, and does not know
             return []
         keys = {one: (number, self._current[number][0]) for one, (number, _) in self.running.items()}
@@ -363,12 +363,12 @@ def _line(error: BaseException) -> str:
     return lines[-1].strip()
 
 
-def _taken(desk: Any) -> list[tuple[tuple[int, int], str, object]]:
-    """What workers have reported since the last time; nothing while the desk restarts."""
+def _taken(relay: Any) -> list[tuple[tuple[int, int], str, object]]:
+    """What workers have reported since the last time; nothing while the relay restarts."""
     import ray
 
     try:
-        found: list[tuple[tuple[int, int], str, bytes]] = ray.get(desk.take.remote())
+        found: list[tuple[tuple[int, int], str, bytes]] = ray.get(relay.take.remote())
     except ray.exceptions.RayError:
         return []
     return [(key, kind, pickle.loads(value)) for key, kind, value in found]

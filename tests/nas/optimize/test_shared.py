@@ -24,7 +24,7 @@ from nas.optimize.request import Request
 from nas.optimize.scores import Scores
 from nas.optimize.storage import Address, Link
 from nas.optimize.trials import Trials
-from nas.optimize.worker import Mirror, Worker
+from nas.optimize.worker import StudyCopy, Worker
 from nas.proxies import Subject, registry
 from nas.proxies.registry import register
 from search_spaces import RequestError
@@ -138,9 +138,9 @@ def test_a_warm_start_is_queued_once(url: str, seen: Counter[str]) -> None:
 def test_a_lost_trial_is_run_again(url: str, seen: Counter[str]) -> None:
     wanted = request(trials=4)
     lost = link(url, wanted, heartbeat=1, grace=1)
-    mirror = Mirror(common(wanted))
+    copy = StudyCopy(common(wanted))
     row = tuple(np.zeros(len(common(wanted).space.choices), int).tolist())
-    waiting = mirror.waiting(common(wanted).values(row))
+    waiting = copy.waiting(common(wanted).values(row))
     lost.create(waiting, "")
     (trial,) = lost.trials()
     assert lost.take(trial, {CLAIM: "dead:0"}) and not lost.take(trial, {CLAIM: "other:0"})

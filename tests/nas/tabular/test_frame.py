@@ -29,7 +29,7 @@ def test_shared_stages_change_nothing(name: str) -> None:
         assert found[score].tolist() == pytest.approx(expected[score].tolist())
 
 
-def test_constants_are_told_apart() -> None:
+def test_constants_are_distinguished() -> None:
     found = scored([MobileNet(), MobileNet(resolution=128)])
     assert found["flops"].nunique() == 2 and found["params"].nunique() == 1
 
