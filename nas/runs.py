@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import platform
 import shlex
@@ -163,16 +162,17 @@ class Paced:
 
     Args:
         write: Writes the table.
+        least: Least pause before each write, in seconds.
     """
 
-    def __init__(self, write: Callable[[], None]) -> None:
-        self._write, self._waits = write, False
-        self._ended, self._seconds = -math.inf, 0.0
+    def __init__(self, write: Callable[[], None], least: float = 0.0) -> None:
+        self._write, self._waits, self._least = write, False, least
+        self._ended, self._seconds = time.monotonic(), 0.0
 
     def later(self) -> None:
         """Write now, or with a later call."""
         self._waits = True
-        if time.monotonic() - self._ended >= _PAUSE_RATIO * self._seconds:
+        if time.monotonic() - self._ended >= max(self._least, _PAUSE_RATIO * self._seconds):
             self.close()
 
     def close(self) -> None:

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 _WARM_START = 100
 """Largest random sample at the start of a search without a proof: half a block of trials."""
 _LEAST_PAUSE = 1.0
-"""Shortest time between saves, in seconds."""
-_PAUSE_RATIO = 20
-"""The time between saves is at least this multiple of the time of a save."""
+"""Shortest pause between saves, in seconds."""
 _MEASURED = 100
 """Largest number of candidates measured to find fast ones, unless more rows are shown."""
 
@@ -100,7 +98,7 @@ class Run:
         if folder and self._kept < folder.trials_done:
             where = folder.storage or folder.log
             raise RequestError(f"{where} is damaged: it has lost trials; start a new run")
-        self._saved_at, self._saving = time.perf_counter(), 0.0
+        self._growing = Paced(self._save_growing, _LEAST_PAUSE)
         self._tabulate()
 
     @cached_property
@@ -383,15 +381,13 @@ class Run:
         return f"Proven: ranks, in the {of}. Measured: which networks are fast enough."
 
     def _save_sometimes(self) -> None:
-        start = time.perf_counter()
-        if self.trials < self._kept:
-            return
-        if self.folder and start - self._saved_at > max(_LEAST_PAUSE, _PAUSE_RATIO * self._saving):
+        if self.folder and self.trials >= self._kept:
+            self._growing.later()
+
+    def _save_growing(self) -> None:
+        with self.measured("saving"):
             self._tabulate()
             self.save("running")
-            self._saved_at = time.perf_counter()
-            self._saving = self._saved_at - start
-            self.add_seconds("saving", self._saving)
 
     def _tabulate(self) -> None:
         known = self.scores.known if self.scores else None
