@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 import nas
 import search_spaces
-from nas.fit.fitting import Aim, _links, choose, fit, solved
+from nas.fit.fitting import Aim, Values, _links, choose, fit, solved
 from nas.fit.table import Trained
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
@@ -142,40 +143,37 @@ def test_a_target_of_which_less_is_better_has_no_link_with_a_pole() -> None:
     assert "reciprocal" in {link.kind for link in _links(y, more_is_better=True)}
 
 
-def test_costs_of_stages_help_the_fit_of_a_latency() -> None:
-    space = search_spaces.get("mbconv")
-    archs = list(map(search_spaces.parse, networks(space, 100)))
+def measured(name: str, fitted: int, least: float) -> tuple[Trained, Callable[[Trained, bool], Values]]:
+    """Networks of a latency that follows FLOPs, and the relative errors of a fit on as many others.
+
+    Args:
+        name: The space.
+        fitted: How many networks are of the fit.
+        least: What the latency is beside FLOPs, as a fraction of the median that follows them.
+    """
+    archs = list(map(search_spaces.parse, networks(search_spaces.get(name), 2 * fitted)))
     flops = np.array([float(arch.figures().flops) for arch in archs])
-    values = pd.DataFrame({"cpu_ms": 1 + flops / np.median(flops)})
+    ms = least + flops / np.median(flops)
+    published = Published(archs[:fitted], pd.DataFrame({"cpu_ms": ms[:fitted]}))  # type: ignore[arg-type]
 
-    published = Published(archs[:40], values[:40])  # type: ignore[arg-type]  # all are chains
-    trained = Trained.of(published, "cpu_ms", "mbconv", "a test")
-    aim = Aim("x", "cpu_ms", "ms", more_is_better=False)
+    def errors(trained: Trained, relative: bool) -> Values:
+        aim = Aim("x", "cpu_ms", "ms", more_is_better=False, relative=relative)
+        total = FittedSum(solved(trained, aim, choose(trained, aim)))
+        return np.abs(np.array([total.of(arch) for arch in archs[fitted:]]) / ms[fitted:] - 1)
 
-    def error(trained: Trained) -> float:
-        score = solved(trained, aim, choose(trained, aim))
-        predicted = [FittedSum(score).of(arch) for arch in archs[40:]]
-        return float(np.median(np.abs(predicted - values["cpu_ms"][40:])))
+    return Trained.of(published, "cpu_ms", name, "a test"), errors
 
-    assert error(trained.with_costs()) < error(trained)
+
+def test_costs_of_stages_help_the_fit_of_a_latency() -> None:
+    trained, errors = measured("mbconv", 40, 1.0)
+    assert np.median(errors(trained.with_costs(), False)) < np.median(errors(trained, False))
 
 
 def test_a_latency_is_fitted_by_its_relative_error() -> None:
     """Where latencies spread widely, the largest would decide alone, and small ones would be far off."""
-    space = search_spaces.get("densenet")
-    archs = list(map(search_spaces.parse, networks(space, 160)))
-    flops = np.array([float(arch.figures().flops) for arch in archs])
-    values = pd.DataFrame({"cpu_ms": 0.1 + flops / np.median(flops)})
-    published = Published(archs[:80], values[:80])  # type: ignore[arg-type]  # all are chains
-    trained = Trained.of(published, "cpu_ms", "densenet", "a test").with_costs()
-
-    def error(relative: bool) -> float:
-        aim = Aim("x", "cpu_ms", "ms", more_is_better=False, relative=relative)
-        score = solved(trained, aim, choose(trained, aim))
-        predicted = np.array([FittedSum(score).of(arch) for arch in archs[80:]])
-        return float(np.quantile(np.abs(predicted / values["cpu_ms"][80:] - 1), 0.9))
-
-    assert error(relative=True) < 0.8 * error(relative=False)
+    trained, errors = measured("densenet", 80, 0.1)
+    relative, absolute = (np.quantile(errors(trained.with_costs(), one), 0.9) for one in (True, False))
+    assert relative < 0.8 * absolute
 
 
 def changed(tmp_path: Path, name: str, **columns: object) -> Path:
