@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
+
+import yaml
 
 from nas.files import read_whole, reason
 from search_spaces import RequestError
 from search_spaces.blocks import Residual, SqueezeExcitation
 from search_spaces.chain import ChainArchitecture
-from search_spaces.errors import shown
-from search_spaces.layers import Conv, GlobalPool, Linear, Part, Repeat, Uncounted
+from search_spaces.errors import number_text, shown
+from search_spaces.layers import BatchNorm, Conv, GlobalPool, Linear, Part, Repeat, Uncounted
 from search_spaces.outline import Outline
 
 
@@ -42,17 +44,20 @@ class BlockTable:
         Raises:
             RequestError: The file cannot be read, or is no such table.
         """
-        import yaml
-
         try:
-            found = yaml.safe_load(read_whole(path).decode())
+            table = yaml.compose(read_whole(path).decode(), yaml.BaseLoader)
         except OSError as error:
             raise RequestError(f"cannot read {path}: {reason(error)}") from None
-        except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise RequestError(f"{path} is not YAML; {_EXPECTED}") from None
-        if not isinstance(found, Mapping) or not found:
+        ms: dict[str, float] = {}
+        for key, block in _pairs(table):
+            if key in ms:
+                raise RequestError(f"{path} has {key} twice; leave one of them")
+            ms[key] = _mean(block, f"{path}: {key}")
+        if not ms:
             raise RequestError(f"{path} is not a table of blocks; {_EXPECTED}")
-        return cls(path.name, {str(key): _mean(value, f"{path}: {key}") for key, value in found.items()})
+        return cls(path.name, ms)
 
     def of(self, network: ChainArchitecture) -> float:
         """The latency of a network, in ms.
@@ -60,26 +65,44 @@ class BlockTable:
         Raises:
             RequestError: The table lacks a block of it.
         """
-        return math.fsum(self._of_block(key, network) for key in keys(network))
+        found = list(keys(network))
+        return math.fsum(self._of_block(key, network) for key in found)
 
     def _of_block(self, key: str, network: ChainArchitecture) -> float:
         if key not in self.ms:
-            close = get_close_matches(key, self.ms, 1, 0.0)
+            facts, close = (one.split("-") for one in (key, get_close_matches(key, self.ms, 1, 0.0)[0]))
+            other = [fact for fact in close if fact not in facts]
             raise RequestError(
-                f"{self.name} has no {key} of {network}; the closest is {close[0]}; name the space and pin"
-                " the width and the resolution of the table, as --fix width_mult=1.2 resolution=160"
+                f"{self.name} has no block {' '.join(facts)} of {network}; the closest has"
+                f" {' '.join(other or close)}; name the space, the width and the resolution of the table, as"
+                " --space mobilenetv3 --fix width_mult=1.2 resolution=160"
             )
         return self.ms[key]
 
 
 _EXPECTED = "expected the mean latency in ms of each block, as in Once-for-All's tables (docs/latency.md)"
+_LEAST, _MOST = 1e-6, 1e6
+"""Least and largest mean of a block, in ms."""
 
 
-def _mean(value: Any, where: str) -> float:
-    mean = value.get("mean") if isinstance(value, Mapping) else None
-    if isinstance(mean, bool) or not isinstance(mean, int | float) or not 0 < mean < math.inf:
-        raise RequestError(f"{where}: the mean is {shown(mean)}, expected a positive number of milliseconds")
-    return float(mean)
+def _pairs(node: yaml.Node | None) -> list[tuple[str, yaml.Node]]:
+    """Keys, as written, and values of a mapping; none of other nodes."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else []
+    return [(key.value, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)]
+
+
+def _mean(block: yaml.Node, where: str) -> float:
+    node = dict(_pairs(block)).get("mean")
+    if not isinstance(node, yaml.ScalarNode):
+        raise RequestError(f"{where} has no number as mean; {_EXPECTED}")
+    try:
+        mean = float(node.value)
+    except ValueError:
+        mean = math.nan
+    if not _LEAST <= mean <= _MOST:
+        expected = f"expected {number_text(_LEAST)} to {number_text(_MOST)} ms"
+        raise RequestError(f"{where}: the mean is {shown(node.value)}, {expected}")
+    return mean
 
 
 def keys(network: ChainArchitecture) -> Iterator[str]:
@@ -107,6 +130,8 @@ def keys(network: ChainArchitecture) -> Iterator[str]:
             yield f"AvgPool2D-{shapes}"
         elif isinstance(part, Linear):
             yield f"Logits-input:{_shape(before)}-output:{after.channels}"
+        elif not isinstance(part, BatchNorm | Uncounted):
+            raise _other_blocks(network)
         before = after
 
 
@@ -129,10 +154,7 @@ def _kind(block: Residual, network: ChainArchitecture) -> str:
     layers = list(_single(block.body))
     depthwise = [layer for layer in layers if isinstance(layer, Conv) and layer.depthwise]
     if not depthwise:
-        raise RequestError(
-            f"{network} has blocks without a depthwise convolution, and tables of blocks are of inverted"
-            " residuals; name another space, such as mobilenetv3"
-        )
+        raise _other_blocks(network)
     squeezed = any(isinstance(layer, SqueezeExcitation) for layer in layers)
     hard_swish = any(isinstance(layer, Uncounted) and layer.name == "Hardswish" for layer in layers)
     facts = {
@@ -144,3 +166,10 @@ def _kind(block: Residual, network: ChainArchitecture) -> str:
         "hs": hard_swish,
     }
     return "-".join(f"{name}:{int(value)}" for name, value in facts.items())
+
+
+def _other_blocks(network: ChainArchitecture) -> RequestError:
+    return RequestError(
+        f"{network} has blocks other than inverted residuals, which tables of blocks lack; name another"
+        " space, such as mobilenetv3"
+    )

@@ -11,6 +11,7 @@ from hypothesis import given
 
 import nas
 import search_spaces
+from nas.cli import error_line
 from nas.device.blocks import BlockTable, keys
 from nas.device.cli import main
 from nas.fitted.score import FittedScore
@@ -125,13 +126,24 @@ def test_a_table_gives_a_limit_of_searches(tmp_path: Path, command: Command) -> 
     [
         (b"a: [", "is not YAML; expected the mean latency in ms of each block"),
         (b"\xff", "is not YAML"),
-        (b"!!python/object/apply:os.system ['touch hit']", "is not YAML"),
+        (b"!!python/object/apply:os.system ['touch hit']", "is not a table of blocks"),
         (b"- 1", "is not a table of blocks"),
         (b"", "is not a table of blocks"),
-        (b"Conv: {mean: fast}", "Conv: the mean is 'fast', expected a positive number of milliseconds"),
-        (b"Conv: {mean: .nan}", "Conv: the mean is nan"),
-        (b"Conv: {mean: -1}", "Conv: the mean is -1"),
-        (b"Conv: 3", "Conv: the mean is None"),
+        (b"[1]: {mean: 1}", "is not a table of blocks"),
+        (b"[" * 99_999, "is not YAML"),
+        (b"Conv: {mean: fast}", "Conv: the mean is 'fast', expected 1e-06 to 1,000,000 ms"),
+        (b"Conv: {mean: .nan}", "Conv: the mean is '.nan'"),
+        (b"Conv: {mean: -1}", "Conv: the mean is '-1'"),
+        (b"Conv: {mean: 1.0e+308}", "Conv: the mean is '1.0e+308'"),
+        (b"Conv: {mean: 1.0e-300}", "Conv: the mean is '1.0e-300'"),
+        (b"Conv: {mean: " + b"9" * 400 + b"}", "Conv: the mean is '999"),
+        (b"Conv: {mean: !!int ''}", "Conv: the mean is ''"),
+        (b"Conv: {mean: !!bool maybe}", "Conv: the mean is 'maybe'"),
+        (b"Conv: {mean: !!timestamp now}", "Conv: the mean is 'now'"),
+        (b"Conv: 3", "Conv has no number as mean"),
+        (b"Conv: {mean: [1]}", "Conv has no number as mean"),
+        (b"Conv: &same {mean: *same}", "Conv has no number as mean"),
+        (b"Conv: {mean: 1}\nConv: {mean: 2}", "has Conv twice; leave one of them"),
     ],
 )
 def test_damaged_tables_get_one_line(content: bytes, message: str, tmp_path: Path) -> None:
@@ -146,9 +158,15 @@ def test_damaged_tables_get_one_line(content: bytes, message: str, tmp_path: Pat
     [
         (
             ["--space", "mobilenetv3", "--fix", "width_mult=1.0"],
-            "table.yaml has no Conv-input:224x224x3-out",
+            "table.yaml has no block Conv input:224x224x3 output:112x112x16 of mobilenetv3:w1.0_",
         ),
-        (["--space", "mlp"], "table.yaml has no Logits-input:1x1x"),
+        (
+            ["--space", "mobilenetv3", "--fix", "width_mult=1.2", "resolution=160", "num_classes=10"],
+            "has no block Logits input:1x1x1536 output:10 of mobilenetv3:w1.2_",
+        ),
+        (["--space", "mlp"], "_t31 has blocks other than inverted residuals"),
+        (["--space", "densenet"], "_depthwise has blocks other than inverted residuals"),
+        (["--space", "resnet"], "_w64 has blocks other than inverted residuals"),
         (
             ["--space", "mbconv", "--rounds", "2", "--batch", "4"],
             "nothing; leave out --batch, --rounds",
@@ -168,6 +186,19 @@ def test_wrong_requests_get_one_line(
     assert [path.name for path in tmp_path.iterdir()] == ["table.yaml"]
 
 
-def test_networks_of_other_blocks_are_refused() -> None:
-    with pytest.raises(RequestError, match="has blocks without a depthwise convolution"):
-        list(keys(search_spaces.parse("resnet:resnet18")))  # type: ignore[arg-type]
+def test_a_lacking_block_is_shown_whole_with_what_the_closest_has(tmp_path: Path) -> None:
+    ms = write_table(tmp_path / "table.yaml")
+    lacking = "expanded_conv-input:20x20x48-output:20x20x48-expand:288-kernel:7-stride:1-idskip:1-se:1-hs:0"
+    table = BlockTable("table.yaml", {key: value for key, value in ms.items() if key != lacking})
+    with pytest.raises(RequestError) as error:
+        table.of(network(tuple(len(options) - 1 for options in SPACE.choices.values())))
+    assert lacking.replace("-", " ") in error_line(str(error.value))
+    assert "; the closest has kernel:5; name the space, the width" in str(error.value)
+
+
+def test_aliases_of_aliases_take_no_time(tmp_path: Path) -> None:
+    lists = [f"  a{depth}: &a{depth} [{', '.join([f'*a{depth - 1}'] * 9)}]" for depth in range(1, 30)]
+    lines = ["Conv:", "  mean: 1", "  a0: &a0 x", *lists, "Logits: {mean: *a29}"]
+    (tmp_path / "table.yaml").write_text("\n".join(lines))
+    with pytest.raises(RequestError, match="Logits has no number as mean"):
+        BlockTable.read(tmp_path / "table.yaml")
