@@ -247,6 +247,7 @@ _MEASUREMENTS: Mapping[str, Column] = {
     "table_ratio": Column("table ratio", format=TWO_DECIMALS),
     "wall_ratio": Column("wall ratio", format=TWO_DECIMALS),
     "ms": Column("ms", "milliseconds", format=milliseconds),
+    "blocks_ms": Column("blocks\nms", "sum of the latencies of blocks", "ms", milliseconds),
 }
 """Columns of the benchmarks, latencies and published accuracies under `results/`."""
 

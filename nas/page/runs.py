@@ -293,7 +293,9 @@ def _latency(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
     """A measurement of latencies: networks with their medians."""
     networks, notes = best(tables.get("networks"), path / "networks.csv")
     space = state_text(state, "request", "space")
-    request = f"How fast are networks of {space} on this device?"
+    table = Path(state_text(state, "request", "blocks")).name
+    where, done = (f"by the blocks of {table}", "added up") if table else ("on this device", "measured")
+    request = f"How fast are networks of {space} {where}?"
     if networks is None:
         return Run("", "", request, "Nothing is measured yet.", space=space)
     target = next(
@@ -304,7 +306,7 @@ def _latency(path: Path, state: Mapping[str, Any], tables: Tables) -> Run:
         "",
         "",
         request,
-        f"{counted(len(networks), 'network')} are measured.",
+        f"{counted(len(networks), 'network')} are {done}.",
         certainty=_errors(state),
         notes=notes,
         space=space,

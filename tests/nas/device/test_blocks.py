@@ -15,6 +15,7 @@ from nas.cli import error_line
 from nas.device.blocks import BlockTable, keys
 from nas.device.cli import main
 from nas.fitted.score import FittedScore
+from nas.page.cli import report
 from search_spaces import RequestError
 from search_spaces.chain import ChainArchitecture
 from tests.conftest import Command, examples, refused
@@ -112,6 +113,9 @@ def test_a_table_gives_a_limit_of_searches(tmp_path: Path, command: Command) -> 
         [latency(table, arch) for arch in measured["arch"]]
     )
     assert FittedScore.load(score).constants["width_mult"] == 1.2
+    page = report([tmp_path / "mobilenetv3-blocks"], tmp_path / "page.html").read_text()
+    assert "How fast are networks of mobilenetv3 by the blocks of phone.yaml?" in page
+    assert "516 networks are added up." in page and "sum of the latencies of blocks" in page
 
     limit = float(measured["blocks_ms"].median())
     pinned = {"width_mult": 1.2, "resolution": 160}
