@@ -65,7 +65,7 @@ def predictions(table: pd.DataFrame, objective: bool = True) -> list[str]:
         sorted_by = f"{name}_expected" in table
         if score and (objective or not sorted_by):
             found.append(score.sentence(sorted_by))
-    if where := sorted(set(outside(table)) - {""}):
+    if where := sorted({part for row in outside(table) for part in row.split("; ")} - {""}):
         found.append(f"*: outside the range of the fit, {'; '.join(where)}.")
     return found
 

@@ -17,6 +17,7 @@ from nas import exact, proxies
 from nas.fitted.link import Link
 from nas.fitted.sum import FittedSum
 from nas.proxies import registry
+from nas.show import predictions
 from nas.tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space, Torchvision
 from search_spaces.chain import KnownStages
@@ -162,3 +163,9 @@ def test_files_hold_the_same_score(tmp_path: Path) -> None:
     file.write_text(score.written())
     assert type(score).load(file) == score
     assert replace(score, intercept=9.0).identity != score.identity
+
+
+def test_what_lies_outside_is_listed_once() -> None:
+    rows = ["resolution=64 (fitted on 96 to 224)", "depth_6=9 (fitted on 1 to 4)"]
+    table = pd.DataFrame({"imagenet_outside": [rows[0], "; ".join(rows), ""]})
+    assert predictions(table) == [f"*: outside the range of the fit, {'; '.join(sorted(rows))}."]
