@@ -51,8 +51,8 @@ def _parser() -> Parser:
         "--out",
         type=Path,
         metavar="FILE",
-        help=f"file of the score, named for it ({{space}}-{{device}}{SUFFIX}); the folder beside it keeps the"
-        " measured networks",
+        help=f"file of the score, named for it ({{space}}-{{device}}{SUFFIX}, or {{space}}-blocks{SUFFIX});"
+        " the folder beside it keeps the measured networks",
     )
     parser.add_argument("--resume", type=Path, metavar="FOLDER", help="continue the run in this folder")
     return parser

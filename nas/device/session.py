@@ -48,9 +48,10 @@ class Errors:
 
     def sentence(self) -> str:
         """The errors in words."""
+        median, largest = _percent(self.median), _percent(self.largest)
         return (
-            f"On {self.networks:,} random networks that the fit has not seen: median error {self.median:.1%},"
-            f" largest {self.largest:.1%}, root mean squared {self.rmse:.3g} ms."
+            f"On {self.networks:,} random networks that the fit has not seen: median error {median}, largest"
+            f" {largest}, root mean squared {self.rmse:.3g} ms."
         )
 
 
@@ -87,6 +88,10 @@ class Outcome:
             busy = "; the machine was busy, see docs/latency.md" if self.rounds > _FAR else ""
             lines.append(f"Rounds differ by {self.rounds:.1%} in the median{busy}.")
         return [*lines, self.errors.sentence()]
+
+
+def _percent(fraction: float) -> str:
+    return f"{fraction:.1%}" if fraction >= 0.0005 else "below 0.05%"
 
 
 def setting(request: LatencyRequest) -> str:

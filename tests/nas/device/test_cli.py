@@ -14,6 +14,7 @@ import search_spaces
 from nas.device.cli import main
 from nas.device.measurement import Sample
 from nas.device.request import LatencyRequest
+from nas.device.session import Errors
 from nas.fitted.score import FittedScore
 from nas.timing import Timing, latency_of
 from tests.conftest import Begin, Command, refused
@@ -101,6 +102,11 @@ def test_wrong_requests_get_one_line(
     errors = refused(main, [*given, *arguments], capsys)
     assert message in errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
+
+
+def test_small_errors_are_not_printed_as_none() -> None:
+    found = Errors(networks=16, rmse=0.00046, median=9e-6, largest=0.0012, typical=38.2).sentence()
+    assert found.endswith("median error below 0.05%, largest 0.1%, root mean squared 0.00046 ms.")
 
 
 def test_designs_share_the_held_out_networks() -> None:
