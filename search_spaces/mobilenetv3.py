@@ -40,7 +40,7 @@ SQUEEZED = (False, True, False, True, True)
 HEAD_CHANNELS = (960, 1280)
 """Channels of the head before and after pooling."""
 DEPTHS, KERNELS, EXPANSIONS = (2, 3, 4, 2, 3), (3, 5, 3, 3, 5), (3, 3, 3, 6, 6)
-"""Depth, and the kernel and the expansion of most blocks, of the stages of MobileNetV3-Large."""
+"""Those of the stages of MobileNetV3-Large; expansions are the options nearest to those of most blocks."""
 
 
 def stem(width_mult: Column, side: int, stride: int) -> tuple[Part, ...]:
