@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for line in (*outcome.sentences(folder.request), sentence(outcome.score)):
         print(wrapped(line))
     print(wrapped(f"Written to {folder.score}; the measured networks are in {folder.path}."))
-    print(f"Search by it: {search_by(folder.request, folder, outcome)}")
+    if outcome.score.useful:
+        print(f"Search by it: {search_by(folder.request, folder, outcome)}")
     return DONE
 
 

@@ -29,8 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with writing(out):
         write_whole(out, score.written())
     print(wrapped(sentence(score)))
-    useful = score.quality is not None and score.quality.useful
-    by_it = f" Search by it: nas search --space {trained.space.name} --score {out}" if useful else ""
+    by_it = f" Search by it: nas search --space {trained.space.name} --score {out}" if score.useful else ""
     print(wrapped(f"Written to {out}.{by_it}"))
     return DONE
 

@@ -35,7 +35,7 @@ def propose(folder: StudyFolder) -> None:
     with writing(folder.path):
         write_whole(file, score.written())
     print(wrapped(sentence(score)))
-    if score.quality is None or not score.quality.useful:
+    if not score.useful:
         print(wrapped("So it names no networks to train next: train more of the space, and fit to all."))
         return
     found = _best(folder, trained, str(file))

@@ -233,6 +233,11 @@ class FittedScore(Stored):
         """The basis of each choice, by name."""
         return {basis.choice: basis for basis in self.bases}
 
+    @property
+    def useful(self) -> bool:
+        """Whether it is known to predict better than the mean does."""
+        return self.quality is not None and self.quality.useful
+
     def check_family(self, architecture: type[Architecture]) -> None:
         """Check that it is a score of networks of this family, and of choices that they have.
 
@@ -241,7 +246,7 @@ class FittedScore(Stored):
         """
         if architecture.family != self.family:
             raise RequestError(
-                f"--score {self.name} is fitted to networks of {self.family}; it has no value for"
+                f"score {self.name} is fitted to networks of {self.family}; it has no value for"
                 f" {architecture.family}"
             )
         known = architecture()

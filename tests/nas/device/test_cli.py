@@ -6,6 +6,7 @@ import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -17,6 +18,7 @@ from nas.device.request import LatencyRequest
 from nas.device.session import Errors
 from nas.fitted.score import FittedScore
 from nas.timing import Timing, latency_of
+from search_spaces.chain import ChainArchitecture
 from tests.conftest import Begin, Command, refused
 
 QUICK = ["measure", "--space", "mlp", "--networks", "16", "--held-out", "4", "--seconds", "0.001"]
@@ -28,7 +30,6 @@ def test_a_measurement_gives_a_limit_of_searches(tmp_path: Path, command: Comman
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
     assert "On 4 random networks that the fit has not seen: median error" in text
-    assert "nas search --space mlp --max scores/my-cpu.json=" in text
 
     tables = nas.read(tmp_path / "scores" / "my-cpu")
     assert len(tables["times"]) == 40 and tables["times"].groupby("arch").size().eq(2).all()
@@ -38,6 +39,7 @@ def test_a_measurement_gives_a_limit_of_searches(tmp_path: Path, command: Comman
 
     score = FittedScore.load(tmp_path / "scores" / "my-cpu.json")
     assert (score.name, score.unit, score.more_is_better, score.networks) == ("my-cpu", "ms", False, 16)
+    assert ("nas search --space mlp --max scores/my-cpu.json=" in text) == score.useful
     again = nas.fit(tmp_path / "scores" / "my-cpu", target="cpu_ms")
     assert again.networks == 20
 
@@ -102,6 +104,24 @@ def test_wrong_requests_get_one_line(
     errors = refused(main, [*given, *arguments], capsys)
     assert message in errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
+
+
+@pytest.mark.parametrize("noise", [True, False])
+def test_a_fit_of_noise_advises_no_search(
+    noise: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(0)
+
+    def timed(request: LatencyRequest, network: ChainArchitecture) -> dict[str, float]:
+        ms = generator.uniform(1, 9) if noise else float(network.figures().flops) / 1e4
+        return {"ms": ms, "low": ms, "high": ms, "runs": 5}
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nas.device.measurement._timed", timed)
+    assert main(QUICK) == 0
+    printed = capsys.readouterr().out
+    assert ("do not search by it" in " ".join(printed.split())) == noise
+    assert ("Search by it: nas search --space mlp --max mlp-cpu.json=" in printed) == (not noise)
 
 
 def test_small_errors_are_not_printed_as_none() -> None:

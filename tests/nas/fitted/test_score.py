@@ -11,9 +11,10 @@ import pytest
 
 import search_spaces
 from nas import exact, proxies
+from nas.exact.cli import main
 from nas.fitted.score import FittedScore
 from search_spaces import RequestError
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, refused
 from tests.nas.fitted.scores import made
 
 STEP = {"value": 2.0, "half": 1.0}
@@ -84,10 +85,11 @@ def test_wrong_requests_are_refused(options: dict[str, Any], message: str) -> No
         exact.best("mbconv", 1, **options)
 
 
-def test_scores_of_another_family_are_refused() -> None:
-    for options in ({"score": "imagenet"}, {"at_most": {"latency-zcu102": 4}}):
-        with pytest.raises(RequestError, match=r"is fitted to networks of mbconv; .* no value for mobilenet"):
-            exact.best("mobilenet", 1, flops="400M", **options)  # type: ignore[arg-type]  # options by name
+@pytest.mark.parametrize("option", [["--score", "imagenet"], ["--max", "latency-zcu102=4ms"]], ids=" ".join)
+def test_scores_of_another_family_are_refused(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    name = option[1].partition("=")[0]
+    message = f"error: score {name} is fitted to networks of mbconv; it has no value for mobilenet"
+    assert message in refused(main, ["--space", "mobilenet", "--flops", "400M", *option], capsys)
 
 
 def test_scores_of_unknown_choices_are_refused(tmp_path: Path) -> None:
