@@ -815,7 +815,7 @@ class Uninterrupted:
             return self._made[words[0]]
 
 
-OFTEN: Mapping[str, object] = {"nas.optimize.run._LEAST_PAUSE": 0.0, "nas.optimize.run._PAUSE_RATIO": 1e-3}
+OFTEN: Mapping[str, object] = {"nas.optimize.run._LEAST_PAUSE": 0.0, "nas.runs._PAUSE_RATIO": 1e-3}
 """Searches are saved after every block of trials."""
 
 

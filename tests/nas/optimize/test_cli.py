@@ -328,7 +328,7 @@ class TestResume:
         "--out",
         "run",
     )
-    constants: ClassVar = {"nas.optimize.run._LEAST_PAUSE": 0.0, "nas.optimize.run._PAUSE_RATIO": 0.0}
+    constants: ClassVar = {"nas.optimize.run._LEAST_PAUSE": 0.0, "nas.runs._PAUSE_RATIO": 0.0}
     """It is saved after every block."""
 
     @pytest.fixture(scope="class")
