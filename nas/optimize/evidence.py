@@ -28,7 +28,8 @@ _IMAGENET = {
     " NN-Mass is better than 82% [68, 86] of subnets of equal FLOPs of width 1.0",
     "resnet": "thin; of 38 pairs of published ResNets NN-Mass orders 35 right, parameters 34",
     "mlp": "mixed; the first by NN-Mass beats a random choice clearly in three of five studies of MLPs",
-    "densenet": "none yet; no search of this space has been validated by training",
+    "densenet": "thin; among cells trained on CIFAR-10 the first by NN-Mass is 0.66 points below the best, a"
+    " random choice 0.76",
 }
 _OF_IMAGES = ("mobilenet", "mobilenet-wide", "mbconv", "mobilenetv3")
 """Spaces whose evidence is on ImageNet."""
