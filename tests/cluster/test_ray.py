@@ -28,15 +28,24 @@ pytestmark = pytest.mark.cluster
 TIMED = ["seconds", "images_per_second", "waiting"]
 NETWORKS = [str(SMALL), "mlp:w8_d6_t0"]
 JOBS = ("row1-seed0", "row1-seed1", "row2-seed0", "row2-seed1")
-WORDS = ["--arch", *NETWORKS, "--dataset", "folder", "--seeds", "0,1", "--epochs", "10", "--batch-size", "12"]
-WORDS += ["--lr", "0.02"]
+EPOCHS = 40
+"""So many that no training ends between its first checkpoint and a stop."""
+WORDS = ["--arch", *NETWORKS, "--dataset", "folder", "--seeds", "0,1", "--epochs", str(EPOCHS)]
+WORDS += ["--batch-size", "12", "--lr", "0.02"]
 
 
 @pytest.fixture(scope="module")
 def alone(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the run that one process trains."""
     folder = tmp_path_factory.mktemp("alone") / "run"
-    settings = {"seeds": (0, 1), "epochs": 10, "batch_size": 12, "lr": 0.02, "threads": 1, "device": "cpu"}
+    settings = {
+        "seeds": (0, 1),
+        "epochs": EPOCHS,
+        "batch_size": 12,
+        "lr": 0.02,
+        "threads": 1,
+        "device": "cpu",
+    }
     nas.train(NETWORKS, dataset="folder", data=images, out=folder, **settings)  # type: ignore[arg-type]
     return folder
 
