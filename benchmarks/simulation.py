@@ -104,11 +104,11 @@ def networks(launcher: Launcher) -> Iterator[dict[str, object]]:
 
 
 def memory() -> dict[str, float]:
-    """Resident memory of this process, of Ray's control process and of the desk, in MiB."""
+    """Resident memory of this process, of Ray's control process and of the relay, in MiB."""
     found = {"launcher_mb": psutil.Process().memory_info().rss / 2**20}
     for process in psutil.process_iter(["cmdline", "memory_info"]):
         words = " ".join(process.info["cmdline"] or ())
-        for name, word in (("gcs_mb", "gcs_server"), ("desk_mb", "ray::Desk")):
+        for name, word in (("gcs_mb", "gcs_server"), ("relay_mb", "ray::Relay")):
             if word in words and process.info["memory_info"]:
                 found[name] = process.info["memory_info"].rss / 2**20
     return found

@@ -25,7 +25,7 @@ from nas.optimize.request import Request
 from nas.optimize.storage import Address, Link
 from nas.optimize.study import MAKERS, Journal, Study, make
 from nas.optimize.trials import Trials, quiet
-from nas.optimize.worker import Mirror, Worker
+from nas.optimize.worker import StudyCopy, Worker
 
 STORAGE = "NAS_STORAGE"
 RUNS = int(os.environ.get("NAS_RUNS", "5"))
@@ -102,10 +102,10 @@ def common() -> Trials:
 def filled(url: str, count: int) -> str:
     """The name of a new study of so many completed trials."""
     trials, name = common(), f"growth-{count}-{time.time_ns()}"
-    link, mirror = Link(Address.of(url), name, trials.directions), Mirror(trials)
+    link, copy = Link(Address.of(url), name, trials.directions), StudyCopy(trials)
     for number in range(min(count, _SEED)):
-        _, proposed = mirror.propose(make(MAKERS["random"], 0, number))
-        template = mirror.template(proposed, optuna.trial.TrialState.RUNNING, **{CLAIM: f"filled:{number}"})
+        _, proposed = copy.propose(make(MAKERS["random"], 0, number))
+        template = copy.template(proposed, optuna.trial.TrialState.RUNNING, **{CLAIM: f"filled:{number}"})
         template.values = trials.objectives(trials.figures(trials.row(proposed.params)))
         template.state = optuna.trial.TrialState.COMPLETE
         template.datetime_complete = template.datetime_start
@@ -180,10 +180,10 @@ def in_journal(count: int, sampler: str, trials: Trials) -> dict[str, object]:
     """The same with the study in a file."""
     filling = Study(trials.space, trials.tables, trials.goal, sampler, 0, journal := Journal())
     filling.run(0)
-    mirror, saved = Mirror(trials), optuna.storages.JournalStorage(journal)
+    copy, saved = StudyCopy(trials), optuna.storages.JournalStorage(journal)
     for number in range(min(count, _SEED)):
-        _, proposed = mirror.propose(make(MAKERS["random"], 0, number))
-        template = mirror.template(proposed, optuna.trial.TrialState.RUNNING)
+        _, proposed = copy.propose(make(MAKERS["random"], 0, number))
+        template = copy.template(proposed, optuna.trial.TrialState.RUNNING)
         template.values = trials.objectives(trials.figures(trials.row(proposed.params)))
         template.state = optuna.trial.TrialState.COMPLETE
         template.datetime_complete = template.datetime_start
