@@ -48,9 +48,11 @@ FITTED = ("_expected", "_half", OUTSIDE)
 
 
 def outside(table: pd.DataFrame) -> pd.Series[str]:
-    """Where each network lies outside the range of a fitted score, in words; empty if it lies inside."""
+    """Where each network lies outside the ranges of fitted scores, in words; empty if it lies inside."""
     found = [table[name].fillna("") for name in table if str(name).endswith(OUTSIDE)]
-    return pd.concat(found, axis=1).max(axis=1) if found else pd.Series("", table.index)
+    reasons = zip(*found, strict=True)
+    joined = ["; ".join(dict.fromkeys(filter(None, row))) for row in reasons] if found else ""
+    return pd.Series(joined, table.index, dtype=object)
 
 
 def predictions(table: pd.DataFrame, objective: bool = True) -> list[str]:

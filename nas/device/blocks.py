@@ -20,7 +20,7 @@ from nas.files import read_whole, reason
 from search_spaces import RequestError
 from search_spaces.blocks import Residual, SqueezeExcitation
 from search_spaces.chain import ChainArchitecture
-from search_spaces.errors import number_text, shown
+from search_spaces.errors import listed, number_text, shown
 from search_spaces.layers import BatchNorm, Conv, GlobalPool, Linear, Part, Repeat, Uncounted
 from search_spaces.outline import Outline
 
@@ -46,6 +46,10 @@ class BlockTable:
         """
         try:
             table = yaml.compose(read_whole(path).decode(), yaml.BaseLoader)
+        except FileNotFoundError:
+            raise RequestError(
+                f"{path}: there is no such file; if the table has moved, measure anew with --blocks PATH"
+            ) from None
         except OSError as error:
             raise RequestError(f"cannot read {path}: {reason(error)}") from None
         except (yaml.YAMLError, ValueError, RecursionError):
@@ -81,6 +85,8 @@ class BlockTable:
 
 
 _EXPECTED = "expected the mean latency in ms of each block, as in Once-for-All's tables (docs/latency.md)"
+_RECTIFIERS = ("ReLU", "ReLU6")
+"""Activations that keys do not tell apart."""
 _LEAST, _MOST = 1e-6, 1e6
 """Least and largest mean of a block, in ms."""
 
@@ -156,14 +162,16 @@ def _kind(block: Residual, network: ChainArchitecture) -> str:
     if not depthwise:
         raise _other_blocks(network)
     squeezed = any(isinstance(layer, SqueezeExcitation) for layer in layers)
-    hard_swish = any(isinstance(layer, Uncounted) and layer.name == "Hardswish" for layer in layers)
+    activations = {layer.name for layer in layers if isinstance(layer, Uncounted)}
+    if other := activations - {*_RECTIFIERS, "Hardswish"}:
+        raise RequestError(f"{network} has blocks with {listed(sorted(other))}, which tables of blocks lack")
     facts = {
         "expand": depthwise[0].channels_out,
         "kernel": depthwise[0].kernel,
         "stride": depthwise[0].stride,
         "idskip": block.skips,
         "se": squeezed,
-        "hs": hard_swish,
+        "hs": "Hardswish" in activations,
     }
     return "-".join(f"{name}:{int(value)}" for name, value in facts.items())
 

@@ -172,6 +172,10 @@ def test_damaged_tables_get_one_line(content: bytes, message: str, tmp_path: Pat
         (["--space", "densenet"], "_depthwise has blocks other than inverted residuals"),
         (["--space", "resnet"], "_w64 has blocks other than inverted residuals"),
         (
+            ["--space", "mbconv", "--fix", "activation=silu"],
+            "has blocks with SiLU, which tables of blocks lack",
+        ),
+        (
             ["--space", "mbconv", "--rounds", "2", "--batch", "4"],
             "nothing; leave out --batch, --rounds",
         ),
@@ -198,6 +202,13 @@ def test_a_lacking_block_is_shown_whole_with_what_the_closest_has(tmp_path: Path
         table.of(network(tuple(len(options) - 1 for options in SPACE.choices.values())))
     assert lacking.replace("-", " ") in error_line(str(error.value))
     assert "; the closest has kernel:5; name the space, the width" in str(error.value)
+
+
+def test_a_table_that_has_moved_gets_a_way_out(tmp_path: Path) -> None:
+    with pytest.raises(
+        RequestError, match="there is no such file; if the table has moved, measure anew with"
+    ):
+        BlockTable.read(tmp_path / "table.yaml")
 
 
 def test_aliases_of_aliases_take_no_time(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from nas import exact, proxies
 from nas.fitted.link import Link
 from nas.fitted.sum import FittedSum
 from nas.proxies import registry
-from nas.show import predictions
+from nas.show import outside, predictions
 from nas.tables import StageTables, enumerate_all
 from search_spaces import RequestError, Space, Torchvision
 from search_spaces.chain import KnownStages
@@ -167,5 +167,8 @@ def test_files_hold_the_same_score(tmp_path: Path) -> None:
 
 def test_what_lies_outside_is_listed_once() -> None:
     rows = ["resolution=64 (fitted on 96 to 224)", "depth_6=9 (fitted on 1 to 4)"]
-    table = pd.DataFrame({"imagenet_outside": [rows[0], "; ".join(rows), ""]})
+    latency = pd.Series([rows[0], None, "kernel_2=7 (fitted on 3 to 5)"], dtype=object)
+    rows.append(latency[2])
+    table = pd.DataFrame({"imagenet_outside": [rows[0], "; ".join(rows[:2]), rows[1]], "x_outside": latency})
+    assert outside(table).tolist() == [rows[0], "; ".join(rows[:2]), "; ".join(rows[1:])]
     assert predictions(table) == [f"*: outside the range of the fit, {'; '.join(sorted(rows))}."]
