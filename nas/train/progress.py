@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -142,6 +143,7 @@ class _Lines(Progress):
             self._positions.pop(job.name, None)
 
     def on_step(self, job: Job, epochs: float) -> None:
+        self._reported.setdefault(job.name, max(math.ceil(epochs) - 1, 0))  # a resumed training begins later
         self._positions[job.name] = (job, epochs)
 
 

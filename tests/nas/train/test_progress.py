@@ -18,12 +18,13 @@ from tests.processes import PATIENCE
         (None, "preparing, "),
         (0.25, "row 1 seed 0 epoch 1/3: 25%"),
         (1.0, "row 1 seed 0 epoch 1/3: testing"),
+        (1.25, "row 1 seed 0 epoch 2/3: 25%"),
     ],
 )
 def test_progress_lines_appear_at_regular_intervals(
     reached: float | None, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the first step, within an epoch, and during a test."""
+    """Before the first step, within an epoch, during a test, and within a later epoch of a resumed one."""
     lines: list[str] = []
     enough = threading.Event()
 
