@@ -158,42 +158,7 @@ callable_package(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command: print the scores of architectures in the given order."""
-    parser = Parser("nas score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
-    parser.add_argument("--space", help="space of the architectures given without one")
-    what = (
-        "architectures, such as w0.6_d2-3-4-5-4-3-1, nn_mass_b or resnet:resnet50; or tables with a column"
-        " arch, such as candidates.csv"
-    )
-    parser.add_argument("archs", nargs="*", metavar="SPEC|REFERENCE|CSV", help=what)
-    parser.add_argument(
-        "--arch",
-        nargs="+",
-        action="extend",
-        metavar="SPEC|REFERENCE",
-        default=[],
-        help="further architectures",
-    )
-    parser.add_argument(
-        "--scores",
-        nargs="+",
-        action="extend",
-        metavar="SCORE",
-        default=[],
-        help="further scores, such as depth, zen or imagenet, files of nas fit, or peak-memory",
-    )
-    parser.add_argument(
-        "--element-bytes",
-        type=int,
-        choices=ELEMENT_BYTES,
-        default=4,
-        help="bytes per element of a tensor, for --scores peak-memory (4)",
-    )
-    parser.add_argument("--format", choices=FORMATS, default="table")
-    stages = parser.add_mutually_exclusive_group()
-    stages.add_argument("--stages", action="store_true", help="the stages of each network, with their costs")
-    stages.add_argument("--compare", action="store_true", help="the stages of two networks side by side")
-    add_options(parser, LatencyConfig, exclude=("most",))
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     texts = [*options.archs, *options.arch]
     if not texts:
         raise RequestError("no architecture to score; give one, such as --arch mobilenet:mobilenet_v2")
@@ -233,6 +198,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for note in (*predictions(table), *([measured.sentence()] if latency else [])):
             print(wrapped(note))
     return DONE
+
+
+def _parser() -> Parser:
+    parser = Parser("nas score", description=f"NN-Mass and costs of architectures. {FLOPS_NOTE}")
+    parser.add_argument("--space", help="space of the architectures given without one")
+    what = (
+        "architectures, such as w0.6_d2-3-4-5-4-3-1, nn_mass_b or resnet:resnet50; or tables with a column"
+        " arch, such as candidates.csv"
+    )
+    parser.add_argument("archs", nargs="*", metavar="SPEC|REFERENCE|CSV", help=what)
+    parser.add_argument(
+        "--arch",
+        nargs="+",
+        action="extend",
+        metavar="SPEC|REFERENCE",
+        default=[],
+        help="further architectures",
+    )
+    parser.add_argument(
+        "--scores",
+        nargs="+",
+        action="extend",
+        metavar="SCORE",
+        default=[],
+        help="further scores, such as depth, zen or imagenet, files of nas fit, or peak-memory",
+    )
+    parser.add_argument(
+        "--element-bytes",
+        type=int,
+        choices=ELEMENT_BYTES,
+        default=4,
+        help="bytes per element of a tensor, for --scores peak-memory (4)",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    stages = parser.add_mutually_exclusive_group()
+    stages.add_argument("--stages", action="store_true", help="the stages of each network, with their costs")
+    stages.add_argument("--compare", action="store_true", help="the stages of two networks side by side")
+    add_options(parser, LatencyConfig, exclude=("most",))
+    return parser
 
 
 def _show_stages(named: Sequence[tuple[str | None, Architecture]], options: argparse.Namespace) -> None:

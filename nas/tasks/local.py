@@ -112,69 +112,106 @@ class Processes:
         self, work: Work[T, R], tasks: Sequence[T], stop: Callable[[], bool], on_message: OnMessage[T]
     ) -> Iterator[tuple[T, R | Lost]]:
         """Do tasks; see `nas.tasks.interface.Launcher.run`."""
-        # The fork server has imported the modules, and has not initialised CUDA.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([__name__, type(work).__module__])
-        stopping = context.Event()
-        waiting, attempts = deque(tasks), Attempts[T]()
-        busy: list[_Worker[T]] = []
-
-        def start(place: Place) -> None:
-            connection, remote = context.Pipe()
-            process = context.Process(target=_run_worker, args=(remote, work, place, stopping))
-            process.start()
-            remote.close()
-            busy.append(_Worker(place, process, connection))
-            _send_next(busy[-1], waiting)
-
-        for place in self.places[: len(tasks)]:
-            start(place)
+        pool = _Pool(work, deque(tasks), on_message)
         try:
-            while busy:
+            for place in self.places[: len(tasks)]:
+                pool.start(place)
+            while pool.busy:
                 if stop():
-                    stopping.set()
-                    waiting.clear()
-                for connection in wait([worker.connection for worker in busy], timeout=_POLL_SECONDS):
-                    worker = next(worker for worker in busy if worker.connection is connection)
-                    try:
-                        kind, value = worker.connection.recv()
-                    except (EOFError, OSError):  # it died, perhaps within a message
-                        worker.process.join()
-                        busy.remove(worker)
-                        if worker.task is not None and not stopping.is_set():
-                            code = worker.process.exitcode or 0
-                            reason = f"its process ended with exit code {code}"
-                            # A positive code is an error of ours, which would occur again.
-                            if code >= 0 or not attempts.again(worker.task):
-                                yield worker.task, Lost(reason)
-                            else:
-                                on_message(worker.task, Again(reason))
-                                waiting.appendleft(worker.task)
-                        if waiting:
-                            start(worker.place)
-                        continue
-                    if kind == "refused":
-                        raise RequestError(value)
-                    assert worker.task is not None
-                    task = worker.task
-                    if kind == "done":
-                        _send_next(worker, waiting)
-                        yield task, value
-                    else:
-                        if kind == "report":
-                            attempts.progressed(task)
-                        on_message(task, value)
+                    pool.stop()
+                for worker in pool.ready():
+                    yield from pool.receive(worker)
         finally:
-            stopping.set()
-            for worker in busy:
-                worker.connection.close()
+            pool.close()
 
 
-def _send_next(worker: _Worker[T], waiting: deque[T]) -> None:
-    """Send the next task to a worker, or None, which ends it."""
-    worker.task = waiting.popleft() if waiting else None
-    with suppress(ConnectionError):  # it has died: the end of the pipe says so
-        worker.connection.send(worker.task)
+class _Pool(Generic[T, R]):
+    """The worker processes of a run.
+
+    Args:
+        work: What they do with each task.
+        waiting: Tasks that no worker has yet.
+        on_message: Called for each report and tick.
+    """
+
+    def __init__(self, work: Work[T, R], waiting: deque[T], on_message: OnMessage[T]) -> None:
+        # The fork server has imported the modules, and has not initialised CUDA.
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload([__name__, type(work).__module__])
+        self._stopping = self._context.Event()
+        self._work, self._waiting, self._on_message = work, waiting, on_message
+        self._attempts = Attempts[T]()
+        self.busy: list[_Worker[T]] = []
+
+    def start(self, place: Place) -> None:
+        """Start a worker at a place, with the next task."""
+        connection, remote = self._context.Pipe()
+        process = self._context.Process(target=_run_worker, args=(remote, self._work, place, self._stopping))
+        process.start()
+        remote.close()
+        self.busy.append(_Worker(place, process, connection))
+        self._send_next(self.busy[-1])
+
+    def stop(self) -> None:
+        """Let all workers end their tasks early, and start no others."""
+        self._stopping.set()
+        self._waiting.clear()
+
+    def ready(self) -> list[_Worker[T]]:
+        """The workers that have sent something, or died, within a short wait."""
+        found = wait([worker.connection for worker in self.busy], timeout=_POLL_SECONDS)
+        return [worker for worker in self.busy if worker.connection in found]
+
+    def receive(self, worker: _Worker[T]) -> Iterator[tuple[T, R | Lost]]:
+        """Take one message of a worker; yields its task if that has ended.
+
+        Raises:
+            RequestError: The worker refuses the work.
+        """
+        try:
+            kind, value = worker.connection.recv()
+        except (EOFError, OSError):  # it died, perhaps within a message
+            yield from self._bury(worker)
+            return
+        if kind == "refused":
+            raise RequestError(value)
+        assert worker.task is not None
+        task = worker.task
+        if kind == "done":
+            self._send_next(worker)
+            yield task, value
+            return
+        if kind == "report":
+            self._attempts.progressed(task)
+        self._on_message(task, value)
+
+    def _bury(self, worker: _Worker[T]) -> Iterator[tuple[T, Lost]]:
+        """Replace a dead worker, if tasks wait; its own task is tried again, or yielded as lost."""
+        worker.process.join()
+        self.busy.remove(worker)
+        if worker.task is not None and not self._stopping.is_set():
+            code = worker.process.exitcode or 0
+            reason = f"its process ended with exit code {code}"
+            # A positive code is an error of ours, which would occur again.
+            if code >= 0 or not self._attempts.again(worker.task):
+                yield worker.task, Lost(reason)
+            else:
+                self._on_message(worker.task, Again(reason))
+                self._waiting.appendleft(worker.task)
+        if self._waiting:
+            self.start(worker.place)
+
+    def _send_next(self, worker: _Worker[T]) -> None:
+        """Send the next task to a worker, or None, which ends it."""
+        worker.task = self._waiting.popleft() if self._waiting else None
+        with suppress(ConnectionError):  # it has died: the end of the pipe says so
+            worker.connection.send(worker.task)
+
+    def close(self) -> None:
+        """Let all workers end; nothing more is read of them."""
+        self._stopping.set()
+        for worker in self.busy:
+            worker.connection.close()
 
 
 class Thinned:
