@@ -15,8 +15,6 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from nas.schema import check_alike
 from nas.train.config import Precision, Recipe, derive_seed
@@ -25,6 +23,7 @@ from nas.train.distributed import ALONE, Processes
 from nas.train.images import Batch, Images, augmentation, mixing
 from nas.train.job import Epoch
 from nas.train.model import Classifier
+from nas.train.optimizer import average_of, optimizer_of, schedule_of
 from search_spaces import Architecture
 from search_spaces.errors import shown
 from search_spaces.modules import DenseCell
@@ -151,13 +150,9 @@ class Training:
         self._augment = augmentation(recipe)
         self._mix = mixing(recipe, len(data.classes))
         self._criterion = nn.CrossEntropyLoss(label_smoothing=recipe.smoothing)
-        self._optimizer = _optimizer(self.model, recipe, device)
-        self._schedule = _schedule(self._optimizer, recipe, self.steps)
-        self._average = (
-            AveragedModel(self.model, multi_avg_fn=_moving_average(recipe.average), use_buffers=True)
-            if recipe.average
-            else None
-        )
+        self._optimizer = optimizer_of(self.model, recipe, device)
+        self._schedule = schedule_of(self._optimizer, recipe, self.steps)
+        self._average = average_of(self.model, recipe.average) if recipe.average else None
         self.epoch, self.step = 0, 0
         self._loss, self._seconds, self._waited = torch.zeros((), device=device), 0.0, 0.0
         self.forward = self._forward(compiling)
@@ -390,45 +385,3 @@ def _memory_format(model: nn.Module, device: torch.device) -> torch.memory_forma
 
 def _memory(device: torch.device) -> float | None:
     return torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
-
-
-def _moving_average(decay: float) -> Any:
-    average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-
-    def update(averaged: Any, current: Any, count: Tensor) -> None:
-        if averaged[0].is_floating_point():
-            average(averaged, current, count)
-        else:  # integers, such as channel indices, are copied: an average of them makes no sense
-            for target, source in zip(averaged, current, strict=True):
-                target.copy_(source)
-
-    return update
-
-
-def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups with and without weight decay: norms and biases have none."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-
-
-def _optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
-    groups = _groups(model, recipe.weight_decay)
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
-    return torch.optim.SGD(
-        groups,
-        lr=recipe.lr,
-        momentum=recipe.momentum,
-        nesterov=recipe.nesterov and recipe.momentum > 0,
-        fused=device.type == "cuda",
-    )
-
-
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> LRScheduler:
-    """Linear warm-up, then a cosine to 0 at the last step."""
-    warm = round(min(recipe.warmup, recipe.epochs / 2) * steps)
-    cosine = CosineAnnealingLR(optimizer, max(recipe.epochs * steps - warm, 1))
-    if not warm:
-        return cosine
-    return SequentialLR(optimizer, [LinearLR(optimizer, 1 / (warm + 1), total_iters=warm), cosine], [warm])
