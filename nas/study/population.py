@@ -121,6 +121,11 @@ def _pairs(
             widest = max(groups, key=lambda group: float(np.ptp(size[group])))
             if np.ptp(size[widest]) >= np.log(SIZE_RATIO):
                 found.append((int(widest[size[widest].argmin()]), int(widest[size[widest].argmax()])))
+    if not found:
+        raise RequestError(
+            f"--draw pairs: no two networks of equal base width and NN-Mass differ {SIZE_RATIO:g} times in"
+            " parameters; widen the budgets, or fix other choices"
+        )
     if len(found) < count // 2:
         raise RequestError(
             f"--draw pairs --count {count}: there are {len(found)} pairs of equal base width and NN-Mass"

@@ -36,7 +36,7 @@ def test_a_sample_of_pairs_has_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # each of one base width
     with pytest.raises(RequestError, match="--count 5: pairs need an even number"):
         sampled("densenet", 5, "pairs", 0, {}, fix)
-    with pytest.raises(RequestError, match="there are 0 pairs of equal base width"):
+    with pytest.raises(RequestError, match="no two networks of equal base width and NN-Mass differ 2 times"):
         sampled("densenet", 4, "pairs", 0, {"params": "4M:4.4M"}, fix)
 
 
