@@ -46,7 +46,7 @@ class Bound:
         least, most = self.with_unit(self.least), self.with_unit(self.most)
         if math.isinf(self.most):
             return f"{self.figure} at least {least}"
-        if self.least <= 0:
+        if not self._has_floor:
             return f"{self.figure} at most {most}"
         return f"{self.figure} from {least} to {most}"
 
@@ -73,13 +73,24 @@ class Bound:
         >>> Bound("flops", most=400e6).violation(440e6), Bound("flops", 380e6, 400e6).violation(380e6)
         (0.10000000000000009, 0.0)
         """
-        above = value / self.most - 1
-        below = 1 - value / self.least if self.least > 0 else -math.inf
-        return max(above, below)
+        below = _above(-value, -self.least) if self._has_floor else -math.inf
+        return max(_above(value, self.most), below)
+
+    @property
+    def _has_floor(self) -> bool:
+        """Whether the lower end excludes values; costs are positive, other scores may not be."""
+        return self.least > (0 if self.figure in (*COSTS, "nn_mass", PEAK) else -math.inf)
 
     def fraction(self, values: Any) -> Any:
         """A value, or a column, as a fraction of the cap, or of the floor if there is no cap."""
         return values / (self.least if math.isinf(self.most) else self.most)
+
+
+def _above(value: float, end: float) -> float:
+    """How far a value lies above an end, as a fraction of its absolute value; of 1 if it is 0."""
+    if end == 0:
+        return value
+    return value / end - 1 if end > 0 else 1 - value / end
 
 
 def as_text(written: Written) -> str:

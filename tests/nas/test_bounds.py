@@ -1,5 +1,7 @@
 """Budgets as users write them."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +74,22 @@ def test_the_error_of_a_reversed_band_corrects_it() -> None:
 def test_violation_is_positive_only_outside(one: int, other: int, value: int) -> None:
     bound = Bound("flops", min(one, other), max(one, other))
     assert (bound.violation(value) <= 0) == bound.meets(value)
+
+
+@given(*[st.integers(-(10**6), 10**6)] * 3)
+def test_scores_below_zero_have_violations_as_costs_do(one: int, other: int, value: int) -> None:
+    for bound in (
+        Bound("score", min(one, other), max(one, other)),
+        Bound("score", -math.inf, one),
+        Bound("score", one),
+    ):
+        assert (bound.violation(value) <= 0) == bound.meets(value)
+
+
+def test_a_floor_of_zero_or_below_is_shown() -> None:
+    assert str(Bound("score", -3.0, -1.0)) == "score from -3 to -1"
+    assert str(Bound("score", -math.inf, -1.0)) == "score at most -1"
+    assert str(Bound("score", 0.0, 2.0)) == "score from 0 to 2"
 
 
 @given(st.integers(1_000, 10**14))
