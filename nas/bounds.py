@@ -194,17 +194,22 @@ def checked_cost(name: str, value: object) -> None:
 
 
 def in_unit(what: str, value: Value, unit: str) -> float:
-    """A value of a score, with or without its unit."""
+    """A value of a score, with or without its unit.
+
+    Raises:
+        RequestError: It is not a number, is in another unit, or is a fraction where percent is expected.
+    """
     text = str(value).strip()
     number = text.removesuffix(unit).strip() if unit else text
-    letter = number[-1:].upper()
-    power = dict(UNITS).get(letter, 0)
+    power = dict(UNITS).get("K" if number.endswith("k") else number[-1:], 0)  # "5m" of 5 ms is no million
     try:
         found = read_number(float, number[:-1] if power else number) * 10.0**power
     except ValueError:
         found = math.nan
     if not math.isfinite(found):
         raise RequestError(f"{what}: expected a number{f' in {unit}' if unit else ''}, such as 4{unit} or 9K")
+    if unit == "%" and 0 < found < 1:
+        raise RequestError(f"{what}: expected percent; write {100 * found:g}%")
     return found
 
 

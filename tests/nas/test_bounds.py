@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.bounds import Bound, parse_budget
+from nas.bounds import Bound, in_unit, parse_budget
 from nas.values import quantity
 from search_spaces import RequestError
 from search_spaces.errors import shortened
@@ -90,6 +90,29 @@ def test_a_floor_of_zero_or_below_is_shown() -> None:
     assert str(Bound("score", -3.0, -1.0)) == "score from -3 to -1"
     assert str(Bound("score", -math.inf, -1.0)) == "score at most -1"
     assert str(Bound("score", 0.0, 2.0)) == "score from 0 to 2"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "number"),
+    [
+        ("4ms", "ms", 4.0),
+        ("4 ms", "ms", 4.0),
+        ("9K", "images/s", 9000.0),
+        ("9k", "", 9000.0),
+        ("60%", "%", 60.0),
+    ],
+)
+def test_values_of_scores_are_parsed(value: str, unit: str, number: float) -> None:
+    assert in_unit("--max x", value, unit) == number
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [("5m", "ms", "such as 4ms"), ("4s", "ms", "such as 4ms"), ("0.66", "%", "percent; write 66%")],
+)
+def test_values_of_scores_in_another_unit_are_refused(value: str, unit: str, expected: str) -> None:
+    with pytest.raises(RequestError, match=expected):
+        in_unit("--max x", value, unit)
 
 
 @given(st.integers(1_000, 10**14))
