@@ -136,7 +136,7 @@ def judged(
 
     Returns:
         One row per rule and cap, and one row per rule of the means over the caps under which every rule has a
-        choice (rules without any choice aside), the largest percentile first.
+        choice, the largest percentile first. Rules without a choice under any cap are left out.
         Columns: rule; of the first table cap, networks (within the cap and the filter), arch and cost of the
         choice; percentile, regret (points below the best network within the cap) of the first network, and
         percentile_ten, regret_ten, means of the first ten; each with its 95% bootstrap interval and its value
@@ -145,7 +145,8 @@ def judged(
     judge = Judge(table[cost].to_numpy(float), table["top1"].to_numpy(float), resamples)
     best = {cap: judge.best(cap) for cap in caps}
     of_rules = [_of_rule(rule, judge, best, table, cost) for rule in rules]
-    shared = [cap for cap in caps if all(cap in each.values for each in of_rules if each.values)]
+    of_rules = [each for each in of_rules if each.values]
+    shared = [cap for cap in caps if all(cap in each.values for each in of_rules)]
     choices = [*of_rules, _of_random(judge, best)]
     rows = pd.DataFrame([row for each in choices for row in each.rows(resamples)])
     means = pd.DataFrame([each.mean(shared, resamples) for each in choices])
@@ -172,8 +173,8 @@ class _Choices:
             yield {"rule": self.rule, "cap": cap, **self.facts[cap], **_columns(found, resamples)}
 
     def mean(self, caps: Sequence[float], resamples: Resamples) -> dict[str, object]:
-        """The row of the means over those of some caps under which there is a choice."""
-        found = _mean([self.values[cap] for cap in caps if cap in self.values])
+        """The row of the means over some caps, under each of which there is a choice."""
+        found = _mean([self.values[cap] for cap in caps])
         return {"rule": self.rule, **_columns(found, resamples)}
 
 

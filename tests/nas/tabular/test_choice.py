@@ -66,10 +66,12 @@ def test_ties_go_to_the_cheaper_network() -> None:
     assert found["arch"].iloc[0] == "n4"
 
 
-def test_a_cap_without_networks_is_left_out() -> None:
+def test_a_rule_without_a_choice_is_left_out() -> None:
     networks = table([1, 2, 3, 4, 5, 6], [5, 4, 3, 2, 1, 6])
-    found, means = judged([Rule("none", np.zeros(6), ~EVERYTHING)], networks, [5], Resamples.of(6, 3))
-    assert found["rule"].tolist() == [RANDOM] and len(means) == 2
+    rules = [Rule("all", np.zeros(6), EVERYTHING), Rule("none", np.zeros(6), ~EVERYTHING)]
+    found, means = judged(rules, networks, [5], Resamples.of(6, 3))
+    assert found["rule"].tolist() == ["all", RANDOM] and set(means["rule"]) == {"all", RANDOM}
+    assert np.isfinite(means["regret"]).all()
 
 
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=30), st.integers(0, 99))
