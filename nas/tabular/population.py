@@ -72,10 +72,22 @@ class Population:
                 f"{request.data}: {len(kept)} networks are too few to judge scores by; at least"
                 f" {MIN_NETWORKS} are needed"
             )
+        _check_varied(request.data, table["top1"].iloc[kept])
         caps = request.given_caps() or chosen.caps or _spaced(flops[kept])
         met, without = _met(caps, flops[kept])
         table = table.iloc[kept].reset_index(drop=True)
         return cls(chosen, [networks[index] for index in kept.tolist()], table, met, band, notes + without)
+
+
+def _check_varied(data: str, accuracy: pd.Series[float]) -> None:
+    """Check that the networks are not equally accurate.
+
+    Raises:
+        RequestError: They are.
+    """
+    if accuracy.min() == accuracy.max():
+        value = f"{accuracy.iloc[0]:g}"
+        raise RequestError(f"{data}: top1 is {value} for every network; scores are judged by differences")
 
 
 def drawn_evenly(cost: Values, count: int, seed: int) -> NDArray[np.intp]:
