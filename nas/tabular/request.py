@@ -97,6 +97,10 @@ class TabularRequest(Stored):
 
     def _check_measures(self) -> None:
         for name in self.measure:
+            if proxies.get(name).fitted:
+                raise RequestError(
+                    f"--measure {name}: it is a fitted score, which is predicted, not measured; leave it out"
+                )
             if proxies.get(name).closed_form:
                 raise RequestError(
                     f"--measure {name}: it is a closed form, which is judged anyway; leave it out"

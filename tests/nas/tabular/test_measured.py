@@ -168,6 +168,7 @@ def test_wrong_requests(tmp_path: Path, data: Path, capsys: pytest.CaptureFixtur
     for words, refusal in (
         (["--measure", "zenn"], "did you mean zen"),
         (["--measure", "params"], "--measure params: it is a closed form"),
+        (["--measure", "imagenet"], "--measure imagenet: it is a fitted score"),
         (["--measure", "zen", "zen"], "--measure has zen twice"),
         (["--score-batch", "8", "--threads", "2"], "--score-batch, --threads: no score is measured"),
         (["--measure", "zico", "--score-batch", "3"], "is not a whole number of at least 4"),
