@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from nas.show import show
 from nas.study.report import logarithmic
 from nas.study.selection import RANDOM
 from nas.tabular.benchmark import LATENCIES
-from nas.tabular.correlation import NOTHING
+from nas.tabular.correlation import FEW, NOTHING
 from nas.tabular.judgement import WITH_SKIPS, Judgement, at_equal
 from nas.tabular.request import TabularFolder
 
@@ -30,6 +31,8 @@ _MANY = 200
 """Networks from which on a figure has means."""
 _POINTS = 1500
 """Networks that a figure has points of, at most: more cover each other."""
+_WIDE = 0.1
+"""Rho of FLOPs within bands of equal FLOPs from which on the bands are said to be wide."""
 _DPI = 100
 
 
@@ -64,7 +67,7 @@ def show_all(found: Judgement) -> None:
         print(wrapped(note))
     print("\nSpearman's rho with accuracy, over all networks and within bands of equal cost:")
     show(_correlations(found))
-    print(f"95% bootstrap intervals over networks; mean over {_bands(found)} bands of equal FLOPs.")
+    print(wrapped(_of_bands(found)))
     print("s: median seconds per network.\n" if found.measured is not None else "")
     regret = "Regret: points below the best network within the cap."
     percentile = (
@@ -88,9 +91,21 @@ def show_all(found: Judgement) -> None:
     print(wrapped(f"{found.tried} rules were tried. {best}"))
 
 
-def _bands(found: Judgement) -> int:
-    of_flops = at_equal(found.rho, "flops")
-    return int(of_flops["bands"].iloc[0]) if len(of_flops) else 0
+def _of_bands(found: Judgement) -> str:
+    """A line about the bands of equal FLOPs, and how far FLOPs differ within them."""
+    of_flops = at_equal(found.rho, "flops").set_index("score")
+    if of_flops.empty:
+        return f"There are too few networks for bands of equal FLOPs; at least {2 * FEW} are needed."
+    line = (
+        f"95% bootstrap intervals over networks; mean over {of_flops['bands'].iloc[0]} bands of equal FLOPs."
+    )
+    own = of_flops.loc["flops"]
+    if abs(own["rho"]) >= _WIDE and own["rho_low"] * own["rho_high"] > 0:
+        line += (
+            f" FLOPs alone have rho {own['rho']:.2f} within them: they are wide, which helps scores that"
+            " follow FLOPs."
+        )
+    return line
 
 
 def _correlations(found: Judgement) -> pd.DataFrame:
@@ -103,11 +118,11 @@ def _correlations(found: Judgement) -> pd.DataFrame:
         if rows["rho"].isna().all():
             continue
         title = "overall" if name == NOTHING else f"equal\n{column(name).title}"
-        table[title] = [_two(rho) for rho in rows["rho"]]
+        table[title] = [_text(rho) for rho in rows["rho"]]
         if name == "flops":
             ends = zip(rows["rho_low"], rows["rho_high"], strict=True)
             table["interval"] = [f"[{low:.2f}, {high:.2f}]" if low <= high else "-" for low, high in ends]
-            table["tau"] = [_two(tau) for tau in rows["tau"]]
+            table["tau"] = [_text(tau) for tau in rows["tau"]]
             table["order"] = rows["rho"].to_numpy()
     if "seconds" in found.rho:
         table["s"] = at_equal(found.rho)["seconds"].map("{:.2g}".format).to_numpy()
@@ -116,8 +131,8 @@ def _correlations(found: Judgement) -> pd.DataFrame:
     return table.assign(score=table["score"].map(_title))
 
 
-def _two(value: float) -> str:
-    return f"{value:.2f}" if value == value else "-"
+def _text(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}" if value == value else "-"
 
 
 def _title(score: str) -> str:
@@ -140,8 +155,8 @@ def _choices(found: Judgement) -> pd.DataFrame:
         columns["interval"] = low.map("[{:.0f},".format) + high.map(" {:.0f}]".format)
     columns["regret"] = table["regret"]
     if found.has_percentiles:
-        columns["percentile\nof first ten"] = table["percentile_ten"].map("{:.0f}".format)
-    columns["regret\nof ten"] = table["regret_ten"].map("{:.2f}".format)
+        columns["percentile\nof first ten"] = table["percentile_ten"].map(partial(_text, digits=0))
+    columns["regret\nof ten"] = table["regret_ten"].map(_text)
     return pd.DataFrame(columns)
 
 

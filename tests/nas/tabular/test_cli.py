@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,3 +139,29 @@ def test_the_best_rule_of_a_half_has_a_percentile(tmp_path: Path, capsys: pytest
     assert replace(found, summary=known).selected == ("flops", 80, 70)
     half = known.assign(percentile_half_2=float("nan"))
     assert replace(found, summary=half).selected is None
+
+
+def own(path: Path, rows: Sequence[tuple[str, float]]) -> Path:
+    """A table of MobileNetV2s by their depths and accuracies."""
+    lines = [f"mobilenet:w{width}_d1-2-3-4-3-3-1,{top1}" for width, top1 in rows]
+    path.write_text("\n".join(["arch,top1", *lines]) + "\n")
+    return path
+
+
+def test_bands_that_are_none_or_wide_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    widths = [0.35, 0.38, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.1, 1.2]
+    for count, line in (
+        (10, "too few networks for bands of equal FLOPs; at least 16 are needed."),
+        (17, "FLOPs alone have rho 1.00 within them: they are wide"),
+    ):
+        table = own(tmp_path / f"{count}.csv", [(width, 60 + 10 * width) for width in widths[:count]])
+        out = ["--resamples", "20", "--out", str(tmp_path / str(count))]
+        assert main(["table", "--data", str(table), *out]) == 0
+        printed = " ".join(capsys.readouterr().out.split())
+        assert line in printed and "nan" not in printed
+
+
+def test_equal_accuracies_judge_no_score(tmp_path: Path) -> None:
+    table = own(tmp_path / "own.csv", [(width / 100, 70.0) for width in range(50, 100, 5)])
+    with pytest.raises(RequestError, match="top1 is 70 for every network"):
+        nas.tabular("table", table)
