@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from search_spaces import RequestError
+from search_spaces.errors import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +96,7 @@ def read_csv(path: Path, expected: str) -> pd.DataFrame:
         expected: Description of the expected content, for the message.
 
     Raises:
-        RequestError: There is no file, or it does not contain a table.
+        RequestError: There is no file, it does not contain a table, or two of its columns have one name.
     """
     import pandas as pd
 
@@ -103,7 +104,8 @@ def read_csv(path: Path, expected: str) -> pd.DataFrame:
 
     try:
         check_regular(path)
-        return with_original_cells(pd.read_csv(path, index_col=False))
+        table = pd.read_csv(path, index_col=False)
+        names = pd.read_csv(path, index_col=False, header=None, nrows=1, dtype=str).iloc[0].dropna()
     except FileNotFoundError:
         raise RequestError(f"{path}: there is no such file; {expected}") from None
     except IsADirectoryError:
@@ -114,6 +116,9 @@ def read_csv(path: Path, expected: str) -> pd.DataFrame:
         raise RequestError(f"cannot read {path}: {reason(error)}; {expected}") from None
     except ValueError as error:
         raise RequestError(f"{path} is not a table: {_csv_fault(error)}; {expected}") from None
+    if len(repeated := names[names.duplicated()]):  # pandas would rename the second
+        raise RequestError(f"{path} has two columns {shown(repeated.iloc[0])}; leave one of them")
+    return with_original_cells(table)
 
 
 def _csv_fault(error: ValueError) -> str:

@@ -80,6 +80,7 @@ def test_a_pipe_is_not_a_table(read: Callable[[Path], object], tmp_path: Path) -
         (b"arch\nmlp:w8,1\nmlp:w8,1,2\n", "line 3 has 3 fields, not 2"),
         (b'arch\n"mlp:w8\n', "it is not CSV"),
         (b"arch\n", r"t\.csv has no rows"),
+        (b"arch,top1,top1\nmlp:w8,1,2\n", r"t\.csv has two columns 'top1'; leave one of them"),
         (b"name\nx\n", r"t\.csv has no column arch"),
         (b"arch\nmlp:mlp_8\nmlp:q\n", r"t\.csv, row 2: spec 'mlp:q'"),
     ],
