@@ -40,8 +40,10 @@ def sentence(score: FittedScore) -> str:
     assert found is not None  # every fit measures it
     caution = "" if found.useful else " Caution: the mean predicts as well; do not search by it."
     within = "" if found.equal_flops is None else f", {found.equal_flops:.3f} at equal FLOPs"
+    better = "more is better" if score.more_is_better else "less is better"
     return (
-        f"Fitted {score.name}: {score.target} of {score.networks:,} networks, by {score.terms}, {score.link}."
+        f"Fitted {score.name}: {score.target} of {score.networks:,} networks ({better}), by {score.terms},"
+        f" {score.link}."
         f" On held-out networks ({found.folds} folds): R² {found.r2:.4f},"
         f" error {found.rmse:.3g}{score.unit_of_errors}, rank correlation {found.rho:.3f}{within};"
         f" 90% intervals contain {100 * found.coverage:.1f}%. Networks"

@@ -30,7 +30,7 @@ _ABOVE = (0.25, 0.5, 1.0, 2.0)
 _WORTH = 0.99
 """A further level is used if it reduces the error to less than this fraction."""
 _LARGEST = 1e100
-"""Largest value of a target: squares of it are floats."""
+"""Largest value of a target: squares of it, and of 1 / sums, are floats."""
 _DIGITS = 5
 """Significant digits of stored coefficients."""
 _BITS = 34
@@ -171,6 +171,10 @@ def _check(trained: Trained, aim: Aim) -> None:
         raise RequestError(
             f"{source}: {aim.target} is {y[np.abs(y).argmax()]:g}, expected less than {_LARGEST:g}"
         )
+    if 0 < np.abs(y).max() < 1 / _LARGEST:
+        raise RequestError(
+            f"{source}: {aim.target} is at most {np.abs(y).max():g}, expected a unit of larger values"
+        )
     if np.ptp(y) == 0:
         raise RequestError(
             f"{source}: {aim.target} is {y[0]:g} for every network; a fit needs different values"
@@ -202,7 +206,7 @@ def _links(y: Values, more_is_better: bool) -> list[Link]:
     if more_is_better:
         ceilings = (float(f"{y.max() + above * y.std():.6g}") for above in _ABOVE)
         found += [Link("saturating", ceiling) for ceiling in ceilings]
-    if y.min() > 0:
+    if y.min() > 1 / _LARGEST:
         found.append(Link("logarithm"))
         if more_is_better:  # of a throughput; a small value has no pole
             found.append(Link("reciprocal"))

@@ -21,7 +21,10 @@ from search_spaces.errors import shown
 from search_spaces.space import RESOLUTION
 from search_spaces.spec import read_number
 
-_LESS_IS_BETTER = re.compile(r"latency_\w+|\w+_(ms|seconds|loss|mb)|loss|flops|macs|params|seconds")
+_LESS_IS_BETTER = re.compile(
+    r"latency_\w+|(\w+_)?(latency|ms|seconds|time|loss|err|error|energy|memory|mb|flops|macs|params)",
+    re.IGNORECASE,
+)
 """Columns whose smaller values are better."""
 
 
@@ -119,6 +122,9 @@ class FitRequest:
             RequestError: The name is not allowed.
         """
         proxies.check_new_name(name)
+        for flag, text in (("--target", self.target), ("--unit", self.unit or "")):
+            if not text.isprintable():
+                raise RequestError(f"{flag} {shown(text)}: expected characters that can be printed")
         less = self.less_is_better
         if less is None:
             less = bool(_LESS_IS_BETTER.fullmatch(self.target)) or is_median(self.target)

@@ -13,6 +13,7 @@ import pytest
 import nas
 import search_spaces
 from nas.fit.fitting import Aim, Values, _links, choose, fit, solved
+from nas.fit.request import FitRequest
 from nas.fit.table import Trained
 from nas.fitted.score import FittedScore
 from nas.fitted.sum import FittedSum
@@ -137,8 +138,21 @@ def test_other_columns_have_a_unit_and_a_direction(tmp_path: Path) -> None:
     assert isinstance(score, FittedScore) and StageTables.of(search_spaces.get("mbconv"), [FittedSum(score)])
 
 
+@pytest.mark.parametrize(
+    "column", ["latency", "Latency", "val_error", "top1_err", "loss", "cpu_ms", "params"]
+)
+def test_columns_of_which_less_is_better(column: str) -> None:
+    assert not FitRequest("t.csv", target=column).aim("x").more_is_better
+
+
+@pytest.mark.parametrize("column", ["top1", "throughput_a100", "score", "bleu"])
+def test_columns_of_which_more_is_better(column: str) -> None:
+    assert FitRequest("t.csv", target=column).aim("x").more_is_better
+
+
 def test_a_target_of_which_less_is_better_has_no_link_with_a_pole() -> None:
     y = np.array([1.0, 2.0, 4.0])
+    assert {link.kind for link in _links(y - 1 + 1e-310, more_is_better=True)} == {"identity", "saturating"}
     assert {link.kind for link in _links(y, more_is_better=False)} == {"identity", "logarithm"}
     assert "reciprocal" in {link.kind for link in _links(y, more_is_better=True)}
 
@@ -206,6 +220,11 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
             {"table": file, "unit": "points", "resolution_effect": "tfslim"},
             "effect 'tfslim' is of accuracies in percent, .*; top1 is in points, of networks of mbconv",
         ),
+        (
+            {"table": changed(tmp_path, "tiny.csv", top1=np.arange(60) * 1e-320), "unit": "x"},
+            "top1 is at most .*e-319, expected a unit of larger values",
+        ),
+        ({"table": file, "unit": "a\nb"}, r"unit 'a\\nb': expected characters that can be printed"),
         ({"table": changed(tmp_path, "word.csv", top1="x")}, "top1 is 'x', expected a number"),
         ({"table": changed(tmp_path, "wrong.csv", arch="mbconv:z9")}, "row 1: spec 'mbconv:z9'"),
         ({"table": tmp_path / "one.csv"}, "a fit needs at least 16 networks, and there are 1"),
@@ -234,7 +253,7 @@ def test_the_command_fits_and_a_search_uses_it(tmp_path: Path, command: Command)
     table(tmp_path, "mlp", 40)
     done = command("nas.fit", "table.csv", "--out", "own.json")
     assert done.returncode == 0, done.stderr
-    assert "Fitted own: top1 of 40 networks" in " ".join(done.stdout.split())
+    assert "Fitted own: top1 of 40 networks (more is better)" in " ".join(done.stdout.split())
     done = command("nas.search", "--space", "mlp", "--score", "own.json", "--trials", "5", "--top", "2")
     assert done.returncode == 0, done.stderr
     text = " ".join(done.stdout.split())
