@@ -269,7 +269,8 @@ def _intervals(predicted: Values, y: Values) -> tuple[Interval, ...]:
     return tuple(
         Interval(
             _rounded(float(np.median(predicted[part]))),
-            _rounded(float(np.quantile(np.abs(predicted - y)[part], LEVEL))),
+            # By "weibull" a further error is within it with probability LEVEL, of few networks, too.
+            _rounded(float(np.quantile(np.abs(predicted - y)[part], LEVEL, method="weibull"))),
         )
         for part in parts
     )

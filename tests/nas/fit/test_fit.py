@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
 import nas
 import search_spaces
-from nas.fit.fitting import Aim, Values, _links, choose, fit, solved
+from nas.fit.fitting import Aim, Values, _intervals, _links, choose, fit, solved
 from nas.fit.request import FitRequest
 from nas.fit.table import Trained
 from nas.fitted.score import FittedScore
@@ -155,6 +156,13 @@ def test_a_target_of_which_less_is_better_has_no_link_with_a_pole() -> None:
     assert {link.kind for link in _links(y - 1 + 1e-310, more_is_better=True)} == {"identity", "saturating"}
     assert {link.kind for link in _links(y, more_is_better=False)} == {"identity", "logarithm"}
     assert "reciprocal" in {link.kind for link in _links(y, more_is_better=True)}
+
+
+@pytest.mark.parametrize("count", [16, 24, 60])
+def test_intervals_of_few_networks_contain_nine_of_ten(count: int) -> None:
+    errors = np.random.default_rng(0).standard_normal((2000, count))
+    halves = [_intervals(np.zeros(count), row)[0].half for row in errors]
+    assert 0.895 < np.mean(2 * norm.cdf(halves) - 1) < 0.915
 
 
 def measured(name: str, fitted: int, least: float) -> tuple[Trained, Callable[[Trained, bool], Values]]:
