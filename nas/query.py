@@ -267,6 +267,7 @@ class Query:
         Raises:
             RequestError: A name or a value of the query is wrong.
         """
+        proxies.check_distinct((self.score, *self.at_most, *self.at_least, self.pareto or ""))
         space = (space or search_spaces.get(self.space)).fix(**self.fix)
         if self.resolutions and not space.resolutions:
             if RESOLUTION not in space.architecture.constant_names():

@@ -142,6 +142,7 @@ def _further(
     from nas.proxies.subject import BATCH
     from nas.tables import FIGURES
 
+    proxies.check_distinct(scores)
     found = [proxies.get(name) for name in dict.fromkeys(scores) if proxies.get(name).name not in FIGURES]
     bare = all(proxy.closed_form for proxy in found)
     if bare and batch is not None:

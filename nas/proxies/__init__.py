@@ -2,6 +2,7 @@
 
 from nas.proxies.registry import (
     Proxy,
+    check_distinct,
     check_new_name,
     find,
     get,
@@ -18,6 +19,7 @@ __all__ = [
     "BATCH",
     "Proxy",
     "Subject",
+    "check_distinct",
     "check_new_name",
     "find",
     "get",

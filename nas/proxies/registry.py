@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -289,8 +289,7 @@ def named(name: str) -> Proxy | None:
     Imports no more modules than needed to find it.
     """
     if name not in _fitted and name in shipped():
-        file = files("nas.fitted") / _SHIPPED / f"{name}{SUFFIX}"
-        _fitted[name] = _of_fitted(FittedScore.parsed(file.read_bytes(), file.name))
+        _fitted[name] = _of_fitted(_of_package(name))
     if name in _fitted:
         return _fitted[name]
     for module in _modules():
@@ -298,6 +297,12 @@ def named(name: str) -> Proxy | None:
             break
         _import(module)
     return _proxies.get(name)
+
+
+def _of_package(name: str) -> FittedScore:
+    """The fitted score of that name that ships with the package."""
+    file = files("nas.fitted") / _SHIPPED / f"{name}{SUFFIX}"
+    return FittedScore.parsed(file.read_bytes(), file.name)
 
 
 def get(name: str) -> Proxy:
@@ -315,13 +320,39 @@ def get(name: str) -> Proxy:
     return proxy
 
 
+def check_distinct(names: Iterable[str]) -> None:
+    """Check that no two different fitted scores of a request have one name, by which columns are found.
+
+    Args:
+        names: Names of scores, and paths of files; names of others are ignored.
+
+    Raises:
+        RequestError: Two have, or one is the path of a file that cannot be used.
+    """
+    known: dict[str, tuple[str, FittedScore]] = {}
+    for name in names:
+        fitted = get(name).fitted if name.endswith(SUFFIX) or is_fitted(name) else None
+        if fitted and not _same(known.setdefault(fitted.name, (name, fitted))[1], fitted):
+            one = known[fitted.name][0]
+            raise RequestError(
+                f"{one} and {name} are different scores of one name, {fitted.name}; change the field name in"
+                " one of the files"
+            )
+
+
 def _loaded(path: Path) -> Proxy:
     """The score of a file, which is known by its name from now on."""
-    proxy = _of_fitted(FittedScore.load(path))
-    if proxy.name in names():
+    score = FittedScore.load(path)
+    proxy = _of_fitted(score)
+    if proxy.name in names() or (proxy.name in shipped() and not _same(score, _of_package(proxy.name))):
         raise RequestError(f"{path}: there is another score of the name {proxy.name}; fit it under another")
     _fitted[proxy.name] = proxy
     return proxy
+
+
+def _same(one: FittedScore, other: FittedScore) -> bool:
+    """Whether scores have equal values; they may be fitted by different versions of packages."""
+    return replace(one, versions={}) == replace(other, versions={})
 
 
 def _of_fitted(score: FittedScore) -> Proxy:

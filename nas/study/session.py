@@ -67,6 +67,7 @@ def requested(
     from nas import proxies
 
     values = checked_values(StudyRequest, values)
+    proxies.check_distinct(values.get("scores") or ())
     scores = tuple(proxies.get(name).name for name in values.get("scores") or proxies.names())
     space = values.get("space", "")
     if not (space or named):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import nas
 import search_spaces
 from nas import exact, proxies
 from nas.exact.cli import main
@@ -106,11 +107,35 @@ def test_sums_that_are_too_large_are_refused(tmp_path: Path) -> None:
             exact.best("mlp", 1, score=str(tmp_path / "made.json"))
 
 
-def test_a_file_of_the_name_of_another_score_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "depth.json"
-    file.write_text(made(search_spaces.get("mlp"), 1, 1, name="depth").written())
-    with pytest.raises(RequestError, match="there is another score of the name depth"):
+@pytest.mark.parametrize("name", ["depth", "imagenet"])
+def test_a_file_of_the_name_of_another_score_is_refused(name: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{name}.json"
+    file.write_text(made(search_spaces.get("mlp"), 1, 1, name=name).written())
+    with pytest.raises(RequestError, match=f"there is another score of the name {name}"):
         exact.best("mlp", 1, score=str(file))
+
+
+def test_a_copy_of_a_shipped_score_is_that_score(tmp_path: Path) -> None:
+    fitted = proxies.get("latency-zcu102").fitted
+    assert fitted
+    (tmp_path / "copy.json").write_text(fitted.written())
+    assert proxies.get(str(tmp_path / "copy.json")).fitted == fitted
+
+
+def test_different_scores_of_one_name_are_refused(tmp_path: Path) -> None:
+    files = []
+    for seed in (1, 3):
+        (tmp_path / str(seed)).mkdir()
+        files.append(tmp_path / str(seed) / "made.json")
+        files[-1].write_text(made(search_spaces.get("mlp"), 1, seed).written())
+    one, other = map(str, files)
+    message = "are different scores of one name, made; change the field name"
+    with pytest.raises(RequestError, match=message):
+        exact.best("mlp", 1, score=one, at_most={other: 3})
+    with pytest.raises(RequestError, match=message):
+        nas.score("mlp:mlp_8", scores=[one, other])
+    assert len(exact.best("mlp", 1, score=one, at_most={one: 1e9})) == 1
+    assert len(exact.best("mlp", 1, score=other)) == 1  # as a file that was fitted again
 
 
 def test_the_documentation_lists_the_shipped_scores() -> None:
