@@ -163,6 +163,8 @@ class FittedScore(Stored):
             values = [one.value for one in steps]
             if values != sorted(values):
                 raise RequestError("its intervals or its optimism are not in the order of their values")
+        if any(one.half < 0 for one in self.intervals) or any(one.excess < 0 for one in self.optimism):
+            raise RequestError("its intervals or its optimism are negative")
         if not all(map(str.isprintable, (self.family, self.target, self.unit, self.terms, self.source))):
             raise RequestError("its texts have characters that cannot be printed")
         known = {basis.choice: len(basis.polynomials) for basis in self.bases}
@@ -314,7 +316,10 @@ class FittedScore(Stored):
         """
         if not self.intervals:
             return np.full(np.shape(values), np.nan)
-        return np.interp(values, [one.value for one in self.intervals], [one.half for one in self.intervals])
+        halves = np.interp(
+            values, [one.value for one in self.intervals], [one.half for one in self.intervals]
+        )
+        return np.where(np.isnan(values), np.nan, halves)[()]  # of a single interval NumPy knows it anyway
 
     def sees(self, name: str) -> bool:
         """Whether the value depends on a choice or constant of this name."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nas
 import search_spaces
 from nas import exact, proxies
 from nas.exact.cli import main
-from nas.fitted.score import FittedScore
+from nas.fitted.score import FittedScore, Interval
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, refused
 from tests.nas.fitted.scores import made
@@ -51,6 +53,8 @@ def damaged(change: Callable[[dict[str, Any]], object]) -> bytes:
             damaged(lambda values: values.update(intervals=[STEP, STEP | {"value": 1}])),
             "order of their values",
         ),
+        (damaged(lambda values: values.update(intervals=[STEP | {"half": -1.0}])), "are negative"),
+        (damaged(lambda values: values.update(optimism=[{"value": 2.0, "excess": -1.0}])), "are negative"),
         (
             damaged(lambda values: values.update(resolution=EFFECT)),
             "effect of the resolution is out of range",
@@ -136,6 +140,12 @@ def test_different_scores_of_one_name_are_refused(tmp_path: Path) -> None:
         nas.score("mlp:mlp_8", scores=[one, other])
     assert len(exact.best("mlp", 1, score=one, at_most={one: 1e9})) == 1
     assert len(exact.best("mlp", 1, score=other)) == 1  # as a file that was fitted again
+
+
+def test_a_network_without_a_value_has_no_interval() -> None:
+    step = Interval(value=2.0, half=1.0)
+    score = replace(made(search_spaces.get("mlp"), 1, 1), intervals=(step,))
+    assert np.isnan(score.half(np.nan)) and score.half(np.array([1.0, np.nan]))[0] == 1
 
 
 def test_the_documentation_lists_the_shipped_scores() -> None:
