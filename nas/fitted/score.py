@@ -225,9 +225,7 @@ class FittedScore(Stored):
     def written(self) -> str:
         """The content of its file, one line per field."""
         values = {name: value for name, value in self.as_json().items() if value is not None}
-        lines = (
-            f"{json.dumps(name)}:{json.dumps(value, separators=(',', ':'))}" for name, value in values.items()
-        )
+        lines = (f"{_compact(name)}:{_compact(value)}" for name, value in values.items())
         return "{\n" + ",\n".join(lines) + "\n}\n"
 
     @cached_property
