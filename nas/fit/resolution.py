@@ -66,11 +66,16 @@ def fitted(
         base: Resolution that the effect is relative to.
 
     Raises:
-        RequestError: No network has several resolutions, or an accuracy is not below 100.
+        RequestError: No network has several resolutions, or accuracies are no percent below 100.
     """
     sides = np.array([side_of(network) or 0 for network in networks], float)
     if not (accuracy < 100).all() or not sides.all():
         raise RequestError(f"{source}: expected accuracies below 100% of networks for images")
+    if accuracy.min() < 0 or accuracy.max() <= 1:
+        ends = f"{accuracy.min():g} to {accuracy.max():g}"
+        raise RequestError(
+            f"{source}: accuracies are from {ends}, expected percent; multiply fractions by 100"
+        )
     same = [str(replace(network, **{RESOLUTION: base})) for network in networks]
     _, group = np.unique(same, return_inverse=True)
     x = np.log(sides / base)
