@@ -62,7 +62,7 @@ def check_fitted(flag: str, score: FittedScore, space: Space) -> None:
     """Check that a fitted score has values for the networks of a space.
 
     Raises:
-        RequestError: It is of another family, or of one resolution where the space has others.
+        RequestError: It is of another family, or not of all resolutions of the space.
     """
     score.check_family(space.architecture)
     own = score.constants.get(RESOLUTION)
@@ -71,6 +71,12 @@ def check_fitted(flag: str, score: FittedScore, space: Space) -> None:
         if score.unit == "%":
             way += ", or fit it with --resolution-effect"
         raise RequestError(f"{flag} {score.name} is fitted to networks at {own} pixels alone; {way}")
+    effect = score.resolution
+    if effect and (unknown := [side for side in space.resolutions if not effect.covers(side)]):
+        raise RequestError(
+            f"{flag} {score.name} is fitted to resolutions from {effect.least} to {effect.most} pixels; leave out"
+            f" {', '.join(map(str, unknown))}"
+        )
 
 
 def check_ranks(score: str, space: Space) -> None:

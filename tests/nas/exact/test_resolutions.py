@@ -131,6 +131,7 @@ def test_a_search_ranks_all_resolutions_by_a_fitted_accuracy() -> None:
         ("--space mobilenet --resolutions 128,160 --like nn_mass_b", "leave out --resolutions"),
         ("--space mobilenet --resolutions 128,160 --flops 1M --sample 3", "at 128 pixels, the smallest"),
         ("--space mbconv --resolutions 128,160 --count --max latency-zcu102=5ms", "at 224 pixels alone"),
+        ("--space mbconv --resolutions 64,224,256 --score imagenet", "96 to 224 pixels; leave out 64, 256"),
         ("--space mbconv --pareto latency-zcu103", "did you mean latency-zcu102?"),
         ("--space mbconv --pareto imagenet --score imagenet", "is no front"),
         ("--space mobilenet --pareto latency-zcu102", "fitted to networks of mbconv"),
