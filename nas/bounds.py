@@ -197,7 +197,7 @@ def in_unit(what: str, value: Value, unit: str) -> float:
     """A value of a score, with or without its unit.
 
     Raises:
-        RequestError: It is not a number, is in another unit, or is a fraction where percent is expected.
+        RequestError: It is not a number, or is in another unit.
     """
     text = str(value).strip()
     number = text.removesuffix(unit).strip() if unit else text
@@ -208,8 +208,6 @@ def in_unit(what: str, value: Value, unit: str) -> float:
         found = math.nan
     if not math.isfinite(found):
         raise RequestError(f"{what}: expected a number{f' in {unit}' if unit else ''}, such as 4{unit} or 9K")
-    if unit == "%" and 0 < found < 1:
-        raise RequestError(f"{what}: expected percent; write {100 * found:g}%")
     return found
 
 

@@ -58,6 +58,18 @@ def checked_axis(name: str, value: object) -> str:
     return proxy.name
 
 
+def _end(what: str, value: Value, score: FittedScore) -> float:
+    """The value of a limit of a fitted score.
+
+    Raises:
+        RequestError: It is not a number, is in another unit, or is a fraction where percent is expected.
+    """
+    end = in_unit(what, value, score.unit)
+    if score.unit == "%" and 0 < end < 1 and any(one.value > 1 for one in score.intervals):
+        raise RequestError(f"{what}: expected percent; write {100 * end:g}%")
+    return end
+
+
 def check_fitted(flag: str, score: FittedScore, space: Space) -> None:
     """Check that a fitted score has values for the networks of a space.
 
@@ -72,10 +84,10 @@ def check_fitted(flag: str, score: FittedScore, space: Space) -> None:
             way += ", or fit it with --resolution-effect"
         raise RequestError(f"{flag} {score.name} is fitted to networks at {own} pixels alone; {way}")
     effect = score.resolution
-    if effect and (unknown := [side for side in space.resolutions if not effect.covers(side)]):
+    if effect and (unknown := [side for side in space.resolutions if not effect.covers(float(side))]):
         raise RequestError(
-            f"{flag} {score.name} is fitted to resolutions from {effect.least} to {effect.most} pixels; leave out"
-            f" {', '.join(map(str, unknown))}"
+            f"{flag} {score.name} is fitted to resolutions from {effect.least} to {effect.most} pixels; leave"
+            f" out {', '.join(map(str, unknown))}"
         )
 
 
@@ -327,7 +339,7 @@ class Query:
                 if proxy.fitted is None:
                     raise RequestError(f"{flag} {name} is not a fitted score; there are {_fitted_names()}")
                 check_fitted(flag, proxy.fitted, space)
-                end = in_unit(f"{flag} {name}={value}", value, proxy.fitted.unit)
+                end = _end(f"{flag} {name}={value}", value, proxy.fitted)
                 bound = found.get(proxy.name, Bound(proxy.name, -math.inf))
                 found[proxy.name] = replace(bound, most=end) if flag == "--max" else replace(bound, least=end)
         for bound in found.values():

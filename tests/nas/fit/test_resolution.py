@@ -37,5 +37,5 @@ def test_what_has_no_effect_is_refused() -> None:
         fitted(NETWORKS[::3], TOP1[::3], "made", 224)
     with pytest.raises(RequestError, match="below 100%"):
         fitted(NETWORKS, TOP1 + 60, "made", 224)
-    with pytest.raises(RequestError, match="from 0.5.* to 0.7, expected percent; multiply fractions by 100"):
+    with pytest.raises(RequestError, match="expected percent; multiply fractions by 100"):
         fitted(NETWORKS, TOP1 / 100, "made", 224)
