@@ -72,22 +72,25 @@ class Population:
                 f"{request.data}: {len(kept)} networks are too few to judge scores by; at least"
                 f" {MIN_NETWORKS} are needed"
             )
-        _check_varied(request.data, table["top1"].iloc[kept])
+        _check_accuracies(request.data, table["top1"].iloc[kept])
         caps = request.given_caps() or chosen.caps or _spaced(flops[kept])
         met, without = _met(caps, flops[kept])
         table = table.iloc[kept].reset_index(drop=True)
         return cls(chosen, [networks[index] for index in kept.tolist()], table, met, band, notes + without)
 
 
-def _check_varied(data: str, accuracy: pd.Series[float]) -> None:
-    """Check that the networks are not equally accurate.
+def _check_accuracies(data: str, accuracy: pd.Series[float]) -> None:
+    """Check that accuracies are percent, and differ.
 
     Raises:
-        RequestError: They are.
+        RequestError: They are not, or do not.
     """
-    if accuracy.min() == accuracy.max():
-        value = f"{accuracy.iloc[0]:g}"
-        raise RequestError(f"{data}: top1 is {value} for every network; scores are judged by differences")
+    least, most = accuracy.min(), accuracy.max()
+    if least < 0 or not 1 < most <= 100:
+        way = "; multiply fractions by 100" if least >= 0 and most <= 1 else ""
+        raise RequestError(f"{data}: top1 is from {least:g} to {most:g}, expected percent{way}")
+    if least == most:
+        raise RequestError(f"{data}: top1 is {most:g} for every network; scores are judged by differences")
 
 
 def drawn_evenly(cost: Values, count: int, seed: int) -> NDArray[np.intp]:

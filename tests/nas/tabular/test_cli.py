@@ -161,7 +161,18 @@ def test_bands_that_are_none_or_wide_are_named(tmp_path: Path, capsys: pytest.Ca
         assert line in printed and "nan" not in printed
 
 
-def test_equal_accuracies_judge_no_score(tmp_path: Path) -> None:
-    table = own(tmp_path / "own.csv", [(width / 100, 70.0) for width in range(50, 100, 5)])
-    with pytest.raises(RequestError, match="top1 is 70 for every network"):
-        nas.tabular("table", table)
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (0.0, "top1 is 70 for every network"),
+        (-10.0, "top1 is from .* to .*, expected percent$"),
+        (100.0, "top1 is from .* to .*, expected percent$"),
+    ],
+)
+def test_accuracies_are_percent_and_differ(times: float, message: str, tmp_path: Path) -> None:
+    rows = [(width / 100, 70 + times * (width - 50)) for width in range(50, 100, 5)]
+    with pytest.raises(RequestError, match=message):
+        nas.tabular("table", own(tmp_path / "own.csv", rows))
+    fractions = [(width, 0.5 + width / 10) for width, _ in rows]
+    with pytest.raises(RequestError, match="expected percent; multiply fractions by 100"):
+        nas.tabular("table", own(tmp_path / "own.csv", fractions))
