@@ -16,6 +16,7 @@ from nas.fitted.link import Link
 from nas.fitted.score import FORMAT, FittedScore, Interval, Quality
 from nas.fitted.terms import Interaction
 from nas.runs import versions
+from nas.statistics import spearman
 from search_spaces import RequestError
 
 FOLDS = 5
@@ -285,7 +286,6 @@ def _widened(intervals: Sequence[Interval], error: float) -> tuple[Interval, ...
 
 
 def _quality(predicted: Values, y: Values, flops: Values, seed: int) -> Quality:
-    from scipy.stats import spearmanr
     from sklearn.metrics import r2_score
     from sklearn.model_selection import KFold
 
@@ -296,13 +296,14 @@ def _quality(predicted: Values, y: Values, flops: Values, seed: int) -> Quality:
         inside[test] = np.abs(predicted - y)[test] <= half
     order = np.argsort(flops, kind="stable")
     bands = np.array_split(order, len(y) // _BAND) if len(y) >= 2 * _BAND else []
-    within = [spearmanr(y[band], predicted[band]).statistic for band in bands]
+    within = [rho for band in bands if math.isfinite(rho := spearman(y[band], predicted[band]))]
+    rho = spearman(y, predicted)
     return Quality(
         folds=FOLDS,
         r2=_rounded(float(r2_score(y, predicted))),
         rmse=_rounded(float(np.sqrt(np.mean((y - predicted) ** 2)))),
-        rho=_rounded(float(spearmanr(y, predicted).statistic)),
-        equal_flops=_rounded(float(np.nanmean(within))) if within else None,
+        rho=_rounded(rho) if math.isfinite(rho) else 0.0,
+        equal_flops=_rounded(float(np.mean(within))) if within else None,
         coverage=_rounded(float(inside.mean())),
     )
 

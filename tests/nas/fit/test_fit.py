@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 import nas
 import search_spaces
-from nas.fit.fitting import Aim, Values, _intervals, _links, choose, fit, solved
+from nas.fit.fitting import Aim, Values, _intervals, _links, _quality, choose, fit, solved
 from nas.fit.request import FitRequest
 from nas.fit.table import Trained
 from nas.fitted.score import FittedScore
@@ -163,6 +163,14 @@ def test_intervals_of_few_networks_contain_nine_of_ten(count: int) -> None:
     errors = np.random.default_rng(0).standard_normal((2000, count))
     halves = [_intervals(np.zeros(count), row)[0].half for row in errors]
     assert 0.895 < np.mean(2 * norm.cdf(halves) - 1) < 0.915
+
+
+@pytest.mark.filterwarnings("error")
+def test_equal_values_in_a_band_have_no_rank_correlation() -> None:
+    flops, steps = np.arange(160.0), np.repeat([1.0, 2.0], 80)
+    found = _quality(flops, steps, flops, seed=0)
+    assert found.equal_flops is None and found.rho > 0.8
+    assert _quality(np.ones(160), steps, flops, seed=0).rho == 0
 
 
 def measured(name: str, fitted: int, least: float) -> tuple[Trained, Callable[[Trained, bool], Values]]:
