@@ -87,7 +87,7 @@ class FitRequest:
             RequestError: The name is not allowed, or a fit is not possible.
         """
         aim = self.aim(name)
-        _check_percent(trained, aim)
+        _check_unit(trained, aim)
         resolution = self._effect(trained, aim)  # its errors come before the fit, which takes long
         return replace(fit(trained, aim, self.seed), resolution=resolution)
 
@@ -139,11 +139,18 @@ class FitRequest:
         return column(self.target).unit
 
 
-def _check_percent(trained: Trained, aim: Aim) -> None:
+def _check_unit(trained: Trained, aim: Aim) -> None:
+    """Check that values are possible in their unit.
+
+    Raises:
+        RequestError: They are not: fractions instead of percent, or times of 0 or less.
+    """
     least, most = float(trained.target.min()), float(trained.target.max())
+    ends = f"{trained.source}: {aim.target} is from {least:g} to {most:g}"
     if aim.unit == "%" and not 1 < most <= 100:
         way = "multiply fractions by 100" if 0 < most <= 1 else "choose the column of accuracies by --target"
+        raise RequestError(f"{ends}, expected percent; {way}, or give the unit, as --unit points")
+    if aim.unit == "ms" and least <= 0:
         raise RequestError(
-            f"{trained.source}: {aim.target} is from {least:g} to {most:g}, expected percent; {way}, or give"
-            " the unit, as --unit points"
+            f"{ends}, expected milliseconds above 0; correct the table, or give another --unit"
         )

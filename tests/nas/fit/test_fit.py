@@ -240,6 +240,10 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
             {"table": changed(tmp_path, "tiny.csv", top1=np.arange(60) * 1e-320), "unit": "x"},
             "top1 is at most .*e-319, expected a unit of larger values",
         ),
+        (
+            {"table": changed(tmp_path, "zero.csv", cpu_ms=np.arange(60.0)), "target": "cpu_ms"},
+            "cpu_ms is from 0 to 59, expected milliseconds above 0; correct the table",
+        ),
         ({"table": file, "unit": "a\nb"}, r"unit 'a\\nb': expected characters that can be printed"),
         ({"table": changed(tmp_path, "word.csv", top1="x")}, "top1 is 'x', expected a number"),
         ({"table": changed(tmp_path, "wrong.csv", arch="mbconv:z9")}, "row 1: spec 'mbconv:z9'"),
