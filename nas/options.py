@@ -187,6 +187,8 @@ class Option:
             return tuple(dataclasses.replace(self, kind=one).checked(part) for part in value)
         elif self._is_mapping:
             checked_kind(self.name, value, Mapping, self.text())
+            for name in value:
+                checked_kind(f"a name in {self.name}", name, str, "text")
         elif self.kind is str:
             checked_kind(self.name, value, str, self.text())
         return value

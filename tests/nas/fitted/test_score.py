@@ -91,6 +91,11 @@ def test_wrong_requests_are_refused(options: dict[str, Any], message: str) -> No
         exact.best("mbconv", 1, **options)
 
 
+def test_names_of_limits_are_text() -> None:
+    with pytest.raises(TypeError, match="a name in at_most is 5, expected text"):
+        exact.best("mlp", 1, at_most={5: 3})  # type: ignore[dict-item]  # wrong on purpose
+
+
 @pytest.mark.parametrize("option", [["--score", "imagenet"], ["--max", "latency-zcu102=4ms"]], ids=" ".join)
 def test_scores_of_another_family_are_refused(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     name = option[1].partition("=")[0]
