@@ -58,13 +58,15 @@ class Judgement:
     def selected(self) -> tuple[str, float, float] | None:
         """The best rule in the first random half: its name, and its mean percentile in both halves.
 
+        Ties go to the least regret there, then to the first name: the order of the summary knows both halves.
         None if no rule has percentiles there: no choice has another network of equal cost.
         """
         halves = ["percentile_half_1", "percentile_half_2"]
         rules = self.summary[self.summary["rule"] != RANDOM].dropna(subset=halves)
         if rules.empty:
             return None
-        best = rules.sort_values("percentile_half_1").iloc[-1]
+        by = {"percentile_half_1": False, "regret_half_1": True, "rule": True}
+        best = rules.sort_values(list(by), ascending=list(by.values())).iloc[0]
         return str(best["rule"]), float(best["percentile_half_1"]), float(best["percentile_half_2"])
 
 

@@ -137,6 +137,12 @@ def test_the_best_rule_of_a_half_has_a_percentile(tmp_path: Path, capsys: pytest
     known = found.summary.assign(percentile_half_1=[80.0, *unknown], percentile_half_2=[70.0, *unknown])
     known = known.assign(rule=["flops", *known["rule"].iloc[1:]])
     assert replace(found, summary=known).selected == ("flops", 80, 70)
+    tied = known.assign(
+        rule=[*"cba", *known["rule"].iloc[3:]], percentile_half_1=80.0, percentile_half_2=70.0
+    )
+    for regrets, name in (([2.0, 1.0, 1.0], "a"), ([0.5, 1.0, 1.0], "c")):
+        rows = tied.head(3).assign(regret_half_1=regrets)
+        assert replace(found, summary=rows).selected == (name, 80, 70)
     half = known.assign(percentile_half_2=float("nan"))
     assert replace(found, summary=half).selected is None
 
