@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,6 @@ CANDIDATES = 4000
 """Random networks that a design chooses from."""
 FITTED, HELD_OUT = "fit", "held out"
 """Values of the column `part`."""
-_TIMES = ("round", "ms", "low", "high", "runs")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def measured(
     Raises:
         RequestError: The CSV is damaged or cannot be written, or a batch exceeds the memory of the GPU.
     """
-    rows: list[Any] = read_table(path, _TIMES).to_dict("records") if path.exists() else []
+    rows: list[Any] = _kept(path) if path.exists() else []
     done = {(row["arch"], row["round"]) for row in rows}
     for turn in range(request.rounds):
         order = np.random.default_rng((request.seed, turn)).permutation(len(networks))
@@ -126,6 +126,23 @@ def measured(
                     write_whole(path, pd.DataFrame(rows))
             on_network()
     return pd.DataFrame(rows)
+
+
+def _kept(path: Path) -> list[Any]:
+    """The measurements in a CSV.
+
+    Raises:
+        RequestError: It is damaged.
+    """
+    table = read_table(path, ("low", "high", "runs"), known=("round", "ms"))
+    wrong = ~table["ms"].between(0, math.inf, inclusive="neither")
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        value = f"{table['ms'].iloc[row]:g}"
+        raise RequestError(
+            f"{path}, row {row + 1}: ms is {value}, expected milliseconds above 0; leave it out"
+        )
+    return table.to_dict("records")
 
 
 def summed(request: LatencyRequest, networks: Sequence[ChainArchitecture]) -> pd.DataFrame:

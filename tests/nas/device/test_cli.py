@@ -13,11 +13,12 @@ import pytest
 import nas
 import search_spaces
 from nas.device.cli import main
-from nas.device.measurement import Sample
+from nas.device.measurement import Sample, measured
 from nas.device.request import LatencyRequest
 from nas.device.session import Errors
 from nas.fitted.score import FittedScore
 from nas.timing import Timing, latency_of
+from search_spaces import RequestError
 from search_spaces.chain import ChainArchitecture
 from tests.conftest import Begin, Command, refused
 
@@ -104,6 +105,22 @@ def test_wrong_requests_get_one_line(
     errors = refused(main, [*given, *arguments], capsys)
     assert message in errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "full"]
+
+
+@pytest.mark.parametrize(
+    ("ms", "message"),
+    [
+        ("-5", "row 2: ms is -5, expected milliseconds above 0"),
+        ("inf", "ms is inf"),
+        ("", "column ms has a value"),
+    ],
+)
+def test_a_damaged_measurement_is_refused(ms: str, message: str, tmp_path: Path) -> None:
+    times = tmp_path / "times.csv"
+    rows = ["arch,round,ms,low,high,runs", "mlp:w8_d3,0,1,1,1,5", f"mlp:w8_d4,0,{ms},1,1,5"]
+    times.write_text("\n".join(rows) + "\n")
+    with pytest.raises(RequestError, match=message):
+        measured(LatencyRequest("mlp"), [], times)
 
 
 @pytest.mark.parametrize("noise", [True, False])
