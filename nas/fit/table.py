@@ -150,6 +150,11 @@ def _space(networks: Sequence[ChainArchitecture], name: str | None, source: str)
     if len(families) > 1:
         raise RequestError(f"{source} has networks of {listed(families)}; a fit needs one family")
     (family,) = families
+    if name is None and family not in search_spaces.names():
+        raise RequestError(
+            f"{source} has networks of {family}, which no space searches; a fit needs networks of one of"
+            f" {', '.join(search_spaces.names())}"
+        )
     found = search_spaces.get(family if name is None else name)
     if found.architecture.family != family:
         raise RequestError(

@@ -23,6 +23,7 @@ from nas.tabular.benchmark import Published
 from search_spaces import RequestError, Space
 from tests.conftest import Command
 from tests.nas.fitted.scores import made
+from tests.nas.tabular.files import macros, nasbench_macro
 
 AIM = Aim("own", "top1", "%", more_is_better=True)
 
@@ -259,6 +260,14 @@ def test_what_cannot_be_fitted_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(RequestError, match=message):
             nas.fit(**arguments)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_networks_of_no_space_are_refused(tmp_path: Path) -> None:
+    data = nasbench_macro(tmp_path / "macro.json", macros(20))
+    with pytest.raises(
+        RequestError, match="networks of nasbench-macro, which no space searches; a fit needs"
+    ):
+        nas.fit("nasbench-macro", data=data)
 
 
 def test_the_command_advises_no_search_by_noise(tmp_path: Path, command: Command) -> None:
