@@ -38,7 +38,7 @@ check: $(VENV)/tested
 
 # pdoc lists no module of a package beyond its __all__, and it must not run the commands: these are named one by one.
 FILES := $(wildcard nas/*.py nas/proxies/*.py search_spaces/*.py)
-MODULES := $(filter-out %__ nas.read nas.score nas.search,$(subst /,.,$(basename $(FILES))))
+MODULES := $(filter-out %__ nas.predict nas.read nas.score nas.search,$(subst /,.,$(basename $(FILES))))
 
 docs: $(VENV)/documented
 	OMP_NUM_THREADS=1 $(RUN) -m pdoc --docformat google -o site nas nas.optimize nas.proxies \

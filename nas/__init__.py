@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from nas import exact
     from nas.fit import fit
+    from nas.predict import predict
     from nas.read import read
     from nas.score import score
     from nas.search import search
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from nas.train import train
     from nas.train.folder import load
 
-__all__ = ["exact", "fit", "load", "read", "score", "search", "study", "tabular", "train"]
+__all__ = ["exact", "fit", "load", "predict", "read", "score", "search", "study", "tabular", "train"]
 
 
 class CallablePackage(ModuleType):

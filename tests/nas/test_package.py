@@ -99,6 +99,9 @@ CALLS: dict[str, tuple[Callable[[Any], object], tuple[Any, ...]]] = {
         (None, *SMALL),
     ),
     "score seed": (lambda value: nas.score("mlp:w8", scores=["zen"], seed=value), SMALL),
+    "predict networks": (nas.predict, ()),
+    "predict several networks": (lambda value: nas.predict([value]), ()),
+    "predict score": (lambda value: nas.predict("mbconv:efficientnet_b0", value), ()),
     "read folder": (nas.read, ()),
     "train networks": (train("networks"), ()),
     "train several networks": (lambda value: nas.train([value], dataset="seg20"), ()),
@@ -194,6 +197,7 @@ def test_the_error_names_the_wrong_argument(called: str) -> None:
 MISSPELT: tuple[tuple[Callable[..., object], str, str], ...] = (
     (nas.search, "flop", "flops"),
     (nas.score, "score", "scores"),
+    (nas.predict, "scores", "score"),
     (nas.read, "foldr", "folder"),
     (nas.load, "rows", "row"),
     *((function, "flop", "flops") for function in (exact.best, exact.front, exact.count, exact.sample)),
@@ -259,7 +263,7 @@ def test_functions_leave_their_packages_importable() -> None:
 
 
 def test_dir_lists_the_names_and_others_are_errors() -> None:
-    assert {"exact", "load", "read", "score", "search", "study", "train"} <= set(dir(nas))
+    assert {"exact", "load", "predict", "read", "score", "search", "study", "train"} <= set(dir(nas))
     assert all(callable(function) for function in (nas.search, nas.load, nas.exact.best))
     with pytest.raises(AttributeError, match="no attribute 'serach'"):
         nas.serach  # type: ignore[attr-defined]  # noqa: B018
