@@ -38,7 +38,7 @@ def sentence(score: FittedScore) -> str:
     """A fit in words: what it predicts, by which terms, and its quality on held-out networks."""
     found = score.quality
     assert found is not None  # every fit measures it
-    caution = "" if found.useful else " Caution: the mean predicts as well; do not search by it."
+    caution = "" if score.useful else " Caution: chance ranks as well; do not search by it."
     within = "" if found.equal_flops is None else f", {found.equal_flops:.3f} at equal FLOPs"
     better = "more is better" if score.more_is_better else "less is better"
     return (

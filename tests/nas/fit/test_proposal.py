@@ -45,7 +45,7 @@ def test_a_fit_of_noise_names_no_networks(tmp_path: Path, capsys: pytest.Capture
     rows.to_csv(networks, index=False)
     propose(StudyFolder.open(tmp_path / "study"))
     printed = " ".join(capsys.readouterr().out.split())
-    assert "the mean predicts as well" in printed and "So it names no networks to train next" in printed
+    assert "chance ranks as well" in printed and "So it names no networks to train next" in printed
     assert not (tmp_path / "study" / "next.csv").exists()
 
 

@@ -15,7 +15,7 @@ import nas
 import search_spaces
 from nas import exact, proxies
 from nas.exact.cli import main
-from nas.fitted.score import FittedScore, Interval
+from nas.fitted.score import FittedScore, Interval, Quality
 from search_spaces import RequestError
 from tests.conftest import REPOSITORY, refused
 from tests.nas.fitted.scores import made
@@ -165,3 +165,16 @@ def test_the_documentation_lists_the_shipped_scores() -> None:
             f" {found.rho:.3f} | {found.equal_flops:.3f} | {found.rmse:.3g} | {100 * found.coverage:.1f}% |"
         )
         assert first + last in text
+
+
+@pytest.mark.parametrize(
+    ("r2", "rho", "networks", "useful"),
+    [(-0.1, 0.9, 100, False), (0.1, 0.4, 24, False), (0.1, 0.4, 60, True), (0.5, 0.7, 24, True)],
+)
+def test_a_score_is_useful_if_it_ranks_better_than_chance(
+    r2: float, rho: float, networks: int, useful: bool
+) -> None:
+    score = made(search_spaces.get("mlp"), 1, 0)
+    quality = Quality(folds=5, r2=r2, rmse=1.0, rho=rho, equal_flops=None, coverage=0.9)
+    assert replace(score, networks=networks, quality=quality).useful is useful
+    assert not replace(score, quality=None).useful
