@@ -344,7 +344,8 @@ class Query:
                 found[proxy.name] = replace(bound, most=end) if flag == "--max" else replace(bound, least=end)
         for bound in found.values():
             if bound.least > bound.most:
-                raise RequestError(f"--min {bound.figure}={bound.least:g} is above --max {bound.most:g}")
+                ends = f"--min {bound.figure}={bound.least:g} is above --max {bound.figure}={bound.most:g}"
+                raise RequestError(f"{ends}; exchange them, or leave one out")
         return tuple(found.values())
 
     def example(self, space: Space) -> Architecture:
