@@ -109,7 +109,7 @@ def test_a_command_is_interrupted_in_its_first_imports(number: signal.Signals, t
     # A module of that name ahead of the real one: the signal arrives while it is imported.
     (tmp_path / "numpy.py").write_text(f"import os\nos.kill(os.getpid(), {int(number)})\nwhile True: pass\n")
     modules = [f"nas.{name}" for name in COMMANDS if importlib.util.find_spec(f"nas.{name}")]
-    assert len(modules) == 9
+    assert len(modules) == 10
     every = [*([name] for name in modules), *(["nas", name] for name in COMMANDS)]
     for words in every if number == signal.SIGINT else (every[0], every[-1]):  # both have one handler
         done = subprocess.run(

@@ -184,7 +184,7 @@ def test_small_budgets_get_advice_on_the_resolution() -> None:
     ("space", "table", "rule"),
     [
         ("mobilenet", "accel-nasbench-mobilenet", "nn_mass with skips"),
-        ("mobilenet-wide", "accel-nasbench-expanded", "nn_mass"),
+        ("mobilenet-wide", "accel-nasbench-expanded", "nn_mass with skips"),
         ("mbconv", "accel-nasbench", "nn_mass"),
         ("mbconv", "accel-nasbench", "root_params"),
     ],
