@@ -6,11 +6,13 @@ The numbers are those of results/README.md, which has their intervals and comman
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from nas.bounds import Bound
 from nas.optimize.width import KeptWidth
 from search_spaces import Space
+from search_spaces.space import RESOLUTION
 
 PILOT = {"pilot/equal-cost": -8.2, "pilot/equal-cost-400M": -5.4}
 """Points of top-1 between the largest NN-Mass over all widths and MobileNetV2, by study in `results/`."""
@@ -60,16 +62,22 @@ _SMALLER_IMAGES = (
 def smaller_images(space: Space, bounds: Sequence[Bound]) -> str | None:
     """Advice on the resolution for a small budget of FLOPs, if the space is MobileNetV2's at 224 pixels.
 
+    None for a budget that no network meets at the smaller resolution either.
+
     >>> import search_spaces
     >>> from nas.bounds import parse_budget
     >>> smaller_images(search_spaces.get("mobilenet"), [parse_budget("flops", "200M")])[:57]
     'At this budget smaller images are better on ImageNet: Mob'
+    >>> smaller_images(search_spaces.get("mobilenet"), [parse_budget("flops", "1K")])
     """
     caps = [bound.most for bound in bounds if bound.figure == "flops"]
     if space.name not in ("mobilenet", "mobilenet-wide") or _side(space) != 224 or not caps:
         return None
     for most, side, gain in _SMALLER_IMAGES:
         if caps[0] <= most:
+            smallest = replace(space.of_options([0] * len(space.choices)), **{RESOLUTION: side})
+            if smallest.figures().flops > caps[0]:
+                return None
             gains = (
                 f"MobileNetV2 gains {gain} points at equal FLOPs"
                 if gain
