@@ -53,8 +53,7 @@ def predict(networks: One | Many, score: str = "imagenet") -> pd.DataFrame:
     checked_kind("score", score, str, "the name or the file of a fitted score")
     proxy = proxies.get(score)
     if (fitted := proxy.fitted) is None:
-        known = ", ".join(proxies.shipped())
-        raise RequestError(f"{score} is not a fitted score; there are {known}, and files of nas fit")
+        raise RequestError(f"{score} is not a fitted score; there are {proxies.fitted_names()}")
     found = [
         search_spaces.parse(one) if isinstance(one, str) else one for one in listed("networks", networks)
     ]

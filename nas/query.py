@@ -129,7 +129,7 @@ def _pin(name: object, value: object) -> tuple[str, Value]:
 
 
 def _fitted_names() -> str:
-    return f"{', '.join(proxies.shipped())}, and files of nas fit; and peak-memory"
+    return f"{proxies.fitted_names()}; and peak-memory"
 
 
 def with_space(values: dict[str, Any]) -> dict[str, Any]:

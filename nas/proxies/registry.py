@@ -320,6 +320,11 @@ def get(name: str) -> Proxy:
     return proxy
 
 
+def fitted_names() -> str:
+    """The fitted scores that can be named, in words."""
+    return f"{', '.join(shipped())}, and files of nas fit"
+
+
 def check_distinct(names: Iterable[str]) -> None:
     """Check that no two different fitted scores of a request have one name, by which columns are found.
 
