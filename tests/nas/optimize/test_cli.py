@@ -234,8 +234,12 @@ INVALID = {
     "empty band": (["--space", "mlp", "--flops", ":"], "--flops :: expected a budget"),
     "reversed band": (["--space", "mlp", "--flops", "9K:8K"], "write 8K:9K"),
     "below the smallest": (
-        ["--space", "mobilenet", "--flops", "10M"],
+        ["--space", "mobilenet", "--flops", "12M"],
         "Add --fix resolution=96",
+    ),
+    "below the smallest at 96 pixels": (
+        ["--space", "mobilenet", "--flops", "10M"],
+        "the smallest network of mobilenet has 53,226,272 flops\n",
     ),
     "above the largest": (
         ["--space", "mlp", "--flops", "1G:2G"],
