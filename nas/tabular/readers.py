@@ -8,6 +8,7 @@ import math
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +285,18 @@ def own(path: Path) -> Published:
 
     Rows whose `status` is not "done" are left out, and torchvision baselines, which have no stages.
     """
-    return trained(path, "top1")
+    found = trained(path, "top1")
+    return replace(found, notes=(*found.notes, *_mixed(found.networks)))
+
+
+def _mixed(networks: Sequence[ChainArchitecture]) -> list[str]:
+    """A line about networks of several families or input sizes, if there are."""
+    families = sorted({network.family for network in networks})
+    shapes = {network.input_shape for network in networks}
+    if len(families) < 2 and len(shapes) < 2:
+        return []
+    of = f"{listed(families)} on inputs of {len(shapes)} shape{'s' if len(shapes) > 1 else ''}"
+    return [f"Networks of {of} are judged together; a score compares networks of one space at one size."]
 
 
 def trained(path: Path, target: str) -> Published:

@@ -226,6 +226,19 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
     assert "1 rows without" in notes and "1 torchvision baselines" in notes and "3 rows of 2" in notes
 
 
+def test_different_kinds_of_networks_are_named(tmp_path: Path) -> None:
+    def notes_of(*archs: str) -> tuple[str, ...]:
+        path = tmp_path / "own.csv"
+        path.write_text("\n".join(["arch,top1", *(f"{arch},70" for arch in archs)]))
+        return read("table", path).notes
+
+    assert not notes_of("mobilenet:mobilenet_v2", "mobilenet:nn_mass_a")
+    (families,) = notes_of("resnet:resnet18", "mobilenet:mobilenet_v2", "mlp:mlp_8")
+    assert families.startswith("Networks of mlp, mobilenet, resnet on inputs of 2 shapes are judged together")
+    (sizes,) = notes_of("mobilenet:mobilenet_v2", "mobilenet:w1_d1-2-3-4-3-3-1_r160")
+    assert sizes.startswith("Networks of mobilenet on inputs of 2 shapes are")
+
+
 def test_a_wrong_table_of_ones_own(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"has neither networks.csv nor trained.csv"):
         read("table", tmp_path)
