@@ -227,8 +227,9 @@ def _costs(architecture: Architecture) -> dict[str, float]:
 
 def _row(job: Job, outcome: JobState, setting: Mapping[str, Any], chance: ChanceLevel) -> dict[str, Any]:
     last = outcome.epochs[-1] if outcome.epochs else None
-    chosen = outcome.best if outcome.best_test else None
-    shown = outcome.test or (last and Accuracy(last.top1, last.top5))
+    held_out = last is not None and last.tested_on == "held_out"
+    chosen = outcome.best if held_out else None
+    shown = outcome.test if held_out else last and Accuracy(last.top1, last.top5)
     memory = [epoch.gpu_memory_mb for epoch in outcome.epochs if epoch.gpu_memory_mb is not None]
     return {
         "row": job.row,
@@ -242,7 +243,7 @@ def _row(job: Job, outcome: JobState, setting: Mapping[str, Any], chance: Chance
         "train_loss": last and last.train_loss,
         "top1": shown and shown.top1,
         "top5": shown and shown.top5,
-        "held_out_top1": last.top1 if last and outcome.test else None,
+        "held_out_top1": last.top1 if last and held_out else None,
         "best_epoch": chosen and chosen.number,
         "best_held_out_top1": chosen and chosen.top1,
         "best_top1": outcome.best_test and outcome.best_test.top1,

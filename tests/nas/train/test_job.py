@@ -46,6 +46,15 @@ def test_a_summary_counts_finished_jobs_only() -> None:
     assert job.summary(table.iloc[1:]).empty
 
 
+def test_accuracy_on_held_out_images_is_never_shown_as_that_on_the_test_set() -> None:
+    epochs = tuple(Epoch(n, 1.5, "held_out", 60.0 - n, 90.0, 2.0, 50.0, 0.1, None) for n in (1, 2))
+    one = Job(1, search_spaces.parse("mlp:mlp_8"), 0)
+    setting = {"dataset": "folder", "recipe": "quick", "device": "cpu", "threads": 1}
+    table = job.table({one: JobState("interrupted", epochs)}, setting, ChanceLevel(2, 50.0, 100))
+    assert table[["top1", "top5", "best_top1"]].isna().all().all()
+    assert table[["held_out_top1", "best_held_out_top1", "best_epoch"]].iloc[0].tolist() == [58.0, 59.0, 1]
+
+
 def test_display_names_omit_the_values_of_the_data(data: Data) -> None:
     for arch, name in {
         "mobilenet:mobilenet_v2": "mobilenet_v2",
