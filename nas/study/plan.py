@@ -129,7 +129,7 @@ def _timed(architecture: Architecture, data: Data, recipe: Recipe, device: torch
     affordable = max(int(_MACS_AT_ONCE_ON_A_CPU / architecture.figures().macs), 2)
     batch = recipe.batch_size if device.type == "cuda" else min(recipe.batch_size, affordable)
     few = data.train.take(torch.arange((_STEPS + 1) * batch) % len(data.train))
-    recipe = replace(recipe, epochs=1, batch_size=batch)
+    recipe = replace(recipe, epochs=1, batch_size=batch, lr=0.0)  # so that it cannot diverge
     training = Training(architecture, replace(data, train=few), recipe, 0, device)
     marks: list[float] = []
 

@@ -26,6 +26,14 @@ def test_a_plan_tests_no_network(
     assert "less than 1 s at 20" in output and "0.0 min" not in output
 
 
+def test_a_plan_of_a_training_that_diverges_shows_its_time(
+    images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on = ["--dataset", "folder", "--data", str(images), "--set", "lr=1e6", "batch=12", "--plan"]
+    assert main(["--arch", *(f"mlp:w8_d{depth}_t4" for depth in (3, 4, 5)), *on]) == 0
+    assert "3 trainings" in capsys.readouterr().out
+
+
 def test_a_plan_has_fitting_units() -> None:
     plan = Plan(1, 1, 2, 9000.0, 60 * 1e12 * 20)
     assert str(plan) == "1 network, 1 training of 2 epochs: about 2.5 h of steps"
