@@ -71,7 +71,7 @@ class Recipe(Stored):
         "decay per step of the moving average of weights; the average is tested. 0 disables it",
         alone=False,
         default=0.0,
-        range=_FRACTION,
+        range=Range(0, 1, below=True),
     )
     optimizer: Optimizer = option("adamw ignores momentum and nesterov", alone=False, default="sgd")
     precision: Precision = option(

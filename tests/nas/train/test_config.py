@@ -59,3 +59,8 @@ def test_a_configuration_is_given_again_by_its_arguments() -> None:
     order = TrainConfig(("mlp:w8_d4_t4",), "seg20", "a folder", "mlp", recipe, seeds=(3, 4), images=9)
     options = _parser().parse_args(["--arch", *order.archs, *order.arguments()])
     assert config_of(order.archs, options) == order
+
+
+def test_an_average_that_would_stay_at_the_first_step_is_refused() -> None:
+    with pytest.raises(RequestError, match="expected a number from 0 to below 1"):
+        replace(RECIPES["quick"], average=1.0)
