@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,12 +43,15 @@ class Remote:
         return self
 
     def check(self) -> None:
-        """Check that the package of the store is installed.
+        """Check that the package of the store is installed, and that a server answers where one is needed.
 
         Raises:
-            RequestError: It is not, or the scheme is unknown.
+            RequestError: It is not, none does, or the scheme is unknown.
         """
-        self._system()
+        try:
+            self._system()
+        except OSError as error:
+            raise RequestError(f"--checkpoints {shown(self.url)}: {reason(error)}") from None
 
     def exists(self) -> bool:
         """Whether there is a file.
@@ -92,29 +97,38 @@ class Remote:
             raise RequestError(f"cannot read {self}: {reason(error)}") from None
 
     def _tried(self, method: str, *arguments: Any) -> Any:
-        """What a method of the file system returns; all errors of its library are errors of the system."""
+        """What a method of the file system returns."""
         system, path = self._system()
-        try:
+        with _as_errors_of_the_system():
             return getattr(system, method)(path, *arguments)
-        except OSError:
-            raise
-        except Exception as error:
-            raise OSError(f"{type(error).__name__}: {error}") from error
 
     def _system(self) -> tuple[Any, str]:
         """The file system and the path in it.
 
         Raises:
             RequestError: The package of the store is not installed, or the scheme is unknown.
+            OSError: The server does not answer, for file systems that connect at once.
         """
         import fsspec
 
         options = {"auto_mkdir": True} if urlsplit(self.url).scheme in _ON_DISK else {}
         try:
-            system, path = fsspec.core.url_to_fs(self.url, **options)
+            with _as_errors_of_the_system(ImportError, ValueError):
+                system, path = fsspec.core.url_to_fs(self.url, **options)
         except (ImportError, ValueError) as error:
             raise RequestError(f"--checkpoints {shown(self.url)}: {error}") from None
         return system, str(path)
+
+
+@contextmanager
+def _as_errors_of_the_system(*others: type[Exception]) -> Iterator[None]:
+    """Turn the errors of a library during a block, except some others, into errors of the system."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, (OSError, *others)):
+            raise
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def located(text: str) -> Path | Remote:

@@ -42,3 +42,10 @@ def test_a_url_that_cannot_be_used(url: str, why: str) -> None:
         assert isinstance(found, Remote)
         found.exists()
     assert "secret" not in str(refused.value)
+
+
+def test_a_server_that_does_not_answer_is_named_at_the_start() -> None:
+    with pytest.raises(RequestError, match="--checkpoints 'ftp://localhost:1/run': Connection refused"):
+        Remote("ftp://localhost:1/run").check()
+    with pytest.raises(OSError, match="Connection refused"):
+        Remote("ftp://localhost:1/run/row1-seed0.pt").write_whole(b"one")
