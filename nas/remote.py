@@ -159,3 +159,14 @@ def write_at(place: Path | Remote, content: bytes) -> None:
         place.write_whole(content)
     else:
         write_whole(place, content)
+
+
+def try_writing(folder: Path | Remote) -> None:
+    """Write a file into a folder and remove it.
+
+    Raises:
+        OSError: The folder does not exist, or cannot be written.
+    """
+    file = folder / f".{secrets.token_hex(4)}.unfinished"
+    write_at(file, b"")
+    file.unlink()

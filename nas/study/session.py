@@ -27,6 +27,7 @@ from nas.train.session import (
     execution_of,
     launched,
     load_data,
+    make_store,
     parallel_devices,
 )
 from search_spaces import Architecture, RequestError, parse
@@ -135,8 +136,9 @@ class Session:
             out: A new or empty folder; by default one under results/studies.
 
         Raises:
-            RequestError: `out` is not empty, or cannot be written.
+            RequestError: `out` is not empty, or it or the checkpoints cannot be written.
         """
+        make_store(self.hardware)
         return StudyFolder.create(self.request, out, {"test_images": len(self.data.test)})
 
     def without_duplicates(self) -> Self:

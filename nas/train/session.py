@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nas.files import reason
 from nas.options import check, documented, option
-from nas.remote import Remote, located
+from nas.remote import Remote, located, try_writing
 from nas.tasks import Here, Launcher, Place, checked_engine
 from nas.tasks import Processes as LocalProcesses
 from nas.train.config import MOST_PROCESSES, TrainConfig
@@ -167,7 +168,7 @@ def run_training(
         notes = resolution_note(config, data), precision_note(config.values.precision, execution.device)
         for note in filter(None, notes if processes.is_main else ()):
             print(f"note: {note}", file=sys.stderr)
-        folder = resumed or _create_folder(config, out, processes)
+        folder = resumed or _create_folder(config, out, hardware, processes)
         folder.request = config  # --data may have changed
         folder.keep_checkpoints(hardware.checkpoints)
         with progress_display(config.values.epochs, quiet=not processes.is_main) as progress:
@@ -177,11 +178,31 @@ def run_training(
     return training, folder
 
 
-def _create_folder(config: TrainConfig, out: Path | None, processes: Processes) -> TrainFolder:
+def make_store(hardware: Hardware) -> None:
+    """Make the folder of checkpoints kept elsewhere: one that cannot be written would fail every network.
+
+    Raises:
+        RequestError: It cannot be made or written.
+    """
+    if hardware.checkpoints is None:
+        return
+    store = located(hardware.checkpoints)
+    try:
+        if isinstance(store, Path):
+            store.mkdir(parents=True, exist_ok=True)
+        try_writing(store)
+    except OSError as error:
+        raise RequestError(f"--checkpoints {store}: cannot write there: {reason(error)}") from None
+
+
+def _create_folder(
+    config: TrainConfig, out: Path | None, hardware: Hardware, processes: Processes
+) -> TrainFolder:
     """Create the folder of a new run in the main process; all processes get its path."""
     path, failure = Path(), ""
     if processes.is_main:
         try:
+            make_store(hardware)
             path = TrainFolder.create(config, out).path
         except RequestError as error:
             failure = str(error)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from nas.files import reason
-from nas.remote import Remote, write_at
+from nas.remote import Remote, try_writing, write_at
 from nas.tasks import Place, Post
 from nas.train.config import GENERATED, TrainConfig, check_present
 from nas.train.data import Data, load_for
@@ -65,13 +65,11 @@ class Trainings:
         """
         if self.config.dataset not in GENERATED:
             check_present(self.config.dataset, Path(self.config.data))
-        own = self.checkpoints / f".{secrets.token_hex(4)}.unfinished"
         way = "give a folder that all nodes share by --out, or a URL, as --checkpoints s3://BUCKET/RUN"
         try:
             if not (self.checkpoints / self.mark).exists():
                 raise RequestError(f"it does not see {self.checkpoints}; {way}")
-            write_at(own, b"")
-            own.unlink()
+            try_writing(self.checkpoints)
         except OSError as error:
             raise RequestError(f"it cannot write {self.checkpoints}: {reason(error)}; {way}") from None
 

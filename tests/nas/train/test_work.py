@@ -59,12 +59,18 @@ def test_checkpoints_at_a_url_are_found_again(tmp_path: Path, capsys: pytest.Cap
     assert f"are in {store}; leave it out" in message
 
 
+@pytest.mark.parametrize(
+    ("store", "why"),
+    [("nowhere://bucket/run", "Protocol not known"), ("/dev/null/run", "a part of the path is a file")],
+)
 def test_a_store_that_cannot_be_used_is_refused_before_anything_is_written(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    store: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from nas.train.cli import main
+    from nas.study.cli import main as study
+    from nas.train.cli import main as train
 
-    words = ["--arch", "mlp:w8_d6_t0", "--dataset", "seg20", "--checkpoints", "nowhere://bucket/run"]
-    message = refused(main, [*words, "--out", str(tmp_path / "run")], capsys)
-    assert "--checkpoints 'nowhere://bucket/run': Protocol not known" in message
-    assert not (tmp_path / "run").exists()
+    run = ["--dataset", "seg20", "--checkpoints", store, "--out", str(tmp_path / "run")]
+    for command, networks in ((train, ["mlp:w8_d6_t0"]), (study, [f"mlp:w8_d{d}_t0" for d in (4, 5, 6)])):
+        message = refused(command, ["--arch", *networks, *run], capsys)
+        assert f"--checkpoints {store}" in message.replace("'", "") and why in message
+        assert not (tmp_path / "run").exists()
