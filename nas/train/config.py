@@ -55,7 +55,7 @@ class Recipe(Stored):
     )
     flip: bool = option("mirror half of the images", alone=False, default=True)
     erase: float = option(
-        "probability of erasing a square of up to a quarter of an image (cutout)",
+        "probability of erasing a square of a quarter of an image (cutout)",
         alone=False,
         default=0.0,
         range=_FRACTION,
