@@ -248,7 +248,8 @@ def train(
             return checkpoint.job_state()
     runner = _JobRunner(job, data, recipe, path, execution, checkpoint)
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+        # cuDNN's default, TF32, has 10 bits of mantissa: tables would not agree with exported networks.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
             return runner.train(stop, report, on_step)
     except (DivergedError, OSError) as error:
         return runner.outcome.with_status(FAILED, str(error))

@@ -16,7 +16,9 @@ from nas.train.config import Precision
 from nas.train.data import Data, fitted
 from nas.train.distributed import ALONE, Processes
 from nas.train.folder import TrainFolder
-from nas.train.runtime import fastest, precision_note, seconds_per_step, set_threads
+from nas.train.job import Job
+from nas.train.loop import Training
+from nas.train.runtime import Execution, fastest, precision_note, seconds_per_step, set_threads, train
 from search_spaces import RequestError
 from tests.nas.train.conftest import CPU, PLAIN, RECIPE, SMALL
 
@@ -130,3 +132,18 @@ def test_an_emulated_precision_is_noted(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert bool(precision_note(precision, torch.device(device))) == slow
+
+
+def test_networks_are_tested_in_float32_on_a_gpu_too(
+    data: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: list[bool] = []
+
+    def test(*given: object) -> tuple[float, float]:
+        allowed.append(torch.backends.cudnn.allow_tf32)
+        return 50.0, 90.0
+
+    monkeypatch.setattr(Training, "test", test)
+    job, once = Job(1, fitted(SMALL, data), 0), replace(PLAIN, epochs=1)
+    train(job, data, once, tmp_path / "one.pt", Execution(CPU), lambda: False, lambda job, outcome: None)
+    assert allowed == [False]
