@@ -78,8 +78,8 @@ def damaged_checkpoint(path: Path | Remote, error: Exception) -> RequestError:
     """The error for a damaged checkpoint."""
     why = shortened(" ".join(str(error).split()), 120)
     return RequestError(
-        f"{path} is damaged, or not a checkpoint of this package ({why}); delete it: trained.csv keeps"
-        " finished networks, and others are trained anew"
+        f"{path} is damaged, or not a checkpoint of this package ({why}); restore a copy, or delete it:"
+        " trained.csv keeps finished networks, and others are trained anew"
     )
 
 
