@@ -75,8 +75,10 @@ def _new(options: argparse.Namespace, held: ExitStack) -> LatencyFolder:
     with writing(out):
         if out.is_dir():
             raise IsADirectoryError(21, "is a folder")
-    from nas.device.measurement import Sample, summed
+    from nas.device.measurement import Sample, smallest, summed
 
+    if request.blocks:
+        summed(request, [smallest(request)])  # a table of other blocks is refused before the long draw
     sample = Sample.drawn(request)  # its errors come before there is a folder
     if request.blocks:
         summed(request, sample.every)

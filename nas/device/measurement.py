@@ -145,6 +145,13 @@ def _kept(path: Path) -> list[Any]:
     return table.to_dict("records")
 
 
+def smallest(request: LatencyRequest) -> ChainArchitecture:
+    """The network of the first options of the searched space."""
+    network = request.searched.of_options([0] * len(request.searched.choices))
+    assert isinstance(network, ChainArchitecture)
+    return network
+
+
 def summed(request: LatencyRequest, networks: Sequence[ChainArchitecture]) -> pd.DataFrame:
     """The sums of the published latencies of the blocks of each network.
 

@@ -168,9 +168,9 @@ def test_damaged_tables_get_one_line(content: bytes, message: str, tmp_path: Pat
             ["--space", "mobilenetv3", "--fix", "width_mult=1.2", "resolution=160", "num_classes=10"],
             "has no block Logits input:1x1x1536 output:10 of mobilenetv3:w1.2_",
         ),
-        (["--space", "mlp"], "_t31 has blocks other than inverted residuals"),
-        (["--space", "densenet"], "_depthwise has blocks other than inverted residuals"),
-        (["--space", "resnet"], "_w64 has blocks other than inverted residuals"),
+        (["--space", "mlp"], "mlp:w8_d2_t0 has blocks other than inverted residuals"),
+        (["--space", "densenet"], "t0-0-0_conv3x3 has blocks other than inverted residuals"),
+        (["--space", "resnet"], "resnet:basic_d1-1-1-1_w32 has blocks other than inverted residuals"),
         (
             ["--space", "mbconv", "--fix", "activation=silu"],
             "has blocks with SiLU, which tables of blocks lack",
