@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from search_spaces import RequestError
-from search_spaces.chain import ChainArchitecture, figures_of, walk
+from search_spaces.chain import ChainArchitecture, described
 from search_spaces.errors import shown
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def stage_table(network: Architecture) -> pd.DataFrame:
             f"{shown(str(network))} has no stages to list; give a network of a space, such as"
             " mobilenet:mobilenet_v2"
         )
-    described = zip(walk(network.chain(), network.choices()), network.outlines(), strict=True)
+    found = zip(described(network.chain(), network.choices()), network.outlines(), strict=True)
     rows = [
         {
             "stage": stage.name,
@@ -52,13 +52,12 @@ def stage_table(network: Architecture) -> pd.DataFrame:
             "skips": outline.skips,
             "channels": outline.channels,
             "side": outline.side,
-            "nn_mass": float(figures.nn_mass),
-            "flops": int(figures.flops),
-            "macs": int(figures.macs),
-            "params": int(figures.params),
+            "nn_mass": float(stage.figures.nn_mass),
+            "flops": int(stage.figures.flops),
+            "macs": int(stage.figures.macs),
+            "params": int(stage.figures.params),
         }
-        for (stage, parts), outline in described
-        for figures in (figures_of(parts),)
+        for stage, outline in found
     ]
     table = pd.DataFrame(rows)
     costs = table[list(SUMMED)]

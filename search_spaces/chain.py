@@ -54,14 +54,6 @@ class Stage:
 Chain: TypeAlias = tuple[Stage, ...]
 
 
-def walk(chain: Chain, values: Values) -> Iterator[tuple[Stage, Sequence[Part]]]:
-    """Yield each stage with its parts, for the choices in `values`."""
-    state: Values = {}
-    for stage in chain:
-        parts, state = stage.describe(state, {name: values[name] for name in stage.choices})
-        yield stage, parts
-
-
 @dataclass(frozen=True, eq=False)
 class Described:
     """A stage of one or more networks, and the values computed of it so far.
@@ -90,6 +82,17 @@ class Described:
         """NN-Mass, parameters and operations."""
         found: Figures = self.value("figures", figures_of)
         return found
+
+
+def described(chain: Chain, values: Values) -> Iterator[Described]:
+    """The stages of the networks of these choices, in order; a choice is one value, or a column of them."""
+    state: Values = {}
+    for stage in chain:
+        chosen = {name: values[name] for name in stage.choices}
+        effective = stage.canonical(state, chosen)
+        found = Described(stage.name, effective, *stage.describe(state, chosen))
+        yield found
+        state = found.leaving
 
 
 class KnownStages:
@@ -147,7 +150,7 @@ class ChainArchitecture(Architecture):
 
     def stages(self) -> list[Sequence[Part]]:
         """The parts of each stage, in order."""
-        return [parts for _, parts in walk(self.chain(), self.choices())]
+        return [stage.parts for stage in described(self.chain(), self.choices())]
 
     def outlines(self) -> list[Outline]:
         """The output and the blocks of each stage, in order."""
@@ -163,8 +166,8 @@ class ChainArchitecture(Architecture):
 
         from search_spaces.modules import sequence
 
-        stages = walk(self.chain(), self.choices())
-        return nn.Sequential(OrderedDict((stage.name, sequence(parts)) for stage, parts in stages))
+        stages = described(self.chain(), self.choices())
+        return nn.Sequential(OrderedDict((stage.name, sequence(stage.parts)) for stage in stages))
 
     def initialise(self, model: nn.Module) -> None:
         """Initialise the weights of a module of this family."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nas.fit.design import Level, columns, effects
+from nas.fit.design import Level, columns
 from nas.fitted.terms import Basis
-from search_spaces.chain import Chain, Described, KnownStages
+from search_spaces.chain import Chain, described
 
 _NETWORKS = 1500
 """Random networks over which costs become terms."""
@@ -41,28 +41,22 @@ class StageCosts:
             choices: One row per network.
         """
         generator = np.random.default_rng(0)
-        options = {str(name): sorted(set(choices[name].tolist())) for name in choices}
-        drawn = {name: generator.integers(len(values), size=_NETWORKS) for name, values in options.items()}
-        rows = [
-            {name: values[drawn[name][place]] for name, values in options.items()}
-            for place in range(_NETWORKS)
-        ]
-        known = KnownStages(chain)
-        costs = pd.DataFrame([_costs(known.of(row)) for row in rows]).fillna(0.0).to_numpy(float)
-        costs = costs[:, costs.std(0) > 0]
-        return cls(effects(known, rows), (costs - costs.mean(0)) / costs.std(0))
+        values: dict[str, Any] = {}
+        for name in map(str, choices):
+            options = np.asarray(sorted(set(choices[name].tolist())))
+            values[name] = options[generator.integers(len(options), size=_NETWORKS)]
+        effective: dict[str, Any] = {}
+        costs: dict[str, Any] = {}
+        for stage in described(chain, values):
+            effective |= stage.effective
+            costs |= {f"{stage.name} params": stage.figures.params}
+            costs |= {f"{stage.name} {kind}": count for kind, count in stage.figures.operators.items()}
+        table = np.column_stack([np.broadcast_to(cost, _NETWORKS) for cost in costs.values()]).astype(float)
+        table = table[:, table.std(0) > 0]
+        return cls(pd.DataFrame(effective), (table - table.mean(0)) / table.std(0))
 
     def terms(self, level: Level, bases: Mapping[str, Basis]) -> Values:
         """The coefficients of the terms of a level that come closest to each cost; shape (terms, costs)."""
         values = np.hstack([values for _, values in columns(level, bases, self.choices)])
         found: Values = np.linalg.lstsq(values - values.mean(0), self.costs, rcond=None)[0]
         return found
-
-
-def _costs(stages: Sequence[Described]) -> dict[str, float]:
-    """Parameters of each stage of a network, and its operations of each kind."""
-    return {
-        f"{place} {name}": float(cost)
-        for place, stage in enumerate(stages)
-        for name, cost in {"params": stage.figures.params, **stage.figures.operators}.items()
-    }
