@@ -148,7 +148,9 @@ _TRAINING: Mapping[str, Column] = {
 }
 
 _STUDY: Mapping[str, Column] = {
-    **_plain("score band pairs rule times outside overlap p_one p_parallel"),
+    **_plain("band pairs times outside overlap p_one p_parallel"),
+    "score": Column("score", text=True),
+    "rule": Column("rule", text=True),
     "base": Column("base", "base width", text=True),
     "networks": Column("n", "networks"),
     "r2_networks": Column("n", "networks with a finite score"),

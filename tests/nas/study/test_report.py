@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nas.show import show
+from nas.study.outcome import _readable
 from nas.study.predict import predicted
 from nas.study.report import caveat, correlations, joined
 from search_spaces import MLP, RequestError
@@ -51,6 +53,20 @@ def test_correlations_of_known_tables(tmp_path: Path) -> None:
     assert (row["networks"], row["r2_networks"], row["r2"]) == (3, 2, pytest.approx(1))
     assert row["rho"] == pytest.approx(-0.5)  # a network without links counts by its rank
     assert math.isnan(found.loc["zen", "rho"]) and found.loc["naswot", "networks"] == 5
+
+
+def test_a_long_name_of_a_score_cuts_no_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    ends = {"low": -0.87, "high": -0.17}
+    values = {f"{name}_{end}": at for name in ("rho", "tau", "r2") for end, at in ends.items()}
+    values |= {"rho": -0.61, "tau": -0.61, "r2": 0.61, "seconds": 12.345}
+    rows = [{"score": name, "networks": 100, **values} for name in ("nn_mass", "throughput-tpuv2")]
+    show(_readable(pd.DataFrame(rows)))
+    output = capsys.readouterr().out
+    assert output.count("-0.61 [-0.87, -0.17]") == 4 and output.count("12.345") == 2
+    assert max(map(len, output.splitlines())) <= 80
 
 
 def test_networks_without_a_score_are_left_out() -> None:
