@@ -78,12 +78,7 @@ class Measurement:
     def _drawn(self, network: Architecture, seed: int) -> Subject:
         if self.data is None:
             return Subject.of_noise(network, self.request.score_batch, seed)
-        from nas.train.images import DataError
-
-        try:
-            return Subject.of_data(network, self.data, self.request.score_batch, seed)
-        except DataError as error:
-            raise RequestError(str(error)) from None
+        return Subject.of_data(network, self.data, self.request.score_batch, seed)
 
     @property
     def checksum(self) -> str:

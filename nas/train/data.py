@@ -17,7 +17,7 @@ from torch import Tensor
 from nas.cli import progress
 from nas.files import reason
 from nas.train.config import GENERATED, NAMED, Cache, TrainConfig
-from nas.train.images import DataError, Files, Images, InMemory
+from nas.train.images import Files, Images, InMemory
 from nas.train.points import generated
 from nas.values import quantity
 from search_spaces import Architecture, RequestError, parse
@@ -106,18 +106,15 @@ class Data:
             quiet: Show no progress on standard error.
 
         Raises:
-            RequestError: An image cannot be read.
+            nas.train.images.DataError: An image cannot be read.
         """
         files = [part for part in (self.train, self.test, self.held_out) if isinstance(part, Files)]
         size = sum(3 * part.side**2 * len(part) for part in files)
         if not files or cache == "disk" or (cache is None and size > FITS_IN_MEMORY):
             return self
         shown = nullcontext(lambda: None) if quiet else progress("reading images", sum(map(len, files)))
-        try:
-            with shown as advance:
-                train, test, *held_out = (part.in_memory(advance) for part in files)
-        except DataError as error:
-            raise RequestError(str(error)) from None
+        with shown as advance:
+            train, test, *held_out = (part.in_memory(advance) for part in files)
         return replace(self, train=train, test=test, held_out=next(iter(held_out), None))
 
     @cached_property

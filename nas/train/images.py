@@ -13,6 +13,7 @@ from torch.nn.functional import affine_grid, grid_sample, pad
 from torch.utils.data import DataLoader, Dataset
 
 from nas.train.config import Crop, Recipe, derive_seed
+from search_spaces import RequestError
 
 if TYPE_CHECKING:
     from torchvision.transforms import v2
@@ -24,8 +25,8 @@ _START = "fork" if sys.platform == "linux" else None
 """Start method of the worker processes: fork, the fastest, where it is safe."""
 
 
-class DataError(Exception):
-    """An image cannot be read, or a process that reads images has died."""
+class DataError(RequestError):
+    """An image cannot be read; a training that meets it fails, any other work ends with its line."""
 
 
 class Images(Protocol):
@@ -63,7 +64,7 @@ class Images(Protocol):
             seed: Seed of the augmentation.
 
         Raises:
-            DataError: An image cannot be read, or a process that reads images has died.
+            DataError: An image cannot be read.
         """
 
 

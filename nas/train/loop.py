@@ -181,7 +181,7 @@ class Training:
 
         Raises:
             DivergedError: The loss is not finite.
-            nas.train.images.DataError: An image cannot be read, or a process that reads images has died.
+            nas.train.images.DataError: An image cannot be read.
         """
         loss = self.train_epoch(pause)
         if loss is None:
@@ -215,7 +215,7 @@ class Training:
 
         Raises:
             DivergedError: The loss is not finite.
-            nas.train.images.DataError: An image cannot be read, or a process that reads images has died.
+            nas.train.images.DataError: An image cannot be read.
         """
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)

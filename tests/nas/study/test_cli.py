@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from nas.study.cli import main
+from search_spaces import RequestError
 from tests.conftest import Begin, Command, environment, refused
 from tests.nas.study.populations import short_training
 from tests.nas.train.conftest import images
@@ -59,6 +61,16 @@ def test_parallel_without_gpus_leaves_no_folder(
     options = ["--arch", *(f"mlp:w8_d{depth}_t4" for depth in (3, 4, 5)), "--dataset", "seg20"]
     output = refused(main, [*options, "--device", "cpu", "--parallel"], capsys)
     assert "no GPUs here" in output and not list(tmp_path.iterdir())
+
+
+def test_an_image_that_cannot_be_read_is_named(images: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(images, tmp_path / "broken")
+    (broken / "train" / "blue" / "001.png").write_bytes(b"not an image")
+    on = ["--arch", *(f"mlp:w8_d{depth}_t4" for depth in (3, 4, 5)), *short_training(broken)]
+    on += ["--cache", "disk", "--workers", "1", "--threads", "1", "--device", "cpu"]
+    for end in (["--plan"], ["--out", str(tmp_path / "run")]):
+        with pytest.raises(RequestError, match=r"blue/001\.png cannot be read as an image"):
+            main([*on, *end])
 
 
 def test_a_population_has_a_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
