@@ -15,7 +15,7 @@ from nas.options import check, documented, option, read, words
 from nas.schema import Stored
 from nas.values import Range
 from search_spaces import Architecture, RequestError, parse
-from search_spaces.errors import did_you_mean, shown
+from search_spaces.errors import did_you_mean, shortened, shown
 
 Crop = Literal["none", "pad", "resized"]
 Optimizer = Literal["sgd", "adamw"]
@@ -266,7 +266,18 @@ class TrainConfig(Stored):
         start = RECIPES.get(other.recipe, self.values) if "recipe" in names else self.values
         implied = start.override({"epochs": other.values.epochs}).as_json() | {"epochs": start.epochs}
         names = [name for name in names if name not in implied or theirs[name] != implied[name]]
-        return [f"{name} {mine[name]} and not {theirs[name]}" for name in names]
+        return [f"{name} {_written(mine[name])} and not {_written(theirs[name])}" for name in names]
+
+
+def _written(value: object) -> str:
+    """A value of a configuration as it is typed.
+
+    >>> _written((0, 1)), _written(None)
+    ('0,1', 'unset')
+    """
+    if isinstance(value, list | tuple):
+        return shortened(",".join(map(str, value)) or "unset", 120)
+    return "unset" if value is None else str(value)
 
 
 _FILES = {

@@ -295,8 +295,8 @@ def test_an_invalid_request_exits_with_2(command: Command) -> None:
 RESUMED = (
     (["--recipe", "cifar"], "recipe quick and not cifar"),
     (["--set", "lr=0.1"], "lr 0.05 and not 0.1"),
-    (["--seeds", "0,1"], "seeds (0,) and not (0, 1)"),
-    (["--arch", "mlp:mlp_16"], "archs ("),
+    (["--seeds", "0,1"], "seeds 0 and not 0,1"),
+    (["--arch", "mlp:mlp_16"], "archs densenet:"),
     (["--out", "x"], "leave out --out"),
 )
 
