@@ -216,7 +216,8 @@ def table(
         kept: Rows of jobs finished in an earlier part of the run; they stay unchanged.
     """
     rows = [(kept or {}).get(job) or _row(job, outcome, setting, chance) for job, outcome in outcomes.items()]
-    return pd.DataFrame(rows)
+    # Else the epochs would be written as 15.0 while other jobs wait, and stay so in the rows that are kept.
+    return pd.DataFrame(rows).astype({"best_epoch": "Int64"})
 
 
 @cache

@@ -55,6 +55,15 @@ def test_accuracy_on_held_out_images_is_never_shown_as_that_on_the_test_set() ->
     assert table[["held_out_top1", "best_held_out_top1", "best_epoch"]].iloc[0].tolist() == [58.0, 59.0, 1]
 
 
+def test_epochs_are_whole_numbers_while_other_jobs_wait() -> None:
+    small = search_spaces.parse("mlp:mlp_8")
+    done = JobState("done", (Epoch(1, 1.5, "held_out", 60.0, 90.0, 2.0, 50.0, 0.1, None),))
+    setting = {"dataset": "folder", "recipe": "quick", "device": "cpu", "threads": 1}
+    outcomes = {Job(1, small, 0): done, Job(2, small, 0): JobState()}
+    table = job.table(outcomes, setting, ChanceLevel(2, 50.0, 100))
+    assert table.to_csv(columns=["row", "best_epoch"], index=False) == "row,best_epoch\n1,1\n2,\n"
+
+
 def test_display_names_omit_the_values_of_the_data(data: Data) -> None:
     for arch, name in {
         "mobilenet:mobilenet_v2": "mobilenet_v2",
