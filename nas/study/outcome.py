@@ -58,27 +58,16 @@ def conclude(
         RequestError: Fewer than three networks finished training.
     """
     request = folder.request
-    trained, scores = folder.outcomes(), folder.scored()
-    table = report.joined(trained, scores)
+    trained = folder.outcomes()
+    table = report.joined(trained, folder.scored())
     if len(table) < _LEAST:
         raise RequestError(f"{folder.path}: {len(table)} networks finished training; {_LEAST} are needed")
-    caveat = report.caveat(table, folder.test_images)
-    checked: Callable[[pd.DataFrame], pd.DataFrame] = (
-        report.without_intervals if caveat else lambda found: found
-    )
-    found = checked(report.correlations(table, request.scores))
-    write_whole(folder.table, table)
-    write_whole(folder.correlations, found)
-    write_whole(folder.path / "bands.csv", checked(stratified(table, request.scores)))
     named = trained["arch"][trained["row"] <= request.order.named].unique().tolist()
     sampled = table[~table["arch"].isin(named)]
-    if named and len(sampled) >= _LEAST:
-        of_sample = checked(report.correlations(sampled, request.scores))
-        write_whole(folder.path / "correlations_drawn.csv", of_sample)
-    write_whole(folder.between, report.between(table, request.scores))
     of = f" of {request.space}" if request.space else ""
     title = f"{len(table)} networks{of} on {request.order.title}"
-    write_whole(folder.figure, report.figure(table, found, title, caveat))
+    caveat = report.caveat(table, folder.test_images)
+    found = _write_statistics(folder, table, sampled if named else None, title, caveat)
     failed = sorted(set(trained["arch"][trained["status"] == "failed"]) - set(table["arch"]))
     facts: dict[str, Any] = {
         "networks": len(table),
@@ -102,6 +91,37 @@ def conclude(
         _print_standing(table, named, title, folder.path)
     _report_rules(sampled if len(sampled) else table, request.scores, folder.path, printed=not caveat)
     print(f"Kept in {folder.path}")
+
+
+def _write_statistics(
+    folder: StudyFolder, table: pd.DataFrame, sampled: pd.DataFrame | None, title: str, caveat: str
+) -> pd.DataFrame:
+    """Write how well scores predict accuracy, as tables and a figure; intervals are left out under a caveat.
+
+    Args:
+        folder: Folder of the study.
+        table: All networks.
+        sampled: Those of the sample, if there are others.
+        title: Title of the figure.
+        caveat: Why the networks are no evidence, if they are none.
+
+    Returns:
+        The correlations over all networks.
+    """
+    names = folder.request.scores
+    checked: Callable[[pd.DataFrame], pd.DataFrame] = (
+        report.without_intervals if caveat else lambda found: found
+    )
+    found = checked(report.correlations(table, names))
+    write_whole(folder.table, table)
+    write_whole(folder.correlations, found)
+    write_whole(folder.path / "bands.csv", checked(stratified(table, names)))
+    if sampled is not None and len(sampled) >= _LEAST:
+        of_sample = checked(report.correlations(sampled, names))
+        write_whole(folder.path / "correlations_drawn.csv", of_sample)
+    write_whole(folder.between, report.between(table, names))
+    write_whole(folder.figure, report.figure(table, found, title, caveat))
+    return found
 
 
 def _measure(
