@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from unittest import mock
 
 import pandas as pd
 from optuna.samplers import NSGAIISampler
 
 from benchmarks.record import save
-from nas import exact
-from nas.exact.problem import Problem
+from nas.exact.problem import Problem, proven_best
 from nas.optimize.request import Request
 from nas.optimize.run import Run
 from nas.optimize.study import MAKERS
@@ -22,12 +22,16 @@ TRIALS = {"mobilenet": (200, 1000, 2000, 5000), "mobilenet-wide": (200, 1000, 20
 FLOPS = "400M"
 
 
+def asked(space: str) -> Request:
+    """The search of every run, which keeps to one base width."""
+    return Request(space, {"flops": FLOPS})
+
+
 def measure(space: str, sampler: str, seed: int) -> list[dict[str, object]]:
     """One run, evaluated after each number of `TRIALS`: a shorter run is the beginning of a longer one."""
     own = sampler == "NSGAIISampler"
-    request = Request(
-        space,
-        {"flops": FLOPS},
+    request = replace(
+        asked(space),
         sampler="nsga2" if own else sampler,
         trials=TRIALS[space][-1],
         seed=seed,
@@ -52,7 +56,7 @@ def summarise(runs: pd.DataFrame) -> pd.DataFrame:
     """Median, minimum and maximum over the seeds, and the median as a fraction of the proven maximum."""
     groups = runs.groupby(["space", "sampler", "trials"], sort=False)
     table = groups["nn_mass"].agg(["median", "min", "max"]).reset_index()
-    maxima = {space: exact.best(space, flops=FLOPS)["nn_mass"].item() for space in TRIALS}
+    maxima = {space: proven_best(Problem.of(asked(space))).values[0] for space in TRIALS}
     table["of_maximum"] = table["median"] / table["space"].map(maxima)
     table["runs"] = groups.size().to_numpy()
     table["seconds"] = groups["seconds"].median().to_numpy()
