@@ -362,7 +362,8 @@ def specs_of(path: Path, top: int | None, rows: Sequence[int] | None) -> list[st
             f"--rows {missing[0]}: {path} has rows 1 to {len(table)}; choose from these, or leave it out for"
             " all"
         )
-    return [str(table["arch"].iloc[row - 1]) for row in selected]
+    specs = table["arch"].astype(object).fillna("").tolist()  # an empty cell is nan
+    return [str(specs[row - 1]) for row in selected]
 
 
 def derive_seed(*numbers: int) -> int:

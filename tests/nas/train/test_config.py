@@ -49,6 +49,9 @@ def test_missing_rows_of_a_table_are_refused(tmp_path: Path) -> None:
         from_table(tmp_path / "t.csv", None, [0, 1])
     with pytest.raises(RequestError, match="--top and --rows both"):
         from_table(tmp_path / "t.csv", 1, [1])
+    (tmp_path / "empty.csv").write_text("arch,flops\n,1\n")
+    with pytest.raises(RequestError, match=r"empty\.csv, row 1: '' names no space"):
+        from_table(tmp_path / "empty.csv", None, None)
     (tmp_path / "no.csv").write_bytes(b"\x00\xff\x00")
     with pytest.raises(RequestError, match=r"no\.csv"):
         from_table(tmp_path / "no.csv", None, None)
