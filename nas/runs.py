@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 Status = Literal["running", "interrupted", "nothing found", "finished"]
 """Status of a run in its run.json."""
+TRAINING = "training"
+"""Name of the folder of the training in the folder of a study."""
 CHECKPOINTS = "checkpoints"
 """Name of the folder of checkpoints in the folder of a training."""
 _LOCK = ".lock"
@@ -338,7 +340,8 @@ class Folder(Generic[R]):
         except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError,
                 MemoryError) as error:  # fmt: skip
             raise RequestError(f"{file} is damaged ({repr(error)[:SHOWN]}); start a new {cls.kind}") from None
-        raise RequestError(f"{path} is the folder of a {kind}, expected that of a {cls.kind}")
+        way = f"; give {path / TRAINING}" if (kind, cls.kind) == ("study", "training") else ""
+        raise RequestError(f"{path} is the folder of a {kind}, expected that of a {cls.kind}{way}")
 
     def fact(self, name: str, kind: Any, default: Any) -> Any:
         """A value of run.json, or the default if it is missing.

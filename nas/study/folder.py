@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.runs import Folder, Status
+from nas.runs import TRAINING, Folder, Status
 from nas.study.report import columns_of, read_table
 from nas.study.request import StudyRequest
 from nas.train.folder import TrainFolder
@@ -38,7 +38,7 @@ class StudyFolder(Folder[StudyRequest]):
 
     def __init__(self, path: Path, request: StudyRequest, state: Mapping[str, Any] | None = None) -> None:
         super().__init__(path, request, state)
-        self.training = path / "training"
+        self.training = path / TRAINING
         self.scores, self.table = path / "scores.csv", path / "networks.csv"
         self.correlations, self.figure = path / "correlations.csv", path / "study.png"
         self.between = path / "between.csv"

@@ -17,6 +17,7 @@ import pytest
 from nas.files import write_whole
 from nas.runs import Folder, create_folder, locked, new_folder, versions
 from nas.schema import Stored
+from nas.train.folder import TrainFolder
 from search_spaces import RequestError
 
 
@@ -126,6 +127,12 @@ def test_a_run_of_another_kind_is_named(kind: str, state: str, tmp_path: Path) -
     (tmp_path / "run.json").write_text(state)
     with pytest.raises(RequestError, match=f"is the folder of a {kind}, expected that of a search"):
         ExampleFolder.open(tmp_path)
+
+
+def test_a_study_names_the_folder_of_its_training(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"request": {"order": {}}}')
+    with pytest.raises(RequestError, match=f"expected that of a training; give {tmp_path}/training"):
+        TrainFolder.open(tmp_path)
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
