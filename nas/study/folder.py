@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,11 @@ class StudyFolder(Folder[StudyRequest]):
         return there and TrainFolder.open(self.training).status == "finished"
 
     @property
+    def resume_training(self) -> str:
+        """The command that writes the tables of the training again, and tries failed networks again."""
+        return f"python -m {TrainFolder.module} --resume {shlex.quote(str(self.training))}"
+
+    @property
     def complete(self) -> bool:
         """Whether all networks are trained and scored, so that a report needs only the folder.
 
@@ -81,6 +87,8 @@ class StudyFolder(Folder[StudyRequest]):
             RequestError: The table is missing or damaged.
         """
         path = self.training / "trained.csv"
+        if not path.exists():
+            raise RequestError(f"{path}: there is no such file; write it again by {self.resume_training}")
         table = read_table(path, ("row", "seed", "top1", "seconds"))
         missing = [name for name in ("status", "device") if name not in table]
         if missing or not len(table):

@@ -61,7 +61,10 @@ def conclude(
     trained = folder.outcomes()
     table = report.joined(trained, folder.scored())
     if len(table) < _LEAST:
-        raise RequestError(f"{folder.path}: {len(table)} networks finished training; {_LEAST} are needed")
+        raise RequestError(
+            f"{folder.path}: {len(table)} networks finished training; {_LEAST} are needed: try failed ones"
+            f" again by {folder.resume_training}"
+        )
     named = trained["arch"][trained["row"] <= request.order.named].unique().tolist()
     sampled = table[~table["arch"].isin(named)]
     of = f" of {request.space}" if request.space else ""

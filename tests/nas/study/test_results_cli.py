@@ -17,6 +17,7 @@ import nas
 from nas.page.cli import main as report
 from nas.study.cli import main
 from nas.study.results_cli import predict
+from nas.train.cli import main as train
 from tests.conftest import REPOSITORY, refused
 from tests.nas.train.conftest import images
 
@@ -182,7 +183,20 @@ def test_a_finished_study_without_its_tables_is_not_trained_again(
     os.mkfifo(copy / "training" / "trained.csv")
     assert "not a regular file" in refused(main, ["--resume", str(copy)], capsys)
     (copy / "training" / "trained.csv").unlink()
-    assert "trained.csv: there is no such file" in refused(main, ["--resume", str(copy)], capsys)
+    message = refused(main, ["--resume", str(copy)], capsys)
+    assert f"there is no such file; write it again by python -m nas.train --resume {copy}/training" in message
+
+
+def test_a_study_whose_trainings_failed_says_how_they_are_tried_again(
+    copy: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = copy / "training" / "trained.csv"
+    trained.write_text(trained.read_text().replace(",done,", ",failed,"))
+    again = f"3 are needed: try failed ones again by python -m nas.train --resume {copy}/training"
+    assert again in refused(main, ["--resume", str(copy)], capsys)
+    assert train(["--resume", str(copy / "training"), "--data", str(images), "--threads", "1"]) == 0
+    capsys.readouterr()
+    statement(copy, capsys)
 
 
 def test_a_training_folder_without_state_is_resumed(
