@@ -21,6 +21,7 @@ from nas.train.images import Files, Images, InMemory
 from nas.train.points import generated
 from nas.values import quantity
 from search_spaces import Architecture, RequestError, parse
+from search_spaces.errors import listed
 
 if TYPE_CHECKING:
     from torchvision.datasets import ImageFolder
@@ -332,6 +333,15 @@ def resolution_note(config: TrainConfig, data: Data) -> str:
         f" {data.side}: the first has {quantity(flops)} FLOPs there, not {quantity(network.figures().flops)}"
         + "".join(f"; {hint}" for hint in hints)
     )
+
+
+def repeated_note(config: TrainConfig, data: Data) -> str:
+    """A note on networks that equal an earlier one once fitted to the data; empty if there are none."""
+    rows: dict[Architecture, list[str]] = {}
+    for row, network in enumerate(all_fitted(config, data), 1):
+        rows.setdefault(network, []).append(str(row))
+    same = listed((f"rows {' and '.join(equal)}" for equal in rows.values() if len(equal) > 1), 3)
+    return f"{same}: the same network on {data.name}, trained to the same result; keep one" if same else ""
 
 
 def fitted(architecture: Architecture, data: Data, stem_stride: int | None = None) -> Architecture:

@@ -151,7 +151,7 @@ def run_training(
     Raises:
         RequestError: The data set is missing or incomplete, or the folder cannot be used or written.
     """
-    from nas.train.data import resolution_note
+    from nas.train.data import repeated_note, resolution_note
     from nas.train.progress import progress_display
     from nas.train.run import TrainRun
     from nas.train.runtime import precision_note
@@ -165,7 +165,11 @@ def run_training(
         data = load_data(replace(config, cache="disk") if apart else config, hardware, processes)
         execution = execution_of(hardware, launcher, processes, before)
         training = TrainRun(config, data, execution)
-        notes = resolution_note(config, data), precision_note(config.values.precision, execution.device)
+        notes = (
+            resolution_note(config, data),
+            repeated_note(config, data),
+            precision_note(config.values.precision, execution.device),
+        )
         for note in filter(None, notes if processes.is_main else ()):
             print(f"note: {note}", file=sys.stderr)
         folder = resumed or _create_folder(config, out, hardware, processes)

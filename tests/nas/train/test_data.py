@@ -14,7 +14,7 @@ import torch
 import search_spaces
 from nas.train.cli import main
 from nas.train.config import GENERATED, RECIPES, TrainConfig
-from nas.train.data import Data, all_fitted, fitted, load, resolution_note
+from nas.train.data import Data, all_fitted, fitted, load, repeated_note, resolution_note
 from nas.train.loop import Training
 from nas.train.points import BANDS, TEST, TRAIN, generated
 from search_spaces import MLP, MobileNet, RequestError, ResNet
@@ -135,6 +135,15 @@ def test_a_note_names_networks_designed_for_larger_images(data: Data) -> None:
     )
     assert "--stem-stride" not in note("mobilenet:mobilenet_v2", stem_stride=1)
     assert note("mlp:mlp_8") == note("mobilenet:w1.0_r8") == ""
+
+
+def test_a_note_names_networks_that_are_trained_twice(data: Data) -> None:
+    def note(*archs: str) -> str:
+        return repeated_note(TrainConfig(archs, "folder", "data", "quick", PLAIN), data)
+
+    assert note("mlp:mlp_8", "mobilenet:w1.0_r8") == ""
+    twice = note("mobilenet:mobilenet_v2", "mlp:mlp_8", "mobilenet:w1.0_r160")
+    assert twice.startswith(f"rows 1 and 3: the same network on {data.name}")
 
 
 @pytest.mark.parametrize("task", GENERATED)
