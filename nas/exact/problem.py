@@ -239,7 +239,8 @@ def _fraction(problem: Problem) -> Fraction:
         best, other = (
             np.asarray(problem.tables.of_units(figure, objective.sign * one), float) for one in (bound, value)
         )
-        return np.abs(best - other) / np.maximum(np.abs(other), np.finfo(float).tiny)
+        with np.errstate(over="ignore"):  # anything above a score of 0 is infinitely larger
+            return np.abs(best - other) / np.maximum(np.abs(other), np.finfo(float).tiny)
 
     return fraction
 

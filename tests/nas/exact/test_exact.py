@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from scipy.stats import chisquare
 import search_spaces
 from nas import exact, score
 from nas.bounds import COSTS, parse_budget
+from nas.exact import pareto
 from nas.exact.feasible_set import CountTable
 from nas.exact.graph import limits
 from nas.exact.problem import Problem, inside_of, proven_best, proven_front
@@ -254,6 +256,14 @@ def test_a_front_contains_the_first_of_equal_networks() -> None:
     rows = members.groupby("params")["row"].agg(list)
     expected = [ranked_like_tables(problem, rows[params])[0] for params in points["params"]]
     assert [str(space.of_options(row)) for row in proven.population] == expected
+
+
+def test_a_front_from_a_score_of_0_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pareto, "_ROOMS", (4, 8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = exact.front("mlp", "params", fix={"width": 16})
+    assert table["nn_mass"].iloc[-1] == 0
 
 
 TIGHT = {"flops": "400000050:400000060", "params": "3700000:3700100"}
