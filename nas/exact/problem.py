@@ -169,7 +169,8 @@ def sums_of(goal: Goal) -> list[Sum]:
     A front looks for the least sums of its second objective, so those of one to maximise fall as it grows.
     """
     names = [*(figure for figure, _ in goal.optimise), *(bound.figure for bound in goal.bounds)]
-    found = (proxies.find(name) for name in dict.fromkeys(names) if name not in FIGURES)
+    # Not of peak memory: looking for its score would import all proxies, and torch with them.
+    found = (proxies.find(name) for name in dict.fromkeys(names) if name not in (*FIGURES, PEAK))
     sums = [proxy.stage_sum for proxy in found if proxy and proxy.stage_sum]
     falling = [figure for figure, direction in goal.optimise[1:] if direction == MAXIMIZE]
     return [one.falling() if isinstance(one, FittedSum) and one.name in falling else one for one in sums]

@@ -181,9 +181,9 @@ def test_imports_leave_out_heavy_packages() -> None:
         "    importlib.import_module(module)\n"
         "    assert not heavy & set(sys.modules), (module, heavy & set(sys.modules))\n"
         "import nas\n"
-        "for score in ('flops', 'root_params'):\n"
-        "    nas.search('mlp', score=score, trials=10, top=0)\n"
-        "    assert 'torch' not in sys.modules, score\n"
+        "for options in ({}, {'score': 'root_params'}, {'at_most': {'peak-memory': '6KB'}}):\n"
+        "    nas.search('mlp', trials=10, top=0, **options)\n"
+        "    assert 'torch' not in sys.modules, options\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment())
     assert done.returncode == 0, done.stderr
