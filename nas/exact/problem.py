@@ -85,7 +85,7 @@ def _nearest(graph: Graph, met: Sequence[Bound], bound: Bound) -> str:
     """Describe the networks nearest to a bound, among those that meet other bounds."""
     column = graph.tables.column(bound.figure)
     within, whole = limits(graph, met), Limit.of_bound(graph, bound)
-    nearby = inside(graph, [*within, Limit.of(graph, column, most=whole.most + whole.most // _NEAR)])
+    nearby = inside(graph, [*within, Limit.of(graph, column, most=whole.most + abs(whole.most) // _NEAR)])
     values = nearby.values(column)
     ends = [*values[values < whole.least][-1:], *values[values > whole.most][:1]]
     if not (values > whole.most).any():

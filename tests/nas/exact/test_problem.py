@@ -9,8 +9,10 @@ import search_spaces
 from nas.bounds import Bound
 from nas.exact.graph import Graph
 from nas.exact.problem import check
+from nas.fitted.sum import FittedSum
 from nas.tables import FIGURES, StageTables, enumerate_all
 from search_spaces import RequestError
+from tests.nas.fitted.scores import made
 
 SPACE = search_spaces.get("mlp")
 TABLES = StageTables.of(SPACE)
@@ -49,6 +51,17 @@ def test_the_error_of_an_empty_band_names_both_neighbours() -> None:
     with pytest.raises(RequestError) as error:
         check(SPACE.name, GRAPH, [Bound("flops", int(below) + 1, int(above) - 1)])
     assert f"{below:,} flops and {above:,} flops" in str(error.value)
+
+
+def test_the_error_of_an_empty_band_of_negative_sums_names_both_neighbours() -> None:
+    total = FittedSum(made(SPACE, 2, 0, "reciprocal"))
+    tables = StageTables.of(SPACE, [total])
+    values = np.unique(tables.score(enumerate_all(SPACE))[total.name])
+    below, above = values[100:102]
+    step = (above - below) / 4
+    with pytest.raises(RequestError) as error:
+        check(SPACE.name, Graph.of(tables), [Bound(total.name, below + step, above - step)])
+    assert f"the nearest have {below:.6g} made and {above:.6g} made" in str(error.value)
 
 
 def test_the_error_of_a_low_cap_names_the_smallest_cost() -> None:
