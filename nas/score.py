@@ -102,7 +102,7 @@ def score(
     further = _further(architectures, others, batch, seed) if others else [{} for _ in architectures]
     width = checked_element(element_bytes) if len(others) < len(scores) else None
     rows = [
-        {**_figures(one), **({} if width is None else {PEAK: peak_of(one, width)}), **more}
+        {**one.figures().numbers(), **({} if width is None else {PEAK: peak_of(one, width)}), **more}
         for one, more in zip(architectures, further, strict=True)
     ]
     if isinstance(networks, search_spaces.Architecture | str):
@@ -110,16 +110,6 @@ def score(
     import pandas as pd
 
     return pd.DataFrame(rows).assign(arch=list(map(str, architectures)))[["arch", *rows[0]]]
-
-
-def _figures(architecture: Architecture) -> dict[str, float]:
-    figures = architecture.figures()
-    return {
-        "nn_mass": float(figures.nn_mass),
-        "flops": int(figures.flops),
-        "macs": int(figures.macs),
-        "params": int(figures.params),
-    }
 
 
 def _is_peak(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nas.tables import FIGURES
 from search_spaces import RequestError
 from search_spaces.chain import ChainArchitecture, described
 from search_spaces.errors import shown
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from search_spaces import Architecture
-
-SUMMED = ("nn_mass", "flops", "macs", "params")
-"""Columns whose values over the stages add up to those of the network."""
 
 
 def stage_table(network: Architecture) -> pd.DataFrame:
@@ -52,15 +50,12 @@ def stage_table(network: Architecture) -> pd.DataFrame:
             "skips": outline.skips,
             "channels": outline.channels,
             "side": outline.side,
-            "nn_mass": float(stage.figures.nn_mass),
-            "flops": int(stage.figures.flops),
-            "macs": int(stage.figures.macs),
-            "params": int(stage.figures.params),
+            **stage.figures.numbers(),
         }
         for stage, outline in found
     ]
     table = pd.DataFrame(rows)
-    costs = table[list(SUMMED)]
+    costs = table[list(FIGURES)]
     total = costs.sum()
     return table.join((costs / total.where(total > 0)).add_suffix("_of_network"))
 
@@ -86,7 +81,7 @@ def compared(first: Architecture, second: Architecture) -> pd.DataFrame:
     table = ours.merge(theirs, "outer", "stage", suffixes=("_of_1", "_of_2"))
     longer, shorter = sorted((ours["stage"], theirs["stage"]), key=len, reverse=True)
     table = table.set_index("stage").loc[list(dict.fromkeys([*longer, *shorter]))].reset_index()
-    described = ("blocks", "skips", "channels", "side", *SUMMED)
+    described = ("blocks", "skips", "channels", "side", *FIGURES)
     kinds = {f"{name}_of_{number}": "Int64" for name in described for number in (1, 2) if name != "nn_mass"}
     return table.astype(kinds)[["stage", *(f"{name}_of_{number}" for name in described for number in (1, 2))]]
 
@@ -95,6 +90,6 @@ def with_total(table: pd.DataFrame) -> pd.DataFrame:
     """A table of stages with a last row for the whole network, or for each of two."""
     import pandas as pd
 
-    summed = [name for name in table if str(name).startswith(SUMMED)]
+    summed = [name for name in table if str(name).startswith(FIGURES)]
     whole = pd.DataFrame([{"stage": "network", **table[summed].sum()}])
     return pd.concat([table, whole.astype({name: table[name].dtype for name in summed})], ignore_index=True)

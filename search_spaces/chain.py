@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from search_spaces.architecture import Architecture
 from search_spaces.cost import Column, Figures, total
@@ -71,6 +71,12 @@ class Described:
     leaving: Values
     _known: dict[str, Any] = field(default_factory=dict, repr=False)
 
+    @classmethod
+    def of(cls, stage: Stage, entering: Values, values: Values) -> Self:
+        """A stage after an input state, given the choices of the whole network."""
+        chosen = {name: values[name] for name in stage.choices}
+        return cls(stage.name, stage.canonical(entering, chosen), *stage.describe(entering, chosen))
+
     def value(self, name: str, function: Callable[[Sequence[Part]], Any]) -> Any:
         """What a function of its parts gives, computed the first time."""
         if name not in self._known:
@@ -88,9 +94,7 @@ def described(chain: Chain, values: Values) -> Iterator[Described]:
     """The stages of the networks of these choices, in order; a choice is one value, or a column of them."""
     state: Values = {}
     for stage in chain:
-        chosen = {name: values[name] for name in stage.choices}
-        effective = stage.canonical(state, chosen)
-        found = Described(stage.name, effective, *stage.describe(state, chosen))
+        found = Described.of(stage, state, values)
         yield found
         state = found.leaving
 
@@ -107,11 +111,9 @@ class KnownStages:
         state: Values = {}
         found = list[Described]()
         for stage in self._chain:
-            chosen = {name: values[name] for name in stage.choices}
-            key = (stage.name, *state.values(), *chosen.values())
+            key = (stage.name, *state.values(), *(values[name] for name in stage.choices))
             if key not in self._known:
-                effective = stage.canonical(state, chosen)
-                self._known[key] = Described(stage.name, effective, *stage.describe(state, chosen))
+                self._known[key] = Described.of(stage, state, values)
             found.append(self._known[key])
             state = found[-1].leaving
         return found

@@ -64,6 +64,15 @@ class Figures:
         """All operations that fvcore counts."""
         return sum(self.operators.values())
 
+    def numbers(self) -> dict[str, float]:
+        """NN-Mass and costs of one network by name, as numbers of Python."""
+        return {
+            "nn_mass": float(self.nn_mass),
+            "flops": int(self.flops),
+            "macs": int(self.macs),
+            "params": int(self.params),
+        }
+
     def __add__(self, other: Figures) -> Figures:
         operators = dict(self.operators)
         for name, count in other.operators.items():

@@ -15,6 +15,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from nas.columns import Column, column, is_quartile
 from nas.page.data import REFERENCE, Field, Networks, Run, Value
 from nas.page.stages import StageBook, parsed
+from nas.tables import FIGURES
 from search_spaces import Architecture
 from search_spaces.chain import ChainArchitecture
 from search_spaces.space import RESOLUTION
@@ -23,7 +24,6 @@ MOST = 2000
 """Networks that a page holds of a run, at most, besides references."""
 UNKNOWN = "unknown specs"
 """What a page calls the space of networks whose specs are not valid."""
-_COSTS = ("nn_mass", "flops", "macs", "params")
 _OWN = ("arch", "name", "role", "run")
 _HIDDEN = ("_seconds", "_outside")
 _MOST_FIELDS = 40
@@ -44,7 +44,7 @@ def networks_of(runs: Sequence[Run]) -> Networks:
     made = [parsed(spec) for spec in table["arch"]]
     book, scores = StageBook(), [run.axes.y for run in runs]
     stages_of = tuple(book.add(one) if isinstance(one, ChainArchitecture) else None for one in made)
-    for name in _COSTS:
+    for name in FIGURES:
         sums = pd.Series(
             [
                 math.nan if of is None else sum(book.stages[number][name] for number in of)  # type: ignore[misc]
@@ -115,7 +115,7 @@ def _shown(table: pd.DataFrame, scores: Sequence[str]) -> list[str]:
         and not is_quartile(str(name))
         and table[name].notna().any()
     ]
-    first = [name for name in dict.fromkeys(("rank", *scores, *_COSTS)) if name in names]
+    first = [name for name in dict.fromkeys(("rank", *scores, *FIGURES)) if name in names]
     ordered = [*first, *(name for name in names if name not in first)]
     return ordered[:_MOST_FIELDS]
 

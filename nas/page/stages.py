@@ -6,7 +6,7 @@ from typing import Any
 
 import search_spaces
 from search_spaces import Architecture, RequestError
-from search_spaces.chain import ChainArchitecture, figures_of
+from search_spaces.chain import ChainArchitecture, Described, KnownStages
 from search_spaces.layers import outlined
 from search_spaces.outline import Outline
 
@@ -24,21 +24,19 @@ class StageBook:
 
     def __init__(self) -> None:
         self.stages: list[dict[str, object]] = []
-        self._known: dict[Any, tuple[int, Any, Outline]] = {}
+        self._chains: dict[Any, KnownStages] = {}
+        self._known: dict[Described, tuple[int, Outline]] = {}
 
     def add(self, network: ChainArchitecture) -> tuple[int, ...]:
         """The numbers of the stages of a network, in order."""
-        state: Any = {}
-        outline = Outline.of_input(network.input_shape)
-        values, own, found = network.choices(), (type(network), *network.constants().items()), []
-        for place, stage in enumerate(network.chain()):
-            chosen = {name: values[name] for name in stage.choices}
-            key = (own, place, tuple(state.items()), tuple(chosen.items()))
-            if key not in self._known:
-                parts, after = stage.describe(state, chosen)
-                seen = outlined(parts, Outline(outline.channels, outline.side))
-                self._known[key] = (len(self.stages), after, seen)
-                figures = figures_of(parts)
+        own = (type(network), *network.constants().items())
+        if own not in self._chains:
+            self._chains[own] = KnownStages(network.chain())
+        outline, found = Outline.of_input(network.input_shape), []
+        for stage in self._chains[own].of(network.choices()):
+            if stage not in self._known:
+                seen = outlined(stage.parts, Outline(outline.channels, outline.side))
+                self._known[stage] = len(self.stages), seen
                 self.stages.append(
                     {
                         "stage": stage.name,
@@ -46,13 +44,10 @@ class StageBook:
                         "side": seen.side,
                         "depth": len(seen.blocks),
                         "blocks": list(seen.blocks[:_BLOCKS]),
-                        "nn_mass": float(figures.nn_mass),
-                        "flops": int(figures.flops),
-                        "macs": int(figures.macs),
-                        "params": int(figures.params),
+                        **stage.figures.numbers(),
                     }
                 )
-            number, state, outline = self._known[key]
+            number, outline = self._known[stage]
             found.append(number)
         return tuple(found)
 

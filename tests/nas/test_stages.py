@@ -9,7 +9,8 @@ import torch
 
 import search_spaces
 from nas.score import score
-from nas.stages import SUMMED, stage_table
+from nas.stages import stage_table
+from nas.tables import FIGURES
 from search_spaces import RequestError
 from search_spaces.chain import ChainArchitecture
 from search_spaces.modules import Residual
@@ -26,7 +27,7 @@ def check_stages(network: ChainArchitecture) -> None:
         if not network.family.startswith(("densenet", "mlp")):
             assert sum(isinstance(module, Residual) for module in stage.modules()) == row.skips <= row.blocks
     whole = score(network)
-    for figure in SUMMED:
+    for figure in FIGURES:
         assert math.isclose(table[figure].sum(), whole[figure], rel_tol=1e-12)
         assert not whole[figure] or math.isclose(table[f"{figure}_of_network"].sum(), 1)
 
