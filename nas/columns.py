@@ -171,10 +171,13 @@ _STUDY: Mapping[str, Column] = {
 }
 
 _TABULAR: Mapping[str, Column] = {
-    **_plain("n bands cap interval block among lacking"),
+    **_plain("n bands cap interval block among lacking samples"),
     "held_equal": Column("held equal"),
     "per_10m": Column("per 10M", "points per 10M FLOPs", format=TWO_DECIMALS),
     "percentile": Column("percentile", "percentile among networks of equal cost", format="{:.0f}".format),
+    "contain": Column("contain", "intervals that contain what they estimate", "%", "{:.1f}".format),
+    "too_low": Column("too low", "intervals below what they estimate", "%", "{:.1f}".format),
+    "too_high": Column("too high", "intervals above what they estimate", "%", "{:.1f}".format),
 }
 """Columns of tabular benchmarks."""
 
