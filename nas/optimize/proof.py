@@ -140,8 +140,8 @@ class Proof:
         goal = self.problem.goal
         others = explored[~explored["arch"].isin(self.table["arch"])]
         if not self.proven:
-            found = self.table.drop(columns=["rank", "front"], errors="ignore")
-            everything = ranked(pd.concat([found, others], ignore_index=True), goal)
+            both = pd.concat([self.table, others], ignore_index=True)
+            everything = ranked(both.drop(columns=["rank", "front"], errors="ignore"), goal)
         else:
             others = sorted_by(others, goal)
             others = others.assign(rank=self.ranks(others), **({"front": False} if self.of_front else {}))

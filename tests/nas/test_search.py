@@ -14,6 +14,7 @@ import pytest
 
 import search_spaces
 from nas import exact, search
+from nas.exact import pareto
 from nas.exact.problem import Problem
 from nas.goal import Goal
 from nas.optimize.listing import Listing
@@ -238,3 +239,12 @@ def test_a_proof_of_fewer_rows_than_shown_claims_no_more() -> None:
     assert few.sentence(10, Count(731)).startswith("Proven: rows 1 to 3 are the first 3")
     found = few.with_explored(whole.table.drop(columns="rank").assign(found="trial 1"))
     assert found["rank"].tolist()[:3] == [1, 2, 3] and found["rank"][3:].isna().all()
+
+
+def test_a_front_that_is_not_proven_has_each_column_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pareto, "_ROOMS", (1,))
+    monkeypatch.setattr(pareto, "_FINEST", 1)
+    table = search("mlp", fix={"width": 16}, pareto="params", trials=20, top=1)
+    assert table.attrs["proof"].startswith("Not proven")
+    assert table.columns.is_unique and table["rank"].tolist() == list(range(1, len(table) + 1))
+    assert table["recounted"].sum() == 1
