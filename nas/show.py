@@ -123,8 +123,10 @@ def _that_fit(table: pd.DataFrame) -> list[str]:
         return columns
     expected = [name for name in fitted if f"{name}_expected" in columns]
     left_out = ["macs", "found", *expected, *(f"{name}{OUTSIDE}" for name in fitted)]
-    if expected:
+    if expected or len(fitted) > 2:
         left_out += [f"{name}_half" for name in fitted if name not in expected]
+    if len(fitted) > 3:
+        left_out += ["params", *(["nn_mass"] if expected else [])]
     return [
         name
         for name in columns

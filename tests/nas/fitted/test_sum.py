@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import search_spaces
 from nas import exact, proxies
+from nas.exact.cli import main as exact_main
 from nas.fitted.link import Link
 from nas.fitted.sum import FittedSum
 from nas.proxies import registry
@@ -172,3 +173,16 @@ def test_what_lies_outside_is_listed_once() -> None:
     table = pd.DataFrame({"imagenet_outside": [rows[0], "; ".join(rows[:2]), rows[1]], "x_outside": latency})
     assert outside(table).tolist() == [rows[0], "; ".join(rows[:2]), "; ".join(rows[1:])]
     assert predictions(table) == [f"*: outside the range of the fit, {'; '.join(sorted(rows))}."]
+
+
+@pytest.mark.parametrize("score", [["--score", "imagenet"], []], ids=str)
+@pytest.mark.parametrize("limits", [2, 3])
+def test_a_table_with_several_limits_fits_a_terminal(
+    score: list[str], limits: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    every = ["latency-zcu102=5ms", "latency-vck190=5ms", "throughput-a100=30K"][:limits]
+    assert exact_main(["--space", "mbconv", "--flops", "400M", "--top", "1", *score, "--max", *every]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (heading,) = (line.split() for line in lines if line.startswith("rank  "))
+    assert heading[1] == "arch" and {"FLOPs", "ms"} <= set(heading)
+    assert max(map(len, lines)) <= 80
