@@ -125,11 +125,15 @@ def test_averaged_weights_keep_the_channel_indices(data: Data) -> None:
     assert made.tested is not made.model and same({name: averaged[name] for name in picked}, picked)
 
 
-def test_an_average_lies_between_the_first_and_the_last_weights(data: Data) -> None:
-    made = training(data, replace(RECIPE, average=1.0, epochs=1))
-    first = made.tested.network[-1][-1].weight.clone()  # type: ignore[index, union-attr]
-    run(made)
-    assert not torch.equal(first, made.model.network[-1][-1].weight)  # type: ignore[index, union-attr]
+def test_an_average_of_slower_decay_stays_nearer_to_the_first_weights(data: Data) -> None:
+    def moved(average: float) -> float:
+        made = training(data, replace(RECIPE, average=average, epochs=1))
+        tested, last = (one.network[-1][-1].weight.detach() for one in (made.tested, made.model))  # type: ignore[index, union-attr]
+        first = tested.clone()
+        run(made)
+        return float((tested - first).norm() / (last - first).norm())
+
+    assert 0 < moved(0.999) < 0.9 * moved(0.5) and moved(0.0) == 1
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(data: Data) -> None:
