@@ -32,7 +32,7 @@ _MANY = 200
 _POINTS = 1500
 """Networks that a figure has points of, at most: more cover each other."""
 _WIDE = 0.1
-"""Rho of FLOPs within bands of equal FLOPs from which on the bands are said to be wide."""
+"""Rho of FLOPs within bands of equal FLOPs from which on the bands are called wide."""
 _DPI = 100
 
 
