@@ -117,6 +117,11 @@ class Space:
             taken[name] = options[number]
         return self.of_choices(taken)
 
+    @property
+    def first(self) -> Architecture:
+        """The architecture of the first option of each choice."""
+        return self.of_options([0] * len(self.choices))
+
     def parse(self, text: str) -> Architecture:
         """Parse a spec or the name of a reference.
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas import proxies
 from nas.cli import BUDGETS_NOTE, DONE, Parser, wrapped
@@ -18,15 +19,23 @@ from nas.runs import locked, writing
 from nas.signals import INTERRUPTED
 from search_spaces import RequestError
 
+if TYPE_CHECKING:
+    from nas.device.measurement import Sample
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
+    from nas.device.measurement import Sample
     from nas.device.session import run, search_by
 
     with ExitStack() as held:
-        folder = _continued(options, held) if options.resume else _new(options, held)
-        outcome = run(folder)
+        if options.resume:
+            folder = _continued(options, held)
+            sample = Sample.drawn(folder.request)
+        else:
+            folder, sample = _new(options, held)
+        outcome = run(folder, sample)
     if outcome is None:
         print(f"interrupted; go on with: {folder.resume}", file=sys.stderr)
         return INTERRUPTED
@@ -59,8 +68,8 @@ def _parser() -> Parser:
     return parser
 
 
-def _new(options: argparse.Namespace, held: ExitStack) -> LatencyFolder:
-    """The folder of a new measurement, locked.
+def _new(options: argparse.Namespace, held: ExitStack) -> tuple[LatencyFolder, Sample]:
+    """The folder of a new measurement, locked, and its networks.
 
     Raises:
         RequestError: The request is wrong, or the folder or file cannot be written.
@@ -75,16 +84,16 @@ def _new(options: argparse.Namespace, held: ExitStack) -> LatencyFolder:
     with writing(out):
         if out.is_dir():
             raise IsADirectoryError(21, "is a folder")
-    from nas.device.measurement import Sample, smallest, summed
+    from nas.device.measurement import Sample, check_blocks, summed
 
     if request.blocks:
-        summed(request, [smallest(request)])  # a table of other blocks is refused before the long draw
+        check_blocks(request)
     sample = Sample.drawn(request)  # its errors come before there is a folder
     if request.blocks:
         summed(request, sample.every)
     folder = LatencyFolder.create(request, out.with_suffix(""))
     held.enter_context(folder.locked())
-    return folder
+    return folder, sample
 
 
 def _continued(options: argparse.Namespace, held: ExitStack) -> LatencyFolder:

@@ -145,11 +145,13 @@ def _kept(path: Path) -> list[Any]:
     return table.to_dict("records")
 
 
-def smallest(request: LatencyRequest) -> ChainArchitecture:
-    """The network of the first options of the searched space."""
-    network = request.searched.of_options([0] * len(request.searched.choices))
-    assert isinstance(network, ChainArchitecture)
-    return network
+def check_blocks(request: LatencyRequest) -> None:
+    """Check that the table of blocks has those of one network of the space, before others take long to draw.
+
+    Raises:
+        RequestError: The table cannot be read, or lacks a block.
+    """
+    summed(request, [_chain(str(request.searched.first))])
 
 
 def summed(request: LatencyRequest, networks: Sequence[ChainArchitecture]) -> pd.DataFrame:

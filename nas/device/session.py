@@ -104,14 +104,17 @@ def setting(request: LatencyRequest) -> str:
     return f"{device_name(request.device)}, {engine}, batch {request.batch}{threads}{clock}"
 
 
-def run(folder: LatencyFolder) -> Outcome | None:
+def run(folder: LatencyFolder, sample: Sample) -> Outcome | None:
     """Measure what the folder lacks, fit the score, and write all; None if it was interrupted.
 
+    Args:
+        folder: The folder of the measurement, locked.
+        sample: The networks that its request draws.
+
     Raises:
-        RequestError: Too few networks meet the budgets, or a file is damaged or cannot be written.
+        RequestError: A file is damaged or cannot be written.
     """
     request = folder.request
-    sample = Sample.drawn(request)
     times = summed(request, sample.every) if request.blocks else _measured(folder, sample)
     if times is None:
         folder.save_state("interrupted")

@@ -75,7 +75,7 @@ def smaller_images(space: Space, bounds: Sequence[Bound]) -> str | None:
         return None
     for most, side, gain in _SMALLER_IMAGES:
         if caps[0] <= most:
-            smallest = replace(space.of_options([0] * len(space.choices)), **{RESOLUTION: side})
+            smallest = replace(space.first, **{RESOLUTION: side})
             if smallest.figures().flops > caps[0]:
                 return None
             gains = (

@@ -70,7 +70,7 @@ def block_flops(stage: int, expansion: int, kernel: int, se: int) -> int:
     """
     space = search_spaces.get("mbconv")
     kind = {f"expansion_{stage}": expansion, f"kernel_{stage}": kernel, f"se_{stage}": bool(se)}
-    plain = space.of_choices({name: values[0] for name, values in space.choices.items()}).choices()
+    plain = space.first.choices()
     one, two = (space.of_choices({**plain, **kind, f"depth_{stage}": depth}).figures() for depth in (1, 2))
     return int(two.flops) - int(one.flops)
 
